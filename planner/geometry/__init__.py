@@ -1,0 +1,21 @@
+"""Where things are: LPS millimetres, voxel grids, sampling, the angles of the room. The only place that knows axis order."""
+
+from planner.geometry.angles import NeedleAngles, PatientPosition, needle_angles
+from planner.geometry.frame import Floats, Frame, axial_frame_over
+from planner.geometry.nifti import read_nifti, write_nifti
+from planner.geometry.sampling import resample, trilinear
+from planner.geometry.volume import Volume
+
+__all__ = [
+    "Floats",
+    "Frame",
+    "NeedleAngles",
+    "PatientPosition",
+    "Volume",
+    "axial_frame_over",
+    "needle_angles",
+    "read_nifti",
+    "resample",
+    "trilinear",
+    "write_nifti",
+]

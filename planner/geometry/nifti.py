@@ -1,0 +1,81 @@
+"""NIfTI files: RAS and (i, j, k) in the file, LPS and [k, j, i] here (reference: algorithms 6)."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.geometry.frame import Floats, Frame
+
+_RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+_REVERSED = [2, 1, 0, 3]
+
+
+@dataclass(frozen=True, eq=False)
+class NiftiFile:
+    """What a NIfTI file holds, in this project's conventions; `problem` is None or a sentence about its geometry."""
+
+    frame: Frame
+    voxels: NDArray[Any]
+    slope: float
+    intercept: float
+    problem: str | None
+
+
+def _lps(affine: Floats) -> Floats:
+    return (_RAS_TO_LPS @ affine)[:, _REVERSED]
+
+
+def read_nifti(path: Path) -> NiftiFile:
+    """A NIfTI-1 or -2 file with its stored voxels [k, j, i]. Raises ValueError with a sentence for what is no 3D image.
+
+    The sform wins over the qform where both are set; `problem` says when they differ, or when neither is set.
+    """
+    import nibabel
+
+    try:
+        image: Any = nibabel.load(path)
+        stored = np.asarray(image.dataobj.get_unscaled())
+    except (nibabel.filebasedimages.ImageFileError, OSError, EOFError, ValueError, gzip.BadGzipFile) as error:
+        raise ValueError("The file is not a whole NIfTI image.") from error
+    stored = stored.reshape(stored.shape[:3]) if stored.ndim > 3 and set(stored.shape[3:]) == {1} else stored
+    if stored.ndim != 3 or min(stored.shape) < 1 or stored.dtype.kind not in "iuf":
+        raise ValueError("The file holds no single three-dimensional image.")
+    sform, s_code = image.get_sform(coded=True)
+    qform, q_code = image.get_qform(coded=True)
+    problem = None
+    if s_code and q_code and np.abs(sform - qform).max() > 0.01:
+        problem = "The two positions in the file (sform and qform) differ; the sform is used."
+    if not s_code and not q_code:
+        problem = "The file gives no position and no orientation."
+    affine = sform if s_code else qform if q_code else image.affine
+    try:
+        frame = Frame(stored.shape[::-1], _lps(affine))
+    except (ValueError, np.linalg.LinAlgError) as error:
+        raise ValueError("The file's geometry is damaged.") from error
+    voxels = np.ascontiguousarray(stored.transpose().astype(stored.dtype.newbyteorder("="), copy=False))
+    slope, intercept = image.dataobj.slope, image.dataobj.inter
+    return NiftiFile(frame, voxels, float(slope), float(intercept), problem)
+
+
+def write_nifti(path: Path, voxels: NDArray[Any], frame: Frame) -> None:
+    """Write voxels [k, j, i] as NIfTI with sform = qform; .gz by the name. The same input gives the same bytes; whole or not at all."""
+    import nibabel
+
+    ras = _RAS_TO_LPS @ frame.affine[:, _REVERSED]
+    image = nibabel.Nifti1Image(voxels.transpose(), ras)
+    image.set_sform(ras, code="scanner")
+    image.set_qform(ras, code="scanner")
+    image.header.set_xyzt_units("mm")
+    data = image.to_bytes()
+    if path.name.endswith(".gz"):
+        data = gzip.compress(data, compresslevel=4, mtime=0)
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(data)
+    os.replace(part, path)

@@ -1,0 +1,75 @@
+"""Volume: the voxels of a scan with their frame and rescale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from planner.geometry.frame import Floats, Frame, axial_frame_over
+from planner.geometry.sampling import resample, trilinear
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """A scan in memory.
+
+    frame: where it lies; always axial and rectangular once `planner.scan` has loaded it (`to_axial`).
+    voxels: [slice, row, column] in the scanner's own type; int16 stays int16.
+    slope, intercept: value = voxel * slope + intercept. CT values are HU; MR values have no unit.
+    modality: "CT", "MR" or another DICOM modality.
+    padding: the stored value that stands for "outside the scan", or None.
+    """
+
+    frame: Frame
+    voxels: NDArray[Any]
+    modality: str = "CT"
+    slope: float = 1.0
+    intercept: float = 0.0
+    padding: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.voxels.shape != self.frame.shape:
+            raise ValueError(f"voxels {self.voxels.shape} do not fit the frame {self.frame.shape}")
+
+    def values(self, box: tuple[slice, slice, slice] | None = None) -> NDArray[np.float32]:
+        """Rescaled values (HU in CT) as float32, of all voxels or of a box of them."""
+        stored = self.voxels if box is None else self.voxels[box]
+        return stored.astype(np.float32) * np.float32(self.slope) + np.float32(self.intercept)
+
+    def sample(self, points_mm: ArrayLike) -> Floats:
+        """Rescaled values at LPS points, shape (..., 3) -> (...); trilinear; NaN outside."""
+        points = np.asarray(points_mm, dtype=np.float64)
+        found = trilinear(self.voxels, self.frame.to_index(points.reshape(-1, 3)))
+        return (found * self.slope + self.intercept).reshape(points.shape[:-1])
+
+    def to_stored(self, value: float) -> float:
+        """The stored voxel value of a rescaled value."""
+        return (value - self.intercept) / self.slope
+
+    def to_axial(self) -> Volume:
+        """This scan in the standard frame (slices to the head, rows to the back, columns to the left).
+
+        Axis-aligned scans are flipped and transposed without loss; oblique and sheared ones are resampled, trilinear.
+        """
+        frame, directions = self.frame, self.frame.directions
+        if frame.is_axial:
+            return self
+        nearest = np.abs(directions).argmax(axis=0)  # the world axis of each index
+        if sorted(nearest) == [0, 1, 2] and np.abs(np.abs(directions).max(axis=0) - 1).max() < 1e-6:
+            order = [int(np.flatnonzero(nearest == world)[0]) for world in (2, 1, 0)]
+            voxels = self.voxels.transpose(order)
+            affine = frame.affine[:, order + [3]].copy()
+            for axis, world in enumerate((2, 1, 0)):
+                if affine[world, axis] < 0:
+                    affine[:3, 3] += affine[:3, axis] * (voxels.shape[axis] - 1)
+                    affine[:3, axis] *= -1
+                    voxels = np.flip(voxels, axis)
+            affine[:3, :3] = np.where(np.abs(affine[:3, :3]) > 1e-6, affine[:3, :3], 0.0)
+            k, j, i = voxels.shape
+            return replace(self, frame=Frame((k, j, i), affine), voxels=np.ascontiguousarray(voxels))
+        target = axial_frame_over(frame)
+        fill = self.padding if self.padding is not None else self.to_stored(-1024.0) if self.modality == "CT" else 0.0
+        return replace(self, frame=target, voxels=resample(self.voxels, frame, target, fill))
