@@ -143,4 +143,4 @@ def axial_frame_over(frame: Frame, spacing_mm: Sequence[float] | None = None) ->
         spacing_mm = (s[nearest[2]], s[nearest[1]], s[nearest[0]])
     spacing = np.asarray(spacing_mm, dtype=np.float64)
     shape = np.maximum(1, np.ceil((high - low)[::-1] / spacing - 1e-6).astype(int) + 1)
-    return Frame.axial((int(shape[0]), int(shape[1]), int(shape[2])), spacing_mm, low)
+    return Frame.axial((int(shape[0]), int(shape[1]), int(shape[2])), tuple(spacing_mm), tuple(low))

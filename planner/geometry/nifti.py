@@ -38,11 +38,12 @@ def read_nifti(path: Path) -> NiftiFile:
     The sform wins over the qform where both are set; `problem` says when they differ, or when neither is set.
     """
     import nibabel
+    from nibabel.filebasedimages import ImageFileError
 
     try:
         image: Any = nibabel.load(path)
         stored = np.asarray(image.dataobj.get_unscaled())
-    except (nibabel.filebasedimages.ImageFileError, OSError, EOFError, ValueError, gzip.BadGzipFile) as error:
+    except (ImageFileError, OSError, EOFError, ValueError, gzip.BadGzipFile) as error:
         raise ValueError("The file is not a whole NIfTI image.") from error
     stored = stored.reshape(stored.shape[:3]) if stored.ndim > 3 and set(stored.shape[3:]) == {1} else stored
     if stored.ndim != 3 or min(stored.shape) < 1 or stored.dtype.kind not in "iuf":

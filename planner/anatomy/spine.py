@@ -1,0 +1,188 @@
+"""The values that the Anatomy station hands on: the canal, levels, openings and roots of one scan, each with provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from planner.geometry import Floats, Frame
+
+Provenance = Literal["found", "imported", "drawn", "modelled", "not checked"]
+Side = Literal["left", "right"]
+
+ANGLES = 64
+"""Directions of the canal's wall: direction n is at n * 360 / 64 degrees, 0 toward the patient's left, 90 toward the back."""
+
+
+@dataclass(frozen=True)
+class Structure:
+    """How a structure is known. confidence is 0..1 or None; problem is a sentence (where along the spine it failed, why) or None."""
+
+    provenance: Provenance
+    confidence: float | None = None
+    problem: str | None = None
+
+
+NOT_CHECKED = Structure("not checked")
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """The vertebra whose name all level names rest on. `by` is "user" where a person named it, "program" where it was guessed."""
+
+    name: str
+    position_mm: tuple[float, float, float]
+    by: Literal["user", "program"]
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class CanalPlace:
+    """A place in the canal's own coordinates: distance from its head end, direction around it, distance from the centreline."""
+
+    s_mm: float
+    angle_deg: float
+    radius_mm: float
+    inside: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Canal:
+    """The bony canal, head to foot, as a tube of n cross-sections 1 mm apart or less.
+
+    centreline_mm: (n, 3) LPS. left, back: (n, 3) unit vectors that span each cross-section (toward the patient's left and back,
+    at right angles to the centreline). wall_mm: (n, ANGLES) distance from the centreline to the wall. bridged: (n, ANGLES), True
+    where the wall was bridged over an opening rather than seen. area_mm2, confidence: (n,).
+    """
+
+    centreline_mm: Floats
+    left: Floats
+    back: Floats
+    wall_mm: Floats
+    bridged: NDArray[np.bool_]
+    area_mm2: Floats
+    confidence: Floats
+
+    @property
+    def s_mm(self) -> Floats:
+        """Length along the centreline from its head end, (n,)."""
+        steps = np.linalg.norm(np.diff(self.centreline_mm, axis=0), axis=1)
+        return np.concatenate([[0.0], np.cumsum(steps)])
+
+    def nearest(self, point_mm: ArrayLike) -> int:
+        """Index of the cross-section nearest to a point."""
+        return int(np.linalg.norm(self.centreline_mm - np.asarray(point_mm, dtype=np.float64), axis=1).argmin())
+
+    def locate(self, point_mm: ArrayLike) -> CanalPlace:
+        """Where an LPS point is in the canal's coordinates."""
+        at = self.nearest(point_mm)
+        offset = np.asarray(point_mm, dtype=np.float64) - self.centreline_mm[at]
+        x, y = float(offset @ self.left[at]), float(offset @ self.back[at])
+        angle = float(np.degrees(np.arctan2(y, x)) % 360.0)
+        radius = float(np.hypot(x, y))
+        tangent = np.cross(self.left[at], self.back[at])
+        beyond = abs(float(offset @ tangent)) > 2.0  # past one of the ends
+        wall = np.interp(angle, np.arange(ANGLES + 1) * 360.0 / ANGLES, np.append(self.wall_mm[at], self.wall_mm[at, 0]))
+        return CanalPlace(float(self.s_mm[at]), angle, radius, radius <= float(wall) and not beyond)
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """A vertebra: its name, the centre of its body in LPS, its place along the canal, and 0..1 how sure its detection is."""
+
+    name: str
+    centre_mm: tuple[float, float, float]
+    s_mm: float
+    confidence: float
+
+
+@dataclass(frozen=True, eq=False)
+class Foramen:
+    """A side opening between two pedicles. axis: unit vector out of the canal through it. provenance as of a structure."""
+
+    between: tuple[str, str]
+    side: Side
+    centre_mm: tuple[float, float, float]
+    axis: tuple[float, float, float]
+    height_mm: float
+    width_mm: float
+    confidence: float
+
+    @property
+    def level(self) -> str:
+        """`L4-L5`."""
+        return "-".join(self.between)
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """A gap between two laminae, seen from behind at its best tilt. tilt_deg: how far the beam's direction into the patient
+    points to the head (cephalad positive)."""
+
+    between: tuple[str, str]
+    centre_mm: tuple[float, float, float]
+    height_mm: float
+    width_mm: float
+    tilt_deg: float
+    confidence: float
+
+    @property
+    def level(self) -> str:
+        """`L4-L5`."""
+        return "-".join(self.between)
+
+
+@dataclass(frozen=True, eq=False)
+class Root:
+    """A nerve root in its sleeve from the sac outward: path (m, 3) in LPS with radius (m,); the ganglion is path[ganglion]."""
+
+    level: str
+    side: Side
+    path_mm: Floats
+    radius_mm: Floats
+    ganglion: slice
+
+
+@dataclass(frozen=True, eq=False)
+class Anatomy:
+    """All that is known of a scan's anatomy.
+
+    labels: uint8 [k, j, i] of codes of `planner.anatomy.labels` on `frame`, the scan's frame. structures: how each structure is
+    known, under the names canal, sac, cord, levels, foramina, windows, roots, skin, bone, lung, kidney, bowel gas, aorta, vena cava,
+    vertebral artery; a name that is missing is "not checked".
+    """
+
+    frame: Frame
+    modality: str
+    labels: NDArray[np.uint8]
+    structures: Mapping[str, Structure]
+    canal: Canal
+    levels: tuple[Level, ...]
+    foramina: tuple[Foramen, ...]
+    windows: tuple[Window, ...]
+    roots: tuple[Root, ...]
+    anchor: Anchor | None
+
+    def structure(self, name: str) -> Structure:
+        """How a structure is known; "not checked" for what nobody looked for."""
+        return self.structures.get(name, NOT_CHECKED)
+
+    def mask(self, codes: tuple[int, ...], box: tuple[slice, slice, slice] | None = None) -> NDArray[np.bool_]:
+        """Voxels with one of the codes."""
+        table = np.zeros(256, dtype=np.bool_)
+        table[list(codes)] = True
+        return table[self.labels if box is None else self.labels[box]]
+
+    def disc_space(self, point_mm: ArrayLike) -> tuple[str, str] | None:
+        """The two vertebrae whose disc space is nearest to a point along the canal; None outside the named levels."""
+        if len(self.levels) < 2:
+            return None
+        s = float(self.canal.s_mm[self.canal.nearest(point_mm)])
+        pairs = list(zip(self.levels[:-1], self.levels[1:]))
+        upper, lower = min(pairs, key=lambda pair: abs((pair[0].s_mm + pair[1].s_mm) / 2 - s))
+        reach = abs(lower.s_mm - upper.s_mm)
+        return (upper.name, lower.name) if abs((upper.s_mm + lower.s_mm) / 2 - s) <= reach else None

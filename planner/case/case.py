@@ -1,0 +1,68 @@
+"""Case: what the user decided, as one frozen value. Everything else is derived from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from planner.anatomy.spine import Anchor
+from planner.geometry import PatientPosition
+from planner.leak.leak import ApproachName, Leak
+
+MOST_SITES = 10
+"""Sites in one session (reference: clinical 1, [003])."""
+
+
+@dataclass(frozen=True)
+class TakenNeedle:
+    """The needle that the user took for a site: LPS ends in mm, and whether a person has moved it since the program proposed it."""
+
+    entry_mm: tuple[float, float, float]
+    target_mm: tuple[float, float, float]
+    moved: bool = False
+
+
+@dataclass(frozen=True)
+class Site:
+    """One leak and what is planned for it. None means: not decided yet, the proposal stands."""
+
+    leak: Leak
+    approach: ApproachName | None = None
+    needle: str | None = None
+    taken: TakenNeedle | None = None
+    blood_ml: float | None = None
+    fibrin_ml: float | None = None
+
+
+@dataclass(frozen=True)
+class ScanReference:
+    """The scan that a case is bound to. path: where it was last found, relative to the case file where possible; series_uid, part,
+    size and fingerprint tell whether what lies there is still the same scan. example: parameters of the built-in phantom, or None."""
+
+    path: str
+    series_uid: str
+    part: int
+    size: tuple[int, int, int]
+    fingerprint: str
+    example: str | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One act in the case's history: its name as the Undo menu shows it, when (ISO 8601, UTC) and by whom."""
+
+    act: str
+    when: str
+    who: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the user decided. labels_path: a label map of another program to take in, or None. hidden: structures switched off."""
+
+    scan: ScanReference | None = None
+    anchor: Anchor | None = None
+    labels_path: str | None = None
+    sites: tuple[Site, ...] = ()
+    position: PatientPosition = "prone"
+    notes: str = ""
+    history: tuple[Decision, ...] = field(default=(), compare=False)
