@@ -1,0 +1,458 @@
+"""Session: the open case with its undo, and everything that is derived from it, kept up to date by jobs.
+
+The window shows a session and calls its acts; it computes nothing. The walk of `refresh` is the walk of the program:
+scan -> anatomy -> leak -> approach -> needles -> patch. A derived value carries the key that it was made for; when the key of the case
+moves on, the value is stale and is made again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+from PySide6.QtCore import QObject, Signal
+
+from app.jobs import Jobs, Outcome
+from planner.case.case import Case, Decision, TakenNeedle
+from planner.progress import Progress
+from planner.refusal import Refusal
+
+if TYPE_CHECKING:
+    from planner.anatomy.spine import Anatomy
+    from planner.case.derive import Plan, SitePlan
+    from planner.geometry import Volume
+    from planner.needles.candidate import Candidate
+    from planner.patch.forecast import Forecast
+    from planner.scan import Scan, Series
+
+T = TypeVar("T")
+State = Literal["missing", "running", "ready", "refused"]
+
+
+@dataclass(frozen=True, eq=False)
+class Derived(Generic[T]):
+    """A derived value: missing, being made (share and what), ready, or refused with the sentence why."""
+
+    state: State = "missing"
+    key: Hashable = None
+    value: T | None = None
+    refusal: Refusal | None = None
+    share: float = 0.0
+    what: str = ""
+
+
+class Session(QObject):
+    """One open case. Read its values; call its acts; listen to `changed` (anything) and `announced` (a sentence for the status line)."""
+
+    changed = Signal()
+    progressed = Signal(str, float, str)  # derivation, share, what
+    announced = Signal(str)
+    failed = Signal(object)  # an exception that is a bug
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.jobs = Jobs(self)
+        self.jobs.progressed.connect(self._progress)
+        self.case = Case()
+        self.case_path: Path | None = None
+        self.path: Path | None = None
+        self.saved_case: Case = self.case
+        self._undo: list[tuple[str, Case]] = []
+        self._redo: list[tuple[str, Case]] = []
+        self.scan: Derived[Scan] = Derived()
+        self.volume: Derived[Volume] = Derived()
+        self.anatomy: Derived[Anatomy] = Derived()
+        self.surfaces: Derived[Any] = Derived()
+        self.sites: tuple[Derived[SitePlan], ...] = ()
+        self.forecast: Derived[Forecast] = Derived()
+        self.hidden: frozenset[str] = frozenset()
+        self._paused: set[Hashable] = set()  # derivations that the user cancelled, by key
+
+    # ---- acts and undo -------------------------------------------------------------------------------------------------
+
+    def act(self, name: str, case: Case) -> None:
+        """Make `case` the present one; `name` is what the Undo menu shows. Nothing happens where nothing changes."""
+        if case == self.case:
+            return
+        from planner.case.acts import now_by_user
+
+        self._undo.append((name, self.case))
+        self._redo.clear()
+        when, who = now_by_user()
+        self.case = replace(case, history=self.case.history + (Decision(name, when, who),))
+        self.refresh()
+
+    def attempt(self, act: Callable[[], tuple[str, Case]]) -> Refusal | None:
+        """Do an act that may refuse; a refusal changes nothing, is announced and is returned."""
+        try:
+            name, case = act()
+        except Refusal as refusal:
+            self.announced.emit(str(refusal))
+            return refusal
+        self.act(name, case)
+        return None
+
+    @property
+    def undo_name(self) -> str | None:
+        """The act that undo would take back."""
+        return self._undo[-1][0] if self._undo else None
+
+    @property
+    def redo_name(self) -> str | None:
+        """The act that redo would do again."""
+        return self._redo[-1][0] if self._redo else None
+
+    def undo(self) -> None:
+        """Take back the last act."""
+        if self._undo:
+            name, case = self._undo.pop()
+            self._redo.append((name, self.case))
+            self.case = case
+            self.refresh()
+
+    def redo(self) -> None:
+        """Do the act again that was taken back last."""
+        if self._redo:
+            name, case = self._redo.pop()
+            self._undo.append((name, self.case))
+            self.case = case
+            self.refresh()
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether the case on the screen is the one in the file."""
+        return self.case == self.saved_case
+
+    def show_structure(self, name: str, shown: bool) -> None:
+        """The eye of a structure: a matter of the screen, not of the case."""
+        self.hidden = self.hidden - {name} if shown else self.hidden | {name}
+        self.changed.emit()
+
+    # ---- opening -------------------------------------------------------------------------------------------------------
+
+    def open_example(self) -> None:
+        """The worked example, built first if it must be."""
+
+        def work(progress: Progress) -> tuple[Path, Scan]:
+            from app.example import example_scan
+            from planner.progress import part
+            from planner.scan import read
+
+            folder = example_scan(part(progress, 0.0, 0.9))
+            return folder, read(folder / "dicom", part(progress, 0.9, 1.0))
+
+        def done(value: tuple[Path, Scan]) -> None:
+            from app.example import DESCRIPTION, worked
+            from planner.case.acts import choose_scan
+
+            folder, scan = value
+            self.path = folder / "dicom"
+            self._ready_scan(scan)
+            _, case = choose_scan(Case(), self.path, self.case_path, scan.series[0])
+            assert case.scan is not None
+            self._begin(worked(replace(case, scan=replace(case.scan, example=DESCRIPTION)), folder))
+
+        self._open("Opening the example", work, done)
+
+    def open_path(self, path: Path) -> None:
+        """A folder, a file, a ZIP or a case file."""
+        if path.suffix == ".duraplan":
+            self.open_case(path)
+            return
+
+        def work(progress: Progress) -> Scan:
+            from planner.scan import read
+
+            return read(path, progress)
+
+        def done(scan: Scan) -> None:
+            self.path = path
+            self._ready_scan(scan)
+            usable = [series for series in scan.series if series.verdict != "refused"]
+            self._begin(Case())
+            if usable:
+                self.choose_series(max(usable, key=lambda s: s.slices * s.size[1] * s.size[2]))
+                self._undo.clear()
+
+        self._open("Reading files", work, done)
+
+    def open_case(self, path: Path, recovered: Case | None = None) -> None:
+        """A case file with the scan that it is bound to; or a recovered case that was never, or not yet, saved there."""
+
+        def work(progress: Progress) -> tuple[Case, Path, Scan | None]:
+            from planner.case.file import find_scan, open_case
+            from planner.scan import read
+
+            case = recovered or open_case(path)
+            if case.scan is None:
+                return case, path, None
+            where = find_scan(case, path)
+            return case, where, read(where, progress)
+
+        def done(value: tuple[Case, Path, Scan | None]) -> None:
+            case, where, scan = value
+            self.case_path = path if path.suffix == ".duraplan" else None
+            self.path = where
+            if scan is not None:
+                self._ready_scan(scan)
+            self._begin(case)
+            self.saved_case = case if recovered is None else Case(notes="recovered")
+
+        self._open("Opening the case", work, done)
+
+    def _open(self, what: str, work: Callable[[Progress], T], done: Callable[[T], None]) -> None:
+        for kind in ("volume", "anatomy", "surfaces", "forecast", *(f"site {n}" for n in range(len(self.sites)))):
+            self.jobs.cancel(kind)
+        before = self.scan
+        self.scan = Derived("running", what=what)
+        self.changed.emit()
+
+        def ended(outcome: Outcome) -> None:
+            if outcome.refusal is not None:
+                # what was open stays open
+                self.scan = replace(before, refusal=outcome.refusal) if before.value else Derived("refused", refusal=outcome.refusal)
+                self.announced.emit(str(outcome.refusal))
+                self.refresh()
+            elif outcome.error is not None:
+                self.scan = before
+                self.failed.emit(outcome.error)
+                self.changed.emit()
+            else:
+                self._trusted(lambda: done(outcome.value))
+
+        self.jobs.start("scan", work, ended)
+
+    def _trusted(self, step: Callable[[], None]) -> None:
+        """Run the end of an opening, which may still refuse."""
+        try:
+            step()
+        except Refusal as refusal:
+            self.scan = Derived("refused", refusal=refusal)
+            self.announced.emit(str(refusal))
+            self.changed.emit()
+
+    def _ready_scan(self, scan: Scan) -> None:
+        self.scan = Derived("ready", key=str(self.path), value=scan)
+
+    def _begin(self, case: Case) -> None:
+        """A fresh start on a case: nothing to undo, nothing derived."""
+        self.case = self.saved_case = case
+        self._undo.clear()
+        self._redo.clear()
+        self._paused.clear()
+        self.volume, self.anatomy, self.surfaces, self.forecast = Derived(), Derived(), Derived(), Derived()
+        self.sites = ()
+        self.refresh()
+
+    def choose_series(self, series: Series) -> None:
+        """Work on this series of the scan."""
+        from planner.case.acts import choose_scan
+
+        assert self.path is not None
+        path = self.path
+        self.attempt(lambda: choose_scan(self.case, path, self.case_path, series))
+
+    @property
+    def series(self) -> Series | None:
+        """The series that the case is bound to."""
+        reference = self.case.scan
+        if reference is None or self.scan.value is None:
+            return None
+        wanted = (reference.series_uid, reference.part)
+        return next((s for s in self.scan.value.series if (s.uid, s.part) == wanted), None)
+
+    # ---- the walk ------------------------------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Bring everything derived up to date with the case, as far as it can be now."""
+        self._refresh_volume()
+        self._refresh_anatomy()
+        self._refresh_sites()
+        self._refresh_forecast()
+        self.changed.emit()
+
+    def cancel(self, kind: str) -> None:
+        """The user's wish: stop this derivation, and do not start it again for the same key until `resume`."""
+        derived: Derived[Any] = getattr(self, kind)
+        self._paused.add((kind, derived.key))
+        self.jobs.cancel(kind)
+        setattr(self, kind, Derived())
+        self.changed.emit()
+
+    def resume(self, kind: str) -> None:
+        """Start a derivation that was cancelled, or that was refused."""
+        self._paused = {paused for paused in self._paused if paused[0] != kind}  # type: ignore[index]
+        setattr(self, kind, Derived())
+        self.refresh()
+
+    def _refresh_volume(self) -> None:
+        series = self.series
+        if series is None:
+            self.volume = self.volume if self.scan.state == "running" else Derived()
+            return
+
+        def work(progress: Progress) -> Volume:
+            from planner.scan import load
+
+            return load(series, progress)
+
+        self._derive("volume", series.key, work)
+
+    def _refresh_anatomy(self) -> None:
+        volume = self.volume.value
+        if volume is None or self.volume.key != (self.series.key if self.series else None):
+            self.anatomy = self.surfaces = Derived()
+            return
+        from planner.case.derive import anatomy_key
+
+        anchor, found = self.case.anchor, self.anatomy
+        key = (self.volume.key, anatomy_key(self.case))
+
+        def work(progress: Progress) -> Anatomy:
+            from planner.anatomy import find, rename
+
+            if found.value is not None and found.key is not None and found.key[0] == key[0] and anchor is not None:  # type: ignore[index]
+                return rename(found.value, anchor)
+            return find(volume, anchor, progress)
+
+        self._derive("anatomy", key, work)
+        if self.anatomy.value is not None and self.anatomy.key == key:
+            anatomy = self.anatomy.value
+
+            def mesh(progress: Progress) -> Any:
+                from viewer.surfaces import surfaces
+
+                return surfaces(anatomy, progress)
+
+            # names of levels do not change a surface
+            self._derive("surfaces", self.volume.key, mesh)
+
+    def _refresh_sites(self) -> None:
+        anatomy, volume = self.anatomy.value, self.volume.value
+        known = len(self.case.sites)
+        for gone in range(known, len(self.sites)):
+            self.jobs.cancel(f"site {gone}")
+        if anatomy is None or volume is None or self.anatomy.state != "ready":
+            self.sites = tuple(Derived() for _ in range(known))
+            return
+        from planner.case.derive import plan_site, site_key, with_taken
+
+        present = list(self.sites[:known]) + [Derived()] * (known - len(self.sites))
+        self.sites = tuple(present)
+        case = self.case
+        for index in range(known):
+            key = (self.anatomy.key, site_key(case, index))
+            derived = self.sites[index]
+            if derived.key == key and derived.value is not None:
+                self._set_site(index, replace(derived, value=with_taken(derived.value, case, index)))
+                continue
+            if derived.key == key and derived.state in ("running", "refused"):
+                continue
+            self._set_site(index, Derived("running", key, derived.value))
+
+            def work(progress: Progress, index: int = index) -> SitePlan:
+                return plan_site(case, index, volume, anatomy, progress)
+
+            self.jobs.start(f"site {index}", work, lambda outcome, index=index, key=key: self._site_done(index, key, outcome))
+
+    def _site_done(self, index: int, key: Hashable, outcome: Outcome) -> None:
+        if index >= len(self.sites) or self.sites[index].key != key:
+            return
+        self._set_site(index, self._ended(key, outcome))
+        self.refresh()
+
+    def _set_site(self, index: int, derived: Derived[SitePlan]) -> None:
+        sites = list(self.sites)
+        sites[index] = derived
+        self.sites = tuple(sites)
+
+    @property
+    def site_plans(self) -> tuple[SitePlan, ...] | None:
+        """All sites' plans, or None until every one is ready."""
+        plans = [derived.value for derived in self.sites if derived.state == "ready" and derived.value is not None]
+        return tuple(plans) if plans and len(plans) == len(self.case.sites) else None
+
+    def _refresh_forecast(self) -> None:
+        plans, anatomy = self.site_plans, self.anatomy.value
+        if plans is None or anatomy is None:
+            self.jobs.cancel("forecast")
+            self.forecast = Derived()
+            return
+        from planner.case.derive import forecast_sites, patch_key
+
+        key = (self.anatomy.key, patch_key(plans))
+        if not any(plan.used is not None for plan in plans):
+            self.jobs.cancel("forecast")
+            self.forecast = Derived()
+            return
+
+        def work(progress: Progress) -> Forecast:
+            return forecast_sites(anatomy, plans, progress)
+
+        self._derive("forecast", key, work)
+
+    def _derive(self, kind: str, key: Hashable, work: Callable[[Progress], Any]) -> None:
+        """Start a derivation unless it is ready, running or cancelled for this key. An old value stays on view while it runs."""
+        present: Derived[Any] = getattr(self, kind)
+        if (present.key == key and present.state != "missing") or (kind, key) in self._paused:
+            return
+        setattr(self, kind, Derived("running", key, present.value))
+
+        def done(outcome: Outcome) -> None:
+            if getattr(self, kind).key == key:
+                setattr(self, kind, self._ended(key, outcome))
+                self.refresh()
+
+        self.jobs.start(kind, work, done)
+
+    def _ended(self, key: Hashable, outcome: Outcome) -> Derived[Any]:
+        if outcome.refusal is not None:
+            self.announced.emit(str(outcome.refusal))
+            return Derived("refused", key, refusal=outcome.refusal)
+        if outcome.error is not None:
+            self.failed.emit(outcome.error)
+            return Derived("refused", key, refusal=Refusal("This step failed inside the program.", "The case is safe. Try again."))
+        return Derived("ready", key, outcome.value)
+
+    def _progress(self, kind: str, share: float, what: str) -> None:
+        if kind in ("scan", "volume", "anatomy", "surfaces", "forecast"):
+            derived: Derived[Any] = getattr(self, kind)
+            if derived.state == "running":
+                setattr(self, kind, replace(derived, share=share, what=what))
+        self.progressed.emit(kind, share, what)
+
+    # ---- what the screens ask ------------------------------------------------------------------------------------------
+
+    def check_needle(self, index: int, entry_mm: Any, target_mm: Any) -> Candidate | None:
+        """The needle of a site checked at these ends, within a few milliseconds; None until the site's search is ready."""
+        plan = self.sites[index].value if index < len(self.sites) else None
+        if plan is None or plan.room is None:
+            return None
+        from planner.needles import check
+
+        return check(plan.room, plan.needle, tuple(map(float, entry_mm)), tuple(map(float, target_mm)), self.case.position)
+
+    def move_needle(self, index: int, entry_mm: Any, target_mm: Any) -> None:
+        """The user dragged a needle and let go."""
+        from planner.case.acts import take_needle
+
+        taken = TakenNeedle(tuple(map(float, entry_mm)), tuple(map(float, target_mm)), moved=True)
+        self.attempt(lambda: take_needle(self.case, index, taken))
+
+    @property
+    def plan(self) -> Plan | None:
+        """The whole plan for the sheet, once everything is ready and nothing is stale."""
+        plans = self.site_plans
+        if plans is None or self.anatomy.value is None or self.forecast.state not in ("ready", "missing", "refused"):
+            return None
+        from planner.case.derive import Plan
+
+        forecast = self.forecast.value if self.forecast.state == "ready" else None
+        problem = str(self.forecast.refusal) if self.forecast.refusal else None
+        return Plan(self.case, self.anatomy.value, plans, forecast, problem)
+
+    def close(self) -> None:
+        """Stop all work."""
+        self.jobs.close()
