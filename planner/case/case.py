@@ -65,4 +65,5 @@ class Case:
     sites: tuple[Site, ...] = ()
     position: PatientPosition = "prone"
     notes: str = ""
+    hidden: tuple[str, ...] = ()
     history: tuple[Decision, ...] = field(default=(), compare=False)
