@@ -94,7 +94,7 @@ class Jobs(QObject):
             return
         except Refusal as refusal:
             outcome = Outcome(refusal=refusal)
-        except BaseException as error:  # noqa: BLE001 - a bug must reach the window, not die in a thread
+        except BaseException as error:
             log.error("%s failed: %s", kind, type(error).__name__, exc_info=error)
             outcome = Outcome(error=error)
         if not stop.is_set():

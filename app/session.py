@@ -20,8 +20,9 @@ from planner.progress import Progress
 from planner.refusal import Refusal
 
 if TYPE_CHECKING:
-    from planner.anatomy.spine import Anatomy
     from planner.case.derive import Plan, SitePlan
+
+    from planner.anatomy.spine import Anatomy
     from planner.geometry import Volume
     from planner.needles.candidate import Candidate
     from planner.patch.forecast import Forecast
@@ -144,8 +145,9 @@ class Session(QObject):
             return folder, read(folder / "dicom", part(progress, 0.9, 1.0))
 
         def done(value: tuple[Path, Scan]) -> None:
-            from app.example import DESCRIPTION, worked
             from planner.case.acts import choose_scan
+
+            from app.example import DESCRIPTION, worked
 
             folder, scan = value
             self.path = folder / "dicom"
@@ -183,6 +185,7 @@ class Session(QObject):
 
         def work(progress: Progress) -> tuple[Case, Path, Scan | None]:
             from planner.case.file import find_scan, open_case
+
             from planner.scan import read
 
             case = recovered or open_case(path)
