@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 from PySide6.QtCore import QObject, Signal
 
 from app.jobs import Jobs, Outcome
-from planner.case.case import Case, Decision, TakenNeedle
+from planner.case.case import Case
 from planner.progress import Progress
 from planner.refusal import Refusal
 
 if TYPE_CHECKING:
+    from planner.case.acts import Act
     from planner.case.derive import Plan, SitePlan
 
     from planner.anatomy.spine import Anatomy
@@ -73,26 +74,25 @@ class Session(QObject):
 
     # ---- acts and undo -------------------------------------------------------------------------------------------------
 
-    def act(self, name: str, case: Case) -> None:
-        """Make `case` the present one; `name` is what the Undo menu shows. Nothing happens where nothing changes."""
-        if case == self.case:
+    def act(self, act: Act) -> None:
+        """Make the case after an act the present one. Nothing happens where nothing changes."""
+        if act.case == self.case:
             return
-        from planner.case.acts import now_by_user
+        from planner.case.acts import now_by_user, recorded
 
-        self._undo.append((name, self.case))
+        self._undo.append((act.name, self.case))
         self._redo.clear()
-        when, who = now_by_user()
-        self.case = replace(case, history=self.case.history + (Decision(name, when, who),))
+        self.case = recorded(act, *now_by_user())
         self.refresh()
 
-    def attempt(self, act: Callable[[], tuple[str, Case]]) -> Refusal | None:
+    def attempt(self, act: Callable[[], Act]) -> Refusal | None:
         """Do an act that may refuse; a refusal changes nothing, is announced and is returned."""
         try:
-            name, case = act()
+            done = act()
         except Refusal as refusal:
             self.announced.emit(str(refusal))
             return refusal
-        self.act(name, case)
+        self.act(done)
         return None
 
     @property
@@ -152,7 +152,7 @@ class Session(QObject):
             folder, scan = value
             self.path = folder / "dicom"
             self._ready_scan(scan)
-            _, case = choose_scan(Case(), self.path, self.case_path, scan.series[0])
+            _, case = choose_scan(Case(), self.path, scan.series[0])
             assert case.scan is not None
             self._begin(worked(replace(case, scan=replace(case.scan, example=DESCRIPTION)), folder))
 
@@ -180,8 +180,11 @@ class Session(QObject):
 
         self._open("Reading files", work, done)
 
-    def open_case(self, path: Path, recovered: Case | None = None) -> None:
-        """A case file with the scan that it is bound to; or a recovered case that was never, or not yet, saved there."""
+    def open_case(self, path: Path, recovered: Case | None = None, scan_path: Path | None = None) -> None:
+        """A case file with the scan that it is bound to, or a recovered case that was never, or not yet, saved there.
+
+        scan_path: where the scan is now, when it has moved.
+        """
 
         def work(progress: Progress) -> tuple[Case, Path, Scan | None]:
             from planner.case.file import find_scan, open_case
@@ -255,7 +258,7 @@ class Session(QObject):
 
         assert self.path is not None
         path = self.path
-        self.attempt(lambda: choose_scan(self.case, path, self.case_path, series))
+        self.attempt(lambda: choose_scan(self.case, path, series))
 
     @property
     def series(self) -> Series | None:
@@ -264,7 +267,7 @@ class Session(QObject):
         if reference is None or self.scan.value is None:
             return None
         wanted = (reference.series_uid, reference.part)
-        return next((s for s in self.scan.value.series if (s.uid, s.part) == wanted), None)
+        return next((series for series in self.scan.value.series if (series.uid, series.part) == wanted), None)
 
     # ---- the walk ------------------------------------------------------------------------------------------------------
 
@@ -439,10 +442,9 @@ class Session(QObject):
 
     def move_needle(self, index: int, entry_mm: Any, target_mm: Any) -> None:
         """The user dragged a needle and let go."""
-        from planner.case.acts import take_needle
+        from planner.case.acts import move_needle
 
-        taken = TakenNeedle(tuple(map(float, entry_mm)), tuple(map(float, target_mm)), moved=True)
-        self.attempt(lambda: take_needle(self.case, index, taken))
+        self.attempt(lambda: move_needle(self.case, index, entry_mm, target_mm))
 
     @property
     def plan(self) -> Plan | None:
