@@ -20,10 +20,9 @@ from planner.progress import Progress
 from planner.refusal import Refusal
 
 if TYPE_CHECKING:
+    from planner.anatomy.spine import Anatomy
     from planner.case.acts import Act
     from planner.case.derive import Plan, SitePlan
-
-    from planner.anatomy.spine import Anatomy
     from planner.geometry import Volume
     from planner.needles.candidate import Candidate
     from planner.patch.forecast import Forecast
@@ -145,9 +144,8 @@ class Session(QObject):
             return folder, read(folder / "dicom", part(progress, 0.9, 1.0))
 
         def done(value: tuple[Path, Scan]) -> None:
-            from planner.case.acts import choose_scan
-
             from app.example import DESCRIPTION, worked
+            from planner.case.acts import choose_scan
 
             folder, scan = value
             self.path = folder / "dicom"
@@ -188,7 +186,6 @@ class Session(QObject):
 
         def work(progress: Progress) -> tuple[Case, Path, Scan | None]:
             from planner.case.file import find_scan, open_case
-
             from planner.scan import read
 
             case = recovered or open_case(path)
