@@ -1,0 +1,127 @@
+"""One member of the ensemble: what the tissue might be like, drawn from the priors, and the march through it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+
+from planner.evidence import evidence, number
+from planner.geometry import Floats, PatientPosition
+from planner.patch.forecast import Injection
+from planner.patch.march import BEYOND, FORAMEN, Marched, Medium, march
+from planner.patch.space import SPACING_MM, Space
+from planner.refusal import Refusal
+
+ROWS_ML = np.concatenate([np.arange(0.5, 10.0, 0.5), np.arange(10.0, 41.0, 1.0)])
+"""Total volumes of the dose-response."""
+
+TIP_REACH_MM = 3.0
+"""A tip further than this from any place that takes injectate is not in the space."""
+
+_DOWN = {"prone": (0.0, -1.0, 0.0), "supine": (0.0, 1.0, 0.0), "left": (1.0, 0.0, 0.0), "right": (-1.0, 0.0, 0.0)}
+
+
+@dataclass(frozen=True, eq=False)
+class Needles:
+    """Where the needles give: tips (m, 3) LPS, share of each mL, and how much fibrin goes first at each."""
+
+    tips_mm: Floats
+    shares: Floats
+    fibrin_ml: Floats
+
+
+def needles_of(injections: tuple[Injection, ...]) -> Needles:
+    """The needles of a plan. Fibrin that nothing follows need not set. Raises Refusal for doses that cannot be given."""
+    totals = np.array([injection.total_ml for injection in injections])
+    doses = [dose for injection in injections for dose in (injection.fibrin_ml, injection.blood_ml)]
+    if not len(totals) or totals.sum() <= 0:
+        raise Refusal("No blood or fibrin is planned.", "Give at least one needle a dose.")
+    if not all(np.isfinite(dose) and dose >= 0 for dose in doses) or not all(np.isfinite(i.tip_mm).all() for i in injections):
+        raise Refusal("A dose or a tip is not a number of zero or more.", "Correct the doses.")
+    giving = [injection for injection in injections if injection.total_ml > 0]
+    return Needles(
+        np.array([injection.tip_mm for injection in giving], dtype=np.float64),
+        np.array([injection.total_ml for injection in giving]) / totals.sum(),
+        np.array([injection.fibrin_ml if injection.blood_ml > 0 else 0.0 for injection in giving]),
+    )
+
+
+def nearest_place(space: Space, point_mm: Floats) -> tuple[int, float]:
+    """The place nearest to a point that takes injectate, and its distance."""
+    distance = np.linalg.norm(space.places_mm - point_mm, axis=1)
+    distance[space.root] = np.inf
+    at = int(distance.argmin())
+    return at, float(distance[at])
+
+
+def check_tips(space: Space, needles: Needles, sac_at_tip: list[bool]) -> None:
+    """Raises Refusal for a tip that is not in the epidural space or a foramen."""
+    for number_of, tip in enumerate(needles.tips_mm):
+        _, distance = nearest_place(space, tip)
+        if distance > TIP_REACH_MM:
+            where = "inside the thecal sac" if sac_at_tip[number_of] else "outside the epidural space and the foramina"
+            raise Refusal(
+                f"The tip of needle {number_of + 1} lies {where}, {distance:.0f} mm from the nearest place that takes blood.",
+                "Move the tip into the epidural space or a foramen.",
+            )
+
+
+def _between(random: np.random.Generator, name: str, logarithmic: bool = False) -> float:
+    low, high = cast("list[float]", evidence(f"patch.{name}").value)
+    if logarithmic:
+        return float(np.exp(random.uniform(np.log(low), np.log(high))))
+    return float(random.uniform(low, high))
+
+
+def draw_medium(space: Space, random: np.random.Generator, position: PatientPosition) -> Medium:
+    """Draw what the tissue might be like (priors: resources/evidence/patch.json)."""
+    zone = space.graph.zone
+    voxel_ml = SPACING_MM**3 / 1000.0
+    fat, ventral = _between(random, "capacity_fat"), _between(random, "capacity_ventral")
+    film_share = _between(random, "capacity_film") / SPACING_MM
+    film, recess = _between(random, "slowness_film"), _between(random, "slowness_recess")
+    neck = _between(random, "slowness_neck", logarithmic=True)
+    patency = np.exp(random.normal(0.0, 0.4, space.foramina))
+    share_of = np.array([0.0, fat, fat, ventral, number("patch.capacity_foramen"), number("patch.capacity_beyond")])
+    capacity = share_of[zone] * voxel_ml
+    capacity[space.film] = film_share * voxel_ml
+    capacity[space.root] = 0.0
+    slow_of = np.array([0.0, 1.0, recess, 1.0, 1.0, number("patch.slowness_beyond")])
+    slowness = slow_of[zone]
+    slowness *= 1.0 + (film - 1.0) * np.where((zone == FORAMEN) | (zone == BEYOND), 0.0, space.thin)
+    slowness[space.film] = film
+    in_neck = zone == FORAMEN
+    slowness[in_neck] *= neck / patency[space.foramen[in_neck]]
+    slowness[space.root] = np.maximum(slowness[space.root], film)
+    patches = np.exp(random.normal(0.0, number("patch.patchiness"), int(space.cell.max()) + 1))
+    slowness *= patches[space.cell]
+    head = _between(random, "cephalad_share")
+    compliance = np.exp(random.normal(0.0, number("patch.sac_compliance_spread")))
+    conductance = np.array([_between(random, "foramen_share") for _ in range(space.foramina)]) * np.minimum(patency, 1.5)
+    return Medium(
+        slowness=np.maximum(slowness, 0.05).astype(np.float32),
+        capacity_ml=capacity.astype(np.float32),
+        along_ease=_between(random, "along_ease"),
+        cephalad=2.0 * head - 1.0,
+        down=np.array(_DOWN[position]) * number("patch.gravity"),
+        septum_dorsal_mm=_between(random, "septum_dorsal", logarithmic=True),
+        septum_ventral_mm=_between(random, "septum_ventral", logarithmic=True),
+        conductance=conductance,
+        sac_ml=(space.sac_mm3 - space.floor_mm3) * voxel_ml,
+        engaged_fill=number("patch.sac_engaged_fill"),
+        pressure_half_mmhg=number("patch.sac_pressure_half") / compliance,
+        pressure_power=number("patch.sac_pressure_power"),
+        pressure_law=np.array([number(f"patch.{key}") for key in ("pressure_quadratic", "pressure_linear", "pressure_measured_ml")]),
+        fibrin_slowness=number("patch.slowness_set_fibrin"),
+    )
+
+
+def spread(space: Space, needles: Needles, random: np.random.Generator, position: PatientPosition) -> Marched:
+    """One member: a draw of tissue and tip error, and its march."""
+    medium = draw_medium(space, random, position)
+    shift = random.normal(0.0, number("patch.tip_error"), needles.tips_mm.shape)
+    seeds = np.array([nearest_place(space, tip + off)[0] for tip, off in zip(needles.tips_mm, shift)], dtype=np.int64)
+    return Marched(*march(space.graph, medium, seeds, needles.shares, needles.fibrin_ml, ROWS_ML))
+
