@@ -1,0 +1,1 @@
+"""The case: what the user decided, its file, and what follows from it."""

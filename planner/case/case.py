@@ -35,7 +35,8 @@ class Site:
 
 @dataclass(frozen=True)
 class ScanReference:
-    """The scan that a case is bound to. path: where it was last found, relative to the case file where possible; series_uid, part,
+    """The scan that a case is bound to. path: where it was last found, absolute here and
+    relative to the case file in that file; series_uid, part,
     size and fingerprint tell whether what lies there is still the same scan. example: parameters of the built-in phantom, or None."""
 
     path: str
@@ -57,7 +58,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Case:
-    """What the user decided. labels_path: a label map of another program to take in, or None. hidden: structures switched off."""
+    """What the user decided. labels_path: a label map of another program to take in, or None."""
 
     scan: ScanReference | None = None
     anchor: Anchor | None = None
@@ -65,5 +66,4 @@ class Case:
     sites: tuple[Site, ...] = ()
     position: PatientPosition = "prone"
     notes: str = ""
-    hidden: tuple[str, ...] = ()
     history: tuple[Decision, ...] = field(default=(), compare=False)

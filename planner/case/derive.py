@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 from planner import leak as leak_station
 from planner import needles, patch
 from planner.anatomy.spine import Anatomy
-from planner.case.acts import take_needle
-from planner.case.case import Case, Site
-from planner.case.keys import anatomy_key, image_key, patch_key, scan_key, site_key
+from planner.case.acts import now_by_user, recorded, take_needle
+from planner.case.case import Case, Site, TakenNeedle
+from planner.case.keys import anatomy_key, patch_key, scan_key, site_key
 from planner.geometry import PatientPosition, Volume
 from planner.leak.leak import Approach
 from planner.needles.candidate import Candidate, Needle, NeedleSearch
 from planner.patch.forecast import Forecast, Injection
 from planner.progress import Progress, part, silent
+from planner.refusal import Refusal
 
 if TYPE_CHECKING:
     from planner.needles import Room
@@ -28,11 +29,11 @@ __all__ = [
     "anatomy_key",
     "derive",
     "forecast_sites",
-    "image_key",
     "patch_key",
     "plan_site",
     "scan_key",
     "site_key",
+    "with_taken",
 ]
 
 
@@ -41,8 +42,9 @@ class SitePlan:
     """What follows for one site.
 
     site: as decided, its leak's level read from the anatomy of now. approaches: proposed first. approach, needle: decided, or proposed
-    while undecided. room, search: what the Needles station made of them. taken: the needle that the user took, checked anew, or None.
-    preset: the doses that evidence suggests; blood_ml, fibrin_ml: decided, or the preset's.
+    while undecided. room, search: what the Needles station made of them; room is None where the approach is not possible at all, and
+    search.reason says why. taken: the needle that the user took, checked anew, or None. preset: the doses that evidence suggests;
+    blood_ml, fibrin_ml: decided, or the preset's.
     """
 
     site: Site
@@ -51,7 +53,7 @@ class SitePlan:
     approaches: tuple[Approach, ...]
     approach: Approach
     needle: Needle
-    room: Room
+    room: Room | None
     search: NeedleSearch
     taken: Candidate | None
     preset: Preset
@@ -64,14 +66,14 @@ class SitePlan:
         return self.search.candidates[0] if self.search.candidates else None
 
     @property
-    def chosen(self) -> Candidate | None:
+    def used(self) -> Candidate | None:
         """The needle that the patch and the sheet go by: the one taken, else the proposal."""
         return self.taken or self.proposal
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """The whole: a case and all that follows from it. problem: a sentence when a site has no needle, else None."""
+    """The whole: a case and all that follows from it. problem: a sentence when a site has no needle or no forecast, else None."""
 
     case: Case
     anatomy: Anatomy
@@ -80,38 +82,25 @@ class Plan:
     problem: str | None
 
 
-def plan_site(
-    case: Case,
-    index: int,
-    volume: Volume,
-    anatomy: Anatomy,
-    progress: Progress = silent,
-    earlier: SitePlan | None = None,
-) -> SitePlan:
-    """The plan of one site. `earlier`, a plan of the same site, lends the parts that still hold: after a drag only the check is redone.
+def plan_site(case: Case, index: int, volume: Volume, anatomy: Anatomy, progress: Progress = silent) -> SitePlan:
+    """The plan of one site.
 
-    Raises Refusal for a leak outside the canal, an approach that this site does not have and a needle that is not in the catalogue.
+    Raises Refusal for a leak outside the canal and for a needle that is not in the catalogue.
     """
     site = case.sites[index]
     marked = site.leak
     leak = leak_station.place(anatomy, marked.position_mm, marked.kind, marked.certainty, marked.side)
     approaches = leak_station.approaches(leak, anatomy)
-    approach = next((way for way in approaches if way.name == site.approach), None) if site.approach else approaches[0]
-    if approach is None:
-        approach = Approach(site.approach, "Chosen by the user; this leak does not call for it.", (), False)  # type: ignore[arg-type]
-    same_room = earlier is not None and (earlier.anatomy, earlier.site.leak, earlier.approach.name) == (anatomy, leak, approach.name)
-    if earlier is not None and same_room:
-        room = earlier.room
-    else:
-        room = needles.prepare(volume, anatomy, leak, approach.name, part(progress, 0.0, 0.5))
+    approach = next((way for way in approaches if way.name == site.approach), approaches[0])
     needle = needles.needle(site.needle) if site.needle else needles.default_needle(approach.name)
-    if earlier is not None and same_room and (earlier.needle, earlier.position) == (needle, case.position):
-        search = earlier.search
-    else:
+    room: Room | None = None
+    try:
+        room = needles.prepare(volume, anatomy, leak, approach.name, part(progress, 0.0, 0.5))
         search = needles.search(room, needle, case.position, part(progress, 0.5, 1.0))
-    taken = needles.check(room, needle, site.taken.entry_mm, site.taken.target_mm, case.position) if site.taken else None
+    except Refusal as refusal:  # the user may choose another approach
+        search = NeedleSearch((), {}, 0, 0, str(refusal))
     preset = patch.preset(leak, approach.name, anatomy)
-    return SitePlan(
+    plan = SitePlan(
         site=replace(site, leak=leak),
         anatomy=anatomy,
         position=case.position,
@@ -120,19 +109,31 @@ def plan_site(
         needle=needle,
         room=room,
         search=search,
-        taken=taken,
+        taken=None,
         preset=preset,
-        blood_ml=preset.blood_ml if site.blood_ml is None else site.blood_ml,
-        fibrin_ml=preset.fibrin_ml if site.fibrin_ml is None else site.fibrin_ml,
+        blood_ml=preset.blood_ml,
+        fibrin_ml=preset.fibrin_ml,
     )
+    return with_taken(plan, case, index)
+
+
+def with_taken(plan: SitePlan, case: Case, index: int) -> SitePlan:
+    """The plan of a site with the needle taken and the doses as the case has them now; a few milliseconds, no search."""
+    site = replace(case.sites[index], leak=plan.site.leak)
+    taken = plan.taken if site.taken == plan.site.taken else None
+    if taken is None and site.taken is not None and plan.room is not None:
+        taken = needles.check(plan.room, plan.needle, site.taken.entry_mm, site.taken.target_mm, plan.position)
+    blood_ml = plan.preset.blood_ml if site.blood_ml is None else site.blood_ml
+    fibrin_ml = plan.preset.fibrin_ml if site.fibrin_ml is None else site.fibrin_ml
+    return replace(plan, site=site, taken=taken, blood_ml=blood_ml, fibrin_ml=fibrin_ml)
 
 
 def forecast_sites(anatomy: Anatomy, sites: Sequence[SitePlan], progress: Progress = silent) -> Forecast | None:
     """How the patch of all sites together spreads: from the needle of each site, at its doses. None while no site has a needle."""
     injections = tuple(
-        Injection(site.chosen.target_mm, site.fibrin_ml, site.blood_ml)
+        Injection(site.used.target_mm, site.fibrin_ml, site.blood_ml)
         for site in sites
-        if site.chosen is not None and site.fibrin_ml + site.blood_ml > 0
+        if site.used is not None and site.fibrin_ml + site.blood_ml > 0
     )
     if not injections:
         return None
@@ -144,12 +145,12 @@ def derive(case: Case, volume: Volume, anatomy: Anatomy, progress: Progress = si
     sites: list[SitePlan] = []
     share = 0.6 / max(1, len(case.sites))
     for index in range(len(case.sites)):
-        step = part(progress, index * share, (index + 1) * share)
-        site = plan_site(case, index, volume, anatomy, step)
+        site = plan_site(case, index, volume, anatomy, part(progress, index * share, (index + 1) * share))
         if site.taken is None and site.proposal is not None:
-            case = take_needle(case, index, site.proposal.entry_mm, site.proposal.target_mm)
-            site = plan_site(case, index, volume, anatomy, step, earlier=site)
+            best = TakenNeedle(site.proposal.entry_mm, site.proposal.target_mm)
+            case = recorded(take_needle(case, index, best), *now_by_user())
+            site = replace(site, site=replace(site.site, taken=best), taken=site.proposal)
         sites.append(site)
     forecast = forecast_sites(anatomy, sites, part(progress, 0.6, 1.0))
-    reasons = [site.search.reason for site in sites if site.chosen is None]
+    reasons = [site.search.reason for site in sites if site.used is None]
     return Plan(case, anatomy, tuple(sites), forecast, reasons[0] if reasons else None)

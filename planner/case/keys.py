@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING
 
 from planner.case.case import Case
+
+if TYPE_CHECKING:
+    from planner.case.derive import SitePlan
 
 
 def scan_key(case: Case) -> Hashable:
@@ -13,21 +17,17 @@ def scan_key(case: Case) -> Hashable:
     return None if scan is None else (scan.series_uid, scan.part, scan.size, scan.fingerprint)
 
 
-def image_key(case: Case) -> Hashable:
-    """What the anatomy depends on but for its level names: while it stands, `planner.anatomy.rename` is enough for another anchor."""
-    return scan_key(case), case.labels_path
-
-
 def anatomy_key(case: Case) -> Hashable:
     """What the anatomy with its level names depends on."""
-    return image_key(case), case.anchor
+    return scan_key(case), case.labels_path, case.anchor
 
 
 def site_key(case: Case, index: int) -> Hashable:
-    """What the plan of a site depends on."""
-    return anatomy_key(case), case.sites[index], case.position
+    """What the search for a site depends on. The needle that was taken and the doses come after it (`derive.with_taken`)."""
+    site = case.sites[index]
+    return anatomy_key(case), site.leak, site.approach, site.needle, case.position
 
 
-def patch_key(case: Case) -> Hashable:
-    """What the forecast depends on."""
-    return anatomy_key(case), case.sites, case.position
+def patch_key(sites: Sequence[SitePlan]) -> Hashable:
+    """What the forecast depends on, given the anatomy: leaks, tips and doses."""
+    return tuple((site.site.leak, None if site.used is None else site.used.target_mm, site.fibrin_ml, site.blood_ml) for site in sites)

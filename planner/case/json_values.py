@@ -1,0 +1,69 @@
+"""Frozen values to JSON and back, checked against their annotations: what does not fit is a ValueError that names the place."""
+
+from __future__ import annotations
+
+import types
+from dataclasses import fields, is_dataclass
+from functools import cache
+from math import isfinite
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+
+def encode(value: Any) -> Any:
+    """A frozen dataclass as JSON has it: objects, lists, numbers, words, null."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {item.name: encode(getattr(value, item.name)) for item in fields(value)}
+    if isinstance(value, tuple | list):
+        return [encode(item) for item in value]
+    return value
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def decode(kind: Any, value: Any, where: str = "case") -> Any:
+    """The value of a type from its JSON. A key that is missing takes the field's default; a key that is unknown is refused."""
+    origin = get_origin(kind)
+    if origin in (Union, types.UnionType):
+        if value is None and type(None) in get_args(kind):
+            return None
+        (inner,) = (option for option in get_args(kind) if option is not type(None))
+        return decode(inner, value, where)
+    if origin is Literal:
+        if value in get_args(kind):
+            return value
+        raise ValueError(f"{where} is not one of {', '.join(map(str, get_args(kind)))}")
+    if origin is tuple:
+        return _tuple(get_args(kind), value, where)
+    if is_dataclass(kind):
+        return _dataclass(kind, value, where)
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
+        return float(value)
+    if kind in (str, int, bool) and type(value) is kind:
+        return value
+    raise ValueError(f"{where} is not {'a number' if kind in (int, float) else 'what it should be'}")
+
+
+def _tuple(inner: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
+    if not isinstance(value, list):
+        raise ValueError(f"{where} is not a list")
+    kinds = [inner[0]] * len(value) if len(inner) == 2 and inner[1] is Ellipsis else list(inner)
+    if len(kinds) != len(value):
+        raise ValueError(f"{where} has {len(value)} entries, not {len(kinds)}")
+    return tuple(decode(kind, item, f"{where}[{n}]") for n, (kind, item) in enumerate(zip(kinds, value)))
+
+
+def _dataclass(kind: Any, value: Any, where: str) -> Any:
+    if not isinstance(value, dict):
+        raise ValueError(f"{where} is not an object")
+    hints = _hints(kind)
+    names = [item.name for item in fields(kind)]
+    unknown = sorted(set(value) - set(names))
+    if unknown:
+        raise ValueError(f"{where} has the unknown key {unknown[0]}")
+    try:
+        return kind(**{name: decode(hints[name], value[name], f"{where}.{name}") for name in names if name in value})
+    except TypeError as error:
+        raise ValueError(f"{where} lacks a key") from error

@@ -1,0 +1,58 @@
+"""The scan that a case is bound to: a reference to it, and finding it again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from planner.case.case import Case, ScanReference
+from planner.refusal import Refusal
+
+if TYPE_CHECKING:
+    from planner.scan import Scan, Series
+
+
+def reference_to(path: Path, series: Series) -> ScanReference:
+    """A reference to a series that was read from `path` (a folder, file or ZIP). In memory its path is absolute; in the case file it is
+    relative to that file, so that both may move together."""
+    return ScanReference(str(path.absolute()), series.uid, series.part, series.size, series.fingerprint)
+
+
+def same_scan(one: ScanReference, other: ScanReference) -> bool:
+    """Whether two references mean the same voxels, wherever they lie."""
+    return (one.series_uid, one.part, one.size, one.fingerprint) == (other.series_uid, other.part, other.size, other.fingerprint)
+
+
+def find_scan(case: Case, case_path: Path | None = None) -> Path:
+    """Where the scan of a case lies: where it was, or else under its name beside the case file. Refuses a case without a scan, and one
+    whose scan has moved."""
+    if case.scan is None:
+        raise Refusal("This case has no scan.", "Open a scan and start a new case.")
+    where = Path(case.scan.path)
+    if where.exists():
+        return where
+    if case_path is not None and (case_path.absolute().parent / where.name).exists():
+        return case_path.absolute().parent / where.name
+    raise Refusal(
+        f"The scan of this case is not at {where} any more.",
+        "Put it back, or put it beside the case file under the name that it had.",
+    )
+
+
+def series_of(case: Case, scan: Scan) -> Series:
+    """The series of a scan that a case is bound to. Refuses a scan that does not hold it, and one whose images have changed."""
+    if case.scan is None:
+        raise Refusal("This case has no scan.", "Open a scan and start a new case.")
+    wanted = case.scan
+    found = next((series for series in scan.series if (series.uid, series.part) == (wanted.series_uid, wanted.part)), None)
+    if found is None:
+        raise Refusal(
+            "The series that this case was planned on is not in its folder any more.",
+            "Put the series back, or start a new case on what is there.",
+        )
+    if found.fingerprint != wanted.fingerprint or found.size != wanted.size:
+        raise Refusal(
+            "The images of this scan are not the ones that the case was planned on.",
+            "Bring the original images back, or start a new case on these.",
+        )
+    return found

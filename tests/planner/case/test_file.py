@@ -1,0 +1,233 @@
+"""The case file: round trips, and every way in which a file can be bad."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from planner.anatomy.spine import Anchor
+from planner.case import file as case_file
+from planner.case.case import Case, Decision, ScanReference, Site, TakenNeedle
+from planner.case.file import DamagedCase, case_bytes, is_case_file, open_case, save_case
+from planner.case.scan_reference import find_scan, series_of
+from planner.leak.leak import Leak
+from planner.refusal import Refusal
+
+LEAK = Leak((1.25, -2.5, 1 / 3), "ventral", "observed", "L1-L2", "right")
+
+
+def whole(folder: Path) -> Case:
+    return Case(
+        scan=ScanReference(str(folder / "scans" / "dicom"), "1.2.3", 1, (10, 20, 30), "abc", "example myelogram"),
+        anchor=Anchor("L4", (0.1, 0.2, -80.3), "user", 1.0),
+        labels_path=str(folder / "labels.nii.gz"),
+        sites=(
+            Site(LEAK, "transforaminal-ventral", "22G-120-quincke", TakenNeedle((60.0, 80.0, 3.0), (1.0, 2.0, 3.0), True), 8.0, 4.0),
+            Site(replace(LEAK, kind="dorsal", level=None, side="midline", certainty="potential")),
+        ),
+        position="left",
+        notes="dritte Sitzung; 3. Versuch – ‘ä’ \u2028 <b>",
+        history=(Decision("mark ventral leak at L1-L2", "2026-01-01T00:00:00+00:00", "someone"),),
+    )
+
+
+def test_a_case_comes_back_as_it_was(tmp_path: Path) -> None:
+    case, path = whole(tmp_path), tmp_path / "case.duraplan"
+    save_case(case, path)
+    back = open_case(path)
+    assert back == case
+    assert back.history == case.history
+    save_case(Case(), path)
+    assert open_case(path) == Case()
+
+
+def test_the_file_is_utf8_json_that_names_its_schema(tmp_path: Path) -> None:
+    content = json.loads(case_bytes(whole(tmp_path), tmp_path).decode("utf-8"))
+    assert list(content) == ["format", "version", "program", "case", "checksum"]
+    assert (content["format"], content["version"]) == ("duraplan/case", 1)
+    assert content["case"]["scan"]["path"] == "scans/dicom"
+    assert content["case"]["labels_path"] == "labels.nii.gz"
+
+
+def test_case_and_scan_may_move_together(tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    (here / "scans" / "dicom").mkdir(parents=True)
+    save_case(whole(here), here / "case.duraplan")
+    here.rename(there)
+    case = open_case(there / "case.duraplan")
+    assert find_scan(case) == there / "scans" / "dicom"
+
+
+def test_a_scan_that_has_moved_is_refused_with_its_place(tmp_path: Path) -> None:
+    save_case(whole(tmp_path), tmp_path / "case.duraplan")
+    case = open_case(tmp_path / "case.duraplan")
+    with pytest.raises(Refusal, match="not at .*scans/dicom any more") as refusal:
+        find_scan(case, tmp_path / "case.duraplan")
+    assert "beside the case file" in refusal.value.way_out
+    (tmp_path / "dicom").mkdir()
+    assert find_scan(case, tmp_path / "case.duraplan") == tmp_path / "dicom"
+
+
+class _Series:
+    uid, part, size, fingerprint = "1.2.3", 1, (10, 20, 30), "abc"
+
+
+class _Scan:
+    series = (_Series(),)
+
+
+def test_another_scan_in_the_old_place_is_refused(tmp_path: Path) -> None:
+    case = whole(tmp_path)
+    assert series_of(case, _Scan()) is _Scan.series[0]  # type: ignore[arg-type, comparison-overlap]
+    assert case.scan is not None
+    with pytest.raises(Refusal, match="not the ones"):
+        series_of(replace(case, scan=replace(case.scan, fingerprint="other")), _Scan())  # type: ignore[arg-type]
+    with pytest.raises(Refusal, match="not in its folder"):
+        series_of(replace(case, scan=replace(case.scan, part=0)), _Scan())  # type: ignore[arg-type]
+
+
+def test_a_newer_schema_is_refused_and_the_file_stays(tmp_path: Path) -> None:
+    path = tmp_path / "case.duraplan"
+    content = json.loads(case_bytes(whole(tmp_path), tmp_path))
+    content |= {"version": 7, "program": "9.1.0"}
+    path.write_text(json.dumps(content), "utf-8")
+    before = path.read_bytes()
+    with pytest.raises(Refusal, match=r"newer Duraplan \(9.1.0\): its schema is 7") as refusal:
+        open_case(path)
+    assert not isinstance(refusal.value, DamagedCase)
+    assert path.read_bytes() == before
+
+
+def test_an_older_schema_goes_through_every_migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "case.duraplan"
+    save_case(Case(notes="old"), path)
+
+    def rename_notes(content: dict) -> dict:
+        return {**content, "case": {**content["case"], "notes": content["case"]["notes"] + "!"}}
+
+    monkeypatch.setattr(case_file, "SCHEMA", 3)
+    monkeypatch.setattr(case_file, "MIGRATIONS", {1: rename_notes, 2: rename_notes})
+    assert open_case(path).notes == "old!!"
+
+
+def test_any_byte_changed_anywhere_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "case.duraplan"
+    data = case_bytes(whole(tmp_path), tmp_path)
+    for at in range(0, len(data) - 1, 7):
+        if chr(data[at]).isspace():
+            continue
+        path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+        with pytest.raises(Refusal):
+            open_case(path)
+
+
+@pytest.mark.parametrize("keep", [0, 1, 100, 900])
+def test_a_file_that_was_cut_off_offers_the_version_before_it(tmp_path: Path, keep: int) -> None:
+    path = tmp_path / "case.duraplan"
+    save_case(Case(notes="first"), path)
+    save_case(whole(tmp_path), path)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(DamagedCase, match="damaged") as damage:
+        open_case(path)
+    assert damage.value.way_out == "Open the version before it, case.duraplan.bak."
+    assert damage.value.previous is not None
+    assert is_case_file(damage.value.previous)
+    assert open_case(damage.value.previous).notes == "first"
+
+
+def test_a_damaged_file_never_replaces_the_version_kept(tmp_path: Path) -> None:
+    path = tmp_path / "case.duraplan"
+    save_case(Case(notes="first"), path)
+    save_case(Case(notes="second"), path)
+    path.write_bytes(b"{")
+    save_case(Case(notes="third"), path)
+    assert open_case(path).notes == "third"
+    assert open_case(tmp_path / "case.duraplan.bak").notes == "first"
+
+
+def test_a_case_changed_by_hand_is_said_to_be_and_can_still_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "case.duraplan"
+    save_case(Case(notes="first"), path)
+    path.write_text(path.read_text("utf-8").replace("first", "forged"), "utf-8")
+    with pytest.raises(DamagedCase, match="checksum") as damage:
+        open_case(path)
+    assert damage.value.rescued == Case(notes="forged")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"hello", "damaged"),
+        (b"\0" * 4096, "it is empty"),
+        (b"[" * 100_000, "damaged"),
+        (b"[1, 2]", "no case file"),
+        (b'{"format": "duraplan/plan", "version": 1}', "no case file"),
+        (b'{"format": "duraplan/case"}', "schema version is missing"),
+        (b'{"format": "duraplan/case", "version": 1}', "not an object"),
+        (b'{"format": "duraplan/case", "version": 1, "case": {"sites": [{}]}}', "lacks a key"),
+        (b'{"format": "duraplan/case", "version": 1, "case": {"position": "upright"}}', "case.position is not one of"),
+        (b'{"format": "duraplan/case", "version": 1, "case": {"notes": NaN}}', "damaged"),
+    ],
+)
+def test_what_is_no_case_gives_a_sentence(tmp_path: Path, content: bytes, sentence: str) -> None:
+    path = tmp_path / "case.duraplan"
+    path.write_bytes(content)
+    with pytest.raises(Refusal, match=sentence):
+        open_case(path)
+
+
+def test_a_missing_file_and_a_folder_give_a_sentence(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.duraplan", tmp_path):
+        with pytest.raises(Refusal, match="cannot be read"):
+            open_case(path)
+
+
+@pytest.mark.parametrize(
+    ("number", "sentence"), [(errno.ENOSPC, "the disk of .* is full"), (errno.EROFS, "cannot be written to"), (errno.EIO, "input/output")]
+)
+def test_a_save_that_fails_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, sentence: str) -> None:
+    path = tmp_path / "case.duraplan"
+    save_case(Case(notes="kept"), path)
+    before = sorted(entry.name for entry in tmp_path.iterdir())
+
+    def fail(handle: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(Refusal, match=sentence):
+        save_case(whole(tmp_path), path)
+    monkeypatch.undo()
+    assert open_case(path).notes == "kept"
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == before
+
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from planner.case.case import Case
+from planner.case.file import save_case
+from planner.refusal import Refusal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))  # the kernel itself cuts the write off
+try:
+    save_case(Case(notes="x" * 100_000), Path(sys.argv[1]))
+except Refusal as refusal:
+    print(refusal)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the limit of a file's size is a matter of Unix")
+def test_a_write_that_the_system_cuts_off_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "case.duraplan"
+    save_case(Case(notes="kept"), path)
+    run = subprocess.run([sys.executable, "-c", FULL_DISK, str(path)], capture_output=True, text=True, timeout=60)
+    assert "is full" in run.stdout, run.stderr
+    assert open_case(path).notes == "kept"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["case.duraplan"]
