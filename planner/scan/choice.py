@@ -1,0 +1,60 @@
+"""Which of a scan's volumes to work on, and a scan as JSON (the contract's `scan --json`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from planner.refusal import Refusal
+from planner.scan.series import Scan, Series
+
+
+def choose(scan: Scan, uid: str | None = None, part: int | None = None) -> Series:
+    """The series of this UID (and part), or the most useful one; the first of its parts that can be loaded.
+
+    Raises Refusal with the reasons where there is none, or none that can be loaded.
+    """
+    if not scan.series:
+        why = scan.skipped[0].reason if scan.skipped else ""
+        count = scan.skipped_count
+        said = "The file is no slice of a scan." if count == 1 else f"None of the {count} files is a slice of a scan. The first:"
+        raise Refusal(f"{said} {why}", "Choose the folder with the patient's CT or MR series.")
+    named = [one for one in scan.series if (uid is None or one.uid == uid) and (part is None or one.part == part)]
+    if not named:
+        raise Refusal("There is no series with this UID here.", "List the series with the verb scan, and take one of theirs.")
+    for one in named:
+        if one.usable:
+            return one
+    raise Refusal(" ".join(named[0].reasons), named[0].way_out)
+
+
+def scan_json(scan: Scan, identify: bool = False) -> dict[str, Any]:
+    """A scan as the contract's JSON. Name, number and birth date only with identify; lengths in mm."""
+    return {
+        "format": "duraplan/scan",
+        "version": 1,
+        "series": [_series_json(one, identify) for one in scan.series],
+        "skipped": [{"path": one.path, "reason": one.reason} for one in scan.skipped],
+        "skipped_count": scan.skipped_count,
+    }
+
+
+def _series_json(series: Series, identify: bool) -> dict[str, Any]:
+    said: dict[str, Any] = {
+        "uid": series.uid,
+        "part": series.part,
+        "description": series.description,
+        "modality": series.modality,
+        "plane": series.plane,
+        "slices": series.slices,
+        "size": list(series.size),
+        # a length that is not known is null, not 0
+        "spacing_mm": [round(length, 4) if length > 0 else None for length in series.spacing_mm],
+        "extent_mm": [round(extent, 3) if length > 0 else None for length, extent in zip(series.spacing_mm, series.extent_mm)],
+        "verdict": series.verdict,
+        "reasons": list(series.reasons),
+        "repairs": list(series.repairs),
+    }
+    if identify:
+        identity = series.identity
+        said["patient"] = {"name": identity.name, "number": identity.number, "birth_date": identity.birth_date}
+    return said

@@ -1,0 +1,141 @@
+"""Scans that are one file: NIfTI and NRRD. Found, judged, and read."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.geometry import Frame, read_nifti
+from planner.scan.files import MOST_RATIO, Found, as_path
+from planner.scan.headers import Unreadable
+from planner.scan.judge import refused, with_frame
+from planner.scan.memory import free_bytes
+from planner.scan.series import Place, Series
+
+AIR_HU = -500.0  # a scan with whole numbers below this is a CT: MR has no negative values
+_LABEL_SHARE = 0.8  # neighbours with equal values, where neither is background: 0.9 and more in label maps, under 0.3 in images
+_UNFIT = "The file holds no single three-dimensional image."
+
+
+@dataclass(frozen=True, eq=False)
+class ImageFile:
+    """Voxels [k, j, i] of a file, in int16 where they fit, with frame and rescale; `problem` is None or a sentence on its geometry."""
+
+    frame: Frame
+    voxels: NDArray[Any]
+    slope: float
+    intercept: float
+    problem: str | None
+
+
+def judge_image(found: Found) -> Series:
+    """The series that a NIfTI or NRRD file is. Raises Unreadable with a sentence for label maps and what is no 3D image."""
+    image = read_image(found.place, found.size)
+    if _is_label_map(image.voxels):
+        raise Unreadable("A label map, not a scan: it can be loaded as labels.")
+    low = float(image.voxels.min()) * image.slope + image.intercept
+    name = "NRRD image" if found.kind == "image" else "NIfTI image"
+    digest = _digest(image)
+    zeros = (0.0, 0.0, 0.0)
+    base = Series(
+        uid=f"2.25.{int(digest, 16)}", part=0, description=name, modality="CT" if low <= AIR_HU else "MR", plane="oblique",
+        slices=image.frame.shape[0], size=image.frame.shape, spacing_mm=zeros, extent_mm=zeros, verdict="refused", reasons=(), repairs=(),
+        file=found.place, digest=digest,
+    )  # fmt: skip
+    reasons = (image.problem,) if image.problem else ()
+    judged = with_frame(base, image.frame, reasons, ())
+    if image.problem and "no orientation" in image.problem:
+        return refused(judged, reasons, "Export the scan again with its position, or load the DICOM files.")
+    if min(image.frame.shape) < 3:
+        return refused(judged, (f"Only {min(image.frame.shape)} slices: a volume needs at least 3.",), "Load a whole volume.")
+    return judged
+
+
+def read_image(place: Place, size: int | None = None) -> ImageFile:
+    """Read a NIfTI or NRRD file whole. Raises Unreadable with a sentence."""
+    try:
+        with as_path(place) as path:
+            held = path.stat().st_size if size is None else size
+            image = _nrrd(str(path)) if place.name.lower().endswith(".nrrd") else _nifti(path, held)
+    except OSError as error:
+        raise Unreadable("The file cannot be read.") from error
+    if not np.isfinite([image.slope, image.intercept]).all() or image.slope == 0:
+        raise Unreadable("The file's rescale is damaged.")
+    return image
+
+
+def _nifti(path: Any, held: int) -> ImageFile:
+    import nibabel
+
+    try:
+        header = nibabel.load(path)
+        promised = int(np.prod([int(n) for n in header.shape], dtype=object)) * header.get_data_dtype().itemsize
+    except Exception as error:  # nibabel raises what its many formats raise
+        raise Unreadable("The file is not a whole NIfTI image.") from error
+    most = held * MOST_RATIO if path.name.endswith(".gz") else held
+    if promised > most or promised > free_bytes():
+        raise Unreadable("The file promises more voxels than it holds, or than fit into memory.")
+    try:
+        image = read_nifti(path)
+    except ValueError as error:
+        raise Unreadable(str(error)) from error
+    except (gzip.BadGzipFile, EOFError, OSError) as error:
+        raise Unreadable("The file is not a whole NIfTI image.") from error
+    return ImageFile(image.frame, compact(image.voxels), image.slope, image.intercept, image.problem)
+
+
+def _nrrd(path: str) -> ImageFile:
+    import SimpleITK
+
+    try:
+        image = SimpleITK.ReadImage(path)
+    except RuntimeError as error:
+        raise Unreadable("The NRRD file is damaged.") from error
+    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
+        raise Unreadable(_UNFIT)
+    voxels = SimpleITK.GetArrayFromImage(image)
+    direction = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
+    affine = np.eye(4)
+    affine[:3, :3], affine[:3, 3] = direction[:, ::-1], image.GetOrigin()
+    return ImageFile(Frame(voxels.shape, affine), compact(voxels), 1.0, 0.0, None)
+
+
+def compact(voxels: NDArray[Any]) -> NDArray[Any]:
+    """The same values as int16 where they are whole and fit, else as they are or as float32; NaN becomes the least value."""
+    if voxels.dtype == np.int16:
+        return voxels
+    if voxels.dtype.kind == "f":
+        voxels = voxels.astype(np.float32, copy=False)
+        finite = np.isfinite(voxels)
+        if not finite.all():
+            voxels = np.where(finite, voxels, voxels[finite].min() if finite.any() else 0).astype(np.float32)
+        sample = voxels[:: max(1, voxels.shape[0] // 8)]
+        if not np.array_equal(sample, np.rint(sample)) or not np.array_equal(voxels, np.rint(voxels)):
+            return voxels
+    low, high = float(voxels.min()), float(voxels.max())
+    if low >= -32768 and high <= 32767:
+        return voxels.astype(np.int16)
+    return voxels if voxels.dtype.kind != "u" or voxels.dtype.itemsize <= 2 else voxels.astype(np.float32)
+
+
+def _is_label_map(voxels: NDArray[Any]) -> bool:
+    """Whether values come in regions of one value each, as labels do, and not as an image's do."""
+    if voxels.dtype.kind == "f" or int(voxels.min()) < 0:
+        return False
+    a, b = voxels[..., :-1], voxels[..., 1:]
+    inside = (a != 0) & (b != 0)
+    count = int(np.count_nonzero(inside))
+    return count == 0 or int(np.count_nonzero((a == b) & inside)) / count > _LABEL_SHARE
+
+
+def _digest(image: ImageFile) -> str:
+    seen = hashlib.blake2b(digest_size=12)
+    seen.update(np.ascontiguousarray(image.voxels).data)
+    seen.update(repr((image.frame.shape, image.slope, image.intercept)).encode())
+    seen.update(np.round(image.frame.affine, 6).tobytes())
+    return seen.hexdigest()

@@ -1,0 +1,130 @@
+"""Series -> Volume: every slice at its place in one array, one rescale, the standard frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.geometry import Frame, Volume
+from planner.progress import Progress, part, silent
+from planner.refusal import Refusal
+from planner.scan.headers import Unreadable
+from planner.scan.images import compact, read_image
+from planner.scan.memory import free_bytes
+from planner.scan.pixels import Undecodable, read_pixels, stored_type
+from planner.scan.series import Series, Slice
+
+AIR_HU = -1024.0
+_WORKING_SHARE = 0.8  # of the free memory, for the scan and its resampled copy
+_EXPORT_AGAIN = "Copy the scan again from the disc or the archive."
+
+
+def load(series: Series, progress: Progress = silent) -> Volume:
+    """The voxels of a series in the standard frame (axial, rectangular; LPS mm), int16 where they fit.
+
+    Sheared and oblique scans are resampled (trilinear); all others are kept to the bit. Raises Refusal for a refused series, for
+    one that does not fit into memory, and for slices that have become unreadable.
+    """
+    if not series.usable or series.frame is None:
+        raise Refusal(" ".join(series.reasons) or "The series cannot be loaded.", series.way_out)
+    _check_memory(series, series.frame)
+    progress(0.0, "Reading slices")
+    try:
+        if series.file is not None:
+            volume = _load_file(series)
+        else:
+            volume = _load_slices(series, series.frame, part(progress, 0.0, 0.9))
+        volume = _without_padding(volume) if series.repairs else volume
+        volume = volume.to_axial()
+    except MemoryError as error:
+        raise Refusal("There is not enough memory for this scan.", "Close other programs, or load a smaller series.") from error
+    progress(1.0, "Scan loaded")
+    return volume
+
+
+def _check_memory(series: Series, frame: Frame) -> None:
+    voxels = float(np.prod(frame.shape))
+    copies = 1.0 if frame.is_axial else 2.5
+    need, free = voxels * 2 * copies, free_bytes() * _WORKING_SHARE
+    if need > free:
+        sentence = f"The scan needs {need / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free."
+        raise Refusal(sentence, "Close other programs, or load a series with fewer slices.")
+
+
+def _load_file(series: Series) -> Volume:
+    assert series.file is not None
+    try:
+        image = read_image(series.file)
+    except Unreadable as reason:
+        raise Refusal(str(reason), _EXPORT_AGAIN) from reason
+    return Volume(image.frame, image.voxels, series.modality, image.slope, image.intercept)
+
+
+def _load_slices(series: Series, frame: Frame, progress: Progress) -> Volume:
+    pictures = series.pictures
+    slope, intercept = common_rescale(pictures)
+    one_scale = all(_rescale(one) == (slope, intercept) for one in pictures)
+    types = {stored_type(one.pixels) for one in pictures}
+    kind = types.pop() if len(types) == 1 else np.dtype(np.int32)
+    shifts = all((one.pixels.slope or 1.0) == slope for one in pictures)
+    # one rescale: stored values as they are. Intercepts that differ: shifted. Slopes that differ: values themselves
+    voxels = np.empty(frame.shape, kind if one_scale else np.int32 if shifts else np.float32)
+    for n, picture in enumerate(pictures):
+        progress(n / len(pictures), "Reading slices")
+        out = voxels[n] if voxels.dtype == stored_type(picture.pixels) else np.empty(frame.shape[1:], stored_type(picture.pixels))
+        try:
+            read_pixels(picture, out)
+        except Undecodable as reason:
+            raise Refusal(f"Slice {n + 1} of {len(pictures)} cannot be read. {reason}", _EXPORT_AGAIN) from reason
+        if one_scale:
+            voxels[n] = out
+        elif shifts:
+            voxels[n] = out.astype(np.int32) + round(((picture.pixels.intercept or 0.0) - intercept) / slope)
+        else:
+            voxels[n] = out * np.float32(picture.pixels.slope or 1.0) + np.float32(picture.pixels.intercept or 0.0)
+    if not one_scale and not shifts:
+        slope, intercept = 1.0, 0.0
+    padding = pictures[0].pixels.padding if one_scale else None
+    volume = Volume(frame, compact(voxels), series.modality, slope, intercept, None if padding is None else float(padding))
+    return _right_way_up(volume, pictures[0])
+
+
+def _rescale(picture: Slice) -> tuple[float, float]:
+    return picture.pixels.slope or 1.0, picture.pixels.intercept or 0.0
+
+
+def common_rescale(pictures: Sequence[Slice]) -> tuple[float, float]:
+    """The rescale that all slices are brought to: that of the middle one."""
+    return _rescale(pictures[len(pictures) // 2])
+
+
+def _right_way_up(volume: Volume, picture: Slice) -> Volume:
+    """MONOCHROME1 says that low values are shown bright. MR is turned over; CT only where its values are HU the other way round."""
+    if picture.pixels.photometric != "MONOCHROME1":
+        return volume
+    bits = picture.pixels.bits_stored
+    turned = -1 - volume.voxels if picture.pixels.signed else (1 << bits) - 1 - volume.voxels
+    other = replace(volume, voxels=turned.astype(volume.voxels.dtype))
+    if volume.modality == "CT" and _like_hu(volume) >= _like_hu(other):
+        return volume
+    return other
+
+
+def _like_hu(volume: Volume) -> float:
+    """Share of the middle slice that reads as air or soft tissue."""
+    middle = slice(volume.frame.shape[0] // 2, volume.frame.shape[0] // 2 + 1)
+    values = volume.values((middle, slice(None), slice(None)))
+    return float(np.mean(((values > -1100) & (values < -850)) | ((values > -150) & (values < 250))))
+
+
+def _without_padding(volume: Volume) -> Volume:
+    """Padding replaced by air, so that resampling does not blend it into the image."""
+    if volume.padding is None:
+        return volume
+    fill: Any = np.rint(volume.to_stored(AIR_HU)) if volume.modality == "CT" else 0
+    voxels: NDArray[Any] = np.where(volume.voxels == volume.padding, volume.voxels.dtype.type(fill), volume.voxels)
+    return replace(volume, voxels=voxels, padding=None)

@@ -1,0 +1,145 @@
+"""The door: a path -> what it holds, each volume with its verdict, each other file with the reason why it is none."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from planner.progress import Progress, part, silent
+from planner.refusal import Refusal
+from planner.scan.disc import missing_files
+from planner.scan.files import Found, find
+from planner.scan.group import by_geometry, by_series, by_time, uid_of, without_copies, without_localizers
+from planner.scan.headers import Unreadable, read_header
+from planner.scan.images import AIR_HU, judge_image
+from planner.scan.judge import judge, refused
+from planner.scan.pixels import Undecodable, read_pixels, stored_type
+from planner.scan.series import Scan, Series, Skipped, Slice
+
+MOST_SKIPPED = 1000
+_PLAIN_REASONS = {
+    "empty": "An empty file.",
+    "text": "A text file, not an image.",
+    "gzip": "A gzip file: unpack it first.",
+    "other": "Not a DICOM, NIfTI or NRRD image.",
+    "zip": "A ZIP file.",
+}
+_WAY_OUT = "Choose the folder with the patient's DICOM files, a NIfTI file (.nii, .nii.gz), or a ZIP file of either."
+
+
+def read(path: Path, progress: Progress = silent) -> Scan:
+    """All series under a folder, in a file or in a ZIP file. Positions in LPS, mm.
+
+    Only headers are read, and one slice a series to see that its pixels can be had. Raises Refusal where the path leads to nothing, or to
+    nothing that is medical; files that are DICOM but no slices come back as `skipped`.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise Refusal("There is no file or folder at this path.", "Check the path, or connect the disc that it is on.")
+    found, skipped = find(path, part(progress, 0.0, 0.05))
+    if not found and not skipped:
+        raise Refusal("The folder is empty.", _WAY_OUT)
+    slices, images, rejected = _headers(found, part(progress, 0.05, 0.7))
+    skipped += rejected
+    series, left_out = _volumes(slices, part(progress, 0.7, 1.0))
+    skipped += left_out
+    if path.is_dir() or len(found) > 1:
+        lost = missing_files(found)
+        skipped = [Skipped(one.path, lost.get(one.path, one.reason)) for one in skipped]
+    series = _in_order(series + images)
+    if not series:
+        _refuse_if_nothing(path, found, skipped)
+    skipped.sort(key=lambda one: one.path)
+    progress(1.0, "Scan read")
+    return Scan(path, tuple(series), tuple(skipped[:MOST_SKIPPED]), len(skipped))
+
+
+def _headers(found: Sequence[Found], progress: Progress) -> tuple[list[Slice], list[Series], list[Skipped]]:
+    slices: list[Slice] = []
+    images: list[Series] = []
+    rejected: list[Skipped] = []
+    for n, one in enumerate(found):
+        if n % 10 == 0:
+            progress(n / len(found), "Reading headers")
+        try:
+            if one.kind == "dicom":
+                slices += read_header(one)
+            elif one.kind in ("nifti", "image"):
+                images.append(judge_image(one))
+            else:
+                rejected.append(Skipped(one.place.name, _PLAIN_REASONS[one.kind]))
+        except Unreadable as reason:
+            rejected.append(Skipped(one.place.name, str(reason)))
+    return slices, images, rejected
+
+
+def _volumes(slices: Sequence[Slice], progress: Progress) -> tuple[list[Series], list[Skipped]]:
+    series: list[Series] = []
+    skipped: list[Skipped] = []
+    groups = by_series(slices)
+    for n, group in enumerate(groups):
+        progress(n / len(groups), "Checking series")
+        uid = uid_of(group)
+        unique, copies = without_copies(group)
+        kept, localizers = without_localizers(unique)
+        skipped += localizers
+        repairs = (f"{copies} slices are there twice: the copies are left out.",) if copies > 1 else ()
+        repairs = ("One slice is there twice: the copy is left out.",) if copies == 1 else repairs
+        parts: list[Series] = []
+        for place in by_geometry(kept):
+            volumes, apart = by_time(place)
+            said = (f"The series holds {len(volumes)} volumes of one place, told apart by {apart}.",) if apart else ()
+            for volume in volumes:
+                for one in judge(volume, uid, repairs):
+                    parts.append(replace(one, reasons=said + one.reasons))
+        parts = [_with_pixels_tried(one) for one in parts]
+        parts.sort(key=lambda one: (not one.usable, -one.slices, one.pictures[0].number or 0))
+        series += [replace(one, part=number) for number, one in enumerate(parts)]
+    return series, skipped
+
+
+def _with_pixels_tried(series: Series) -> Series:
+    """The series, refused where its middle slice cannot be decoded, or where a CT has no HU."""
+    if not series.usable:
+        return series
+    middle = series.pictures[len(series.pictures) // 2]
+    pixels = middle.pixels
+    stored = np.empty((pixels.rows, pixels.columns), stored_type(pixels))
+    try:
+        read_pixels(middle, stored)
+    except Undecodable as reason:
+        way_out = "Export the series again without compression, or with JPEG 2000 or JPEG-LS lossless."
+        return refused(series, (str(reason),), way_out)
+    if series.modality != "CT":
+        return series
+    image = stored if pixels.padding is None else stored[stored != pixels.padding]
+    low = float(np.percentile(image, 1)) * (pixels.slope or 1.0) + (pixels.intercept or 0.0) if image.size else AIR_HU
+    if low <= AIR_HU:
+        return series
+    if pixels.intercept is None:
+        sentence = f"The CT has no rescale to HU: its darkest parts read {low:.0f} where air is -1000."
+        return refused(series, (sentence,), "Load the original series.")
+    note = f"The middle slice shows no air (its darkest parts read {low:.0f} HU): check that the values are HU."
+    return replace(series, reasons=(*series.reasons, note), notes=(*series.notes, note))
+
+
+def _in_order(series: list[Series]) -> list[Series]:
+    """Most useful first: what can be loaded, then by the number of slices; parts of one series stay together."""
+    best: dict[str, tuple[bool, int]] = {}
+    for one in series:
+        best[one.uid] = min(best.get(one.uid, (True, 0)), (not one.usable, -one.slices))
+    return sorted(series, key=lambda one: (best[one.uid], one.uid, one.part))
+
+
+def _refuse_if_nothing(path: Path, found: Sequence[Found], skipped: Sequence[Skipped]) -> None:
+    if path.is_file() and len(skipped) == 1:
+        raise Refusal(f"The file is no scan. {skipped[0].reason}", _WAY_OUT)
+    if any(one.kind in ("dicom", "nifti", "image") for one in found):
+        return
+    counts = Counter(one.reason for one in skipped).most_common(2)
+    said = " ".join(f"{count} times: {reason}" for reason, count in counts)
+    raise Refusal(f"None of the {len(skipped)} files here is a medical image. {said}", _WAY_OUT)

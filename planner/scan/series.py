@@ -1,0 +1,161 @@
+"""The values of the Scan station: where a slice's pixels lie, a series with its verdict, what was skipped."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from planner.geometry import Frame
+
+Plane = Literal["axial", "sagittal", "coronal", "oblique"]
+Verdict = Literal["good", "repaired", "refused"]
+Triple = tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file, or a member of a ZIP file. name: relative to what was read, with forward slashes."""
+
+    path: Path
+    name: str
+    member: str | None = None
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Whose scan it is. Never in a message, a log or a repr; in JSON only when asked for."""
+
+    name: str = ""
+    number: str = ""
+    birth_date: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """Where and how the pixels of one frame are stored.
+
+    offset, length: of the PixelData value in its file, bytes; length None where it is encapsulated.
+    slope, intercept: None where the file gives none. padding: as stored, None where not given.
+    """
+
+    syntax: str
+    offset: int
+    length: int | None
+    frame: int
+    frames: int
+    rows: int
+    columns: int
+    samples: int
+    bits_allocated: int
+    bits_stored: int
+    high_bit: int
+    signed: bool
+    photometric: str
+    slope: float | None
+    intercept: float | None
+    padding: int | None
+    lossy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One picture of a series: a DICOM file, or one frame of a multi-frame file. LPS, mm; None is "not given".
+
+    along_row, along_column: unit vectors in which the column index and the row index grow. row_mm, column_mm: distance of rows, of columns.
+    apart: what tells volumes of one series apart where positions repeat: (name, value) pairs, strongest first.
+    """
+
+    place: Place
+    pixels: Pixels
+    series_uid: str
+    study_uid: str
+    image_uid: str
+    frame_of_reference: str
+    modality: str
+    description: str
+    localizer: bool
+    position: Triple | None
+    along_row: Triple | None
+    along_column: Triple | None
+    row_mm: float | None
+    column_mm: float | None
+    number: int | None
+    stack: str
+    apart: tuple[tuple[str, str], ...]
+    patient_position: str | None
+    identity: Identity = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Series:
+    """A volume that was found, or what stands in for one, with its verdict.
+
+    part: 0, 1, ... where one series holds several volumes; those that can be loaded come first.
+    size, spacing_mm, extent_mm: of the scan as stored, (slices, rows, columns); spacing between slices is along their normal,
+        extent is from the first voxel centre to the last.
+    reasons: what a person should know, in sentences; the notes are among them. repairs: what is changed when it is loaded.
+    notes: remarks on a scan that can be loaded, such as that it is coarse.
+    way_out: what a person can do about a refused one.
+    frame: the grid as stored, possibly oblique or sheared; None for a refused one without a grid.
+    pictures: the slices in the order of `frame`; empty for a scan that is one file (`file`).
+    """
+
+    uid: str
+    part: int
+    description: str
+    modality: str
+    plane: Plane
+    slices: int
+    size: tuple[int, int, int]
+    spacing_mm: Triple
+    extent_mm: Triple
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    repairs: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    way_out: str = ""
+    patient_position: str | None = None
+    frame: Frame | None = field(default=None, repr=False)
+    pictures: tuple[Slice, ...] = field(default=(), repr=False)
+    file: Place | None = field(default=None, repr=False)
+    digest: str = field(default="", repr=False)
+    identity: Identity = field(default=Identity(), repr=False)
+
+    @property
+    def key(self) -> str:
+        """Names this volume among all: series UID and part."""
+        return f"{self.uid}/{self.part}"
+
+    @property
+    def usable(self) -> bool:
+        """Whether `load` can load it."""
+        return self.verdict != "refused"
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells whether another scan is this one: a hash of what identifies its images and of its grid, not of where it lies."""
+        seen = hashlib.blake2b(digest_size=16)
+        seen.update(repr((self.uid, self.part, self.size, self.digest)).encode())
+        for picture in self.pictures:
+            seen.update(repr((picture.image_uid, picture.pixels.frame, picture.position)).encode())
+        return seen.hexdigest()
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that belongs to no series. path: relative to what was read."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What a folder, file or ZIP holds. skipped lists at most the first thousand of skipped_count."""
+
+    root: Path
+    series: tuple[Series, ...]
+    skipped: tuple[Skipped, ...]
+    skipped_count: int

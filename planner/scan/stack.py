@@ -1,0 +1,141 @@
+"""Positions of slices -> where they are even, where not, and by how much they are sheared. Positions alone decide, never a tag."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import acos, degrees
+
+import numpy as np
+
+from planner.geometry import Floats, Frame
+
+EVEN_MM = 0.05  # positions are written with rounding; a step is even within this or this share of it (reference: algorithms 6)
+EVEN_SHARE = 0.01
+SAME_PLACE_MM = 0.01
+SLIP_MM = 0.1  # a stack that slips sideways by less over its whole length is upright
+LEAST_BLOCK = 10  # slices of an even block that is worth offering on its own
+
+
+class Crooked(ValueError):  # noqa: N818 - a sentence for the user
+    """Raised with a sentence when an orientation is no orientation."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Slices in the order of their positions along the normal.
+
+    order: indices into the slices given. along_mm: distance along the normal from the first, one per slice in order.
+    step_mm: (3,) vector between neighbours, where even; the usual one elsewhere.
+    blocks: (start, stop) in order, of the even runs, longest first; one block of all slices where the stack is even.
+    """
+
+    order: tuple[int, ...]
+    positions_mm: Floats
+    along_mm: Floats
+    step_mm: Floats
+    normal: Floats
+    blocks: tuple[tuple[int, int], ...]
+
+    @property
+    def even(self) -> bool:
+        return self.blocks == ((0, len(self.order)),)
+
+    @property
+    def distance_mm(self) -> float:
+        """Between neighbouring slices, along their normal."""
+        return abs(float(self.step_mm @ self.normal))
+
+    @property
+    def tilt_deg(self) -> float:
+        """Angle of the step against the normal: that of the gantry, where slices of a straight stack are tilted."""
+        length = float(np.linalg.norm(self.step_mm))
+        return degrees(acos(min(1.0, self.distance_mm / length))) if length > 0 else 0.0
+
+    @property
+    def sheared(self) -> bool:
+        sideways = self.step_mm - (self.step_mm @ self.normal) * self.normal
+        return bool(np.linalg.norm(sideways) * max(1, len(self.order) - 1) > SLIP_MM)
+
+
+def axes(along_row: Sequence[float], along_column: Sequence[float]) -> tuple[Floats, Floats, Floats]:
+    """Unit vectors along a row, along a column, and their normal, at right angles. Raises Crooked."""
+    row, column = np.array(along_row, dtype=np.float64), np.array(along_column, dtype=np.float64)
+    lengths = np.linalg.norm(row), np.linalg.norm(column)
+    if not all(0.99 < length < 1.01 for length in lengths) or abs(row @ column) > 0.01:
+        raise Crooked("The orientation of the slices is damaged: its two directions are not at right angles.")
+    row /= lengths[0]
+    column -= (column @ row) * row
+    column /= np.linalg.norm(column)
+    return row, column, np.cross(row, column)
+
+
+def arrange(positions_mm: Floats, normal: Floats) -> Stack:
+    """Sort slices at positions (n, 3) along the normal, toward the head, the back or the left, and see where they are even."""
+    if normal[np.abs(normal).argmax()] < 0:
+        normal = -normal
+    along = positions_mm @ normal
+    order = np.argsort(along, kind="stable")
+    places = positions_mm[order]
+    steps = np.diff(places, axis=0)
+    usual = np.median(steps, axis=0) if len(steps) else normal.copy()
+    blocks: tuple[tuple[int, int], ...] = _blocks(steps)
+    if len(steps):
+        mean = (places[-1] - places[0]) / len(steps)
+        if _even(steps, mean).all() and np.linalg.norm(mean) > SAME_PLACE_MM:
+            blocks, usual = ((0, len(places)),), mean
+        elif blocks:
+            start, stop = blocks[0]
+            usual = (places[stop - 1] - places[start]) / (stop - 1 - start)
+    return Stack(tuple(int(n) for n in order), places, along[order] - along[order[0]], usual, normal, blocks)
+
+
+def _even(steps: Floats, expected: Floats) -> np.ndarray:
+    allowed = max(EVEN_MM, EVEN_SHARE * float(np.linalg.norm(expected))) + 1e-6
+    return np.linalg.norm(steps - expected, axis=1) <= allowed
+
+
+def _blocks(steps: Floats) -> tuple[tuple[int, int], ...]:
+    """(start, stop) of runs of equal steps, as slices, longest first. Neighbouring runs share the slice between them."""
+    runs: list[tuple[int, int]] = []
+    start = 0
+    while start < len(steps):
+        stop = start + 1
+        while stop < len(steps) and bool(_even(steps[stop : stop + 1], steps[start:stop].mean(axis=0))[0]):
+            stop += 1
+        runs.append((start, stop + 1))
+        start = stop
+    return tuple(sorted(runs, key=lambda run: run[0] - run[1]))
+
+
+def odd_steps(stack: Stack) -> list[tuple[int, float, float]]:
+    """Where the steps change: (slice before, 0 ..; its step in mm; the step expected there), steps along the normal."""
+    distances = np.diff(stack.along_mm)
+    usual = stack.distance_mm
+    allowed = max(EVEN_MM, EVEN_SHARE * usual) + 1e-6
+    return [(n, float(d), usual) for n, d in enumerate(distances) if abs(d - usual) > allowed]
+
+
+def grid(
+    stack: Stack, block: tuple[int, int], row: Floats, column: Floats, row_mm: float, column_mm: float, size: tuple[int, int]
+) -> Frame:
+    """The frame of an even block: columns of the affine are the step, a row down, a column along (reference: algorithms 6).
+
+    Rounding in the positions is taken out: a stack that slips less than SLIP_MM is made rectangular, one that lies along the
+    world's axes within EVEN_MM at its corners is laid along them.
+    """
+    start, stop = block
+    places = stack.positions_mm[start:stop]
+    step = (places[-1] - places[0]) / max(1, stop - start - 1)
+    sideways = step - (step @ stack.normal) * stack.normal
+    if np.linalg.norm(sideways) * (stop - start) <= SLIP_MM:
+        step = (step @ stack.normal) * stack.normal
+    linear = np.column_stack([step, column * row_mm, row * column_mm])
+    rounded = np.where(np.abs(linear) > 0.01 * np.linalg.norm(linear, axis=0), linear, 0.0)
+    reach = np.abs((rounded - linear) * np.array([stop - start, *size])).sum(axis=1)
+    if reach.max() <= EVEN_MM:
+        linear = rounded
+    affine = np.eye(4)
+    affine[:3, :3] = linear
+    affine[:3, 3] = places[0]
+    return Frame((stop - start, *size), affine)
