@@ -1,0 +1,139 @@
+"""What every slice view carries besides the picture: its name and place, orientation letters, scale bar, crosshair, watermark."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QFontMetricsF, QPainter
+
+from viewer.pose import Pose, letters, slice_step_mm
+from viewer.scene import Scene
+from viewer.theme import Theme
+
+if TYPE_CHECKING:
+    from planner.anatomy.spine import Anatomy
+
+TITLES = {"axial": "Axial", "sagittal": "Sagittal", "coronal": "Coronal", "oblique": "Along the needle"}
+_BARS_MM = (1, 2, 5, 10, 20, 50, 100, 200)
+_GAP = 9.0  # half the crosshair's gap, logical pixels
+_MARGIN = 10.0
+
+
+def text(painter: QPainter, theme: Theme, meaning: str, at: QPointF, words: str) -> None:
+    """A line of text with a dark shadow, so that it reads on bone as on air. `at` is the left end of its base line."""
+    painter.setPen(theme.colour("view", 0.85))
+    for dx, dy in ((-1, 0), (1, 0), (0, -1), (0, 1), (1, 1)):
+        painter.drawText(QPointF(at.x() + dx, at.y() + dy), words)
+    painter.setPen(theme.colour(meaning))
+    painter.drawText(at, words)
+
+
+def level_words(anatomy: Anatomy | None, point_mm: Any) -> str:
+    """`L1–L2` at a point; a question mark follows while no person has named a vertebra."""
+    pair = anatomy.disc_space(point_mm) if anatomy is not None else None
+    return f"{pair[0]}–{pair[1]}{doubt(anatomy)}" if pair else ""
+
+
+def doubt(anatomy: Anatomy | None) -> str:
+    """What follows the name of a level while its count rests on a guess."""
+    return "" if anatomy is not None and anatomy.anchor is not None and anatomy.anchor.by == "user" else " ?"
+
+
+def place_words(scene: Scene, pose: Pose, point_mm: Any) -> str:
+    """Where a slice is: the level and its number; or how far from the canal's middle, in words of the patient."""
+    volume = scene.volume
+    if volume is None:
+        return ""
+    frame, normal = volume.frame, pose.plane.normal
+    if not pose.plane.is_standard:
+        tilt = np.degrees(np.arccos(np.clip(np.abs(normal).max(), 0, 1)))
+        return f"turned {tilt:.0f}°"
+    axis = int(np.abs(frame.directions.T @ normal).argmax())
+    at = int(np.clip(np.rint(frame.to_index(pose.depth_mm * normal)[axis]), 0, frame.shape[axis] - 1))
+    counted = f"{at + 1} / {frame.shape[axis]}"
+    if pose.plane.name == "axial":
+        return " · ".join(part for part in (level_words(scene.anatomy, point_mm), counted) if part)
+    canal = scene.anatomy.canal if scene.anatomy is not None else None
+    if canal is None or not len(canal.centreline_mm):
+        return counted
+    middle = canal.centreline_mm[canal.nearest(point_mm)]
+    off = float(pose.distance_mm(middle)) * -1
+    ahead, behind = ("right of the midline", "left of the midline") if pose.plane.name == "sagittal" else ("behind the canal's middle", "before the canal's middle")
+    if abs(off) < 0.5 * slice_step_mm(pose.plane, frame):
+        words = "midline" if pose.plane.name == "sagittal" else "canal's middle"
+    else:
+        words = f"{abs(off):.0f} mm {ahead if off > 0 else behind}" if abs(off) >= 1 else f"{abs(off):.1f} mm {ahead if off > 0 else behind}"
+    return f"{words} · {counted}"
+
+
+def paint_title(painter: QPainter, theme: Theme, name: str, words: str, width: float) -> None:
+    """The view's name in its own colour, and where it is, at the upper left."""
+    painter.setFont(theme.font(bold=True))
+    base = _MARGIN + theme.text_px
+    text(painter, theme, "view name", QPointF(_MARGIN, base), name)
+    start = _MARGIN + QFontMetricsF(painter.font()).horizontalAdvance(name) + 8
+    painter.setFont(theme.font())
+    words = QFontMetricsF(painter.font()).elidedText(words, Qt.TextElideMode.ElideRight, max(0.0, width - start - _MARGIN))
+    text(painter, theme, "view text", QPointF(start, base), words)
+
+
+def paint_letters(painter: QPainter, theme: Theme, pose: Pose) -> None:
+    """Which side of the patient lies beyond each edge."""
+    font = theme.font()
+    font.setPixelSize(theme.letters_px)
+    painter.setFont(font)
+    metrics = QFontMetricsF(font)
+    high = metrics.capHeight()
+    right, left = letters(pose.plane.right), letters(-pose.plane.right)
+    below, above = letters(pose.plane.down), letters(-pose.plane.down)
+    middle = pose.height / 2 + high / 2
+    text(painter, theme, "view letters", QPointF(_MARGIN, middle), left)
+    text(painter, theme, "view letters", QPointF(pose.width - _MARGIN - metrics.horizontalAdvance(right), middle), right)
+    # off the middle, where the crosshair often is; clear of the title
+    centre = pose.width * 0.5
+    top = _MARGIN + theme.text_px if pose.width > 460 else _MARGIN + 2.6 * theme.text_px
+    text(painter, theme, "view letters", QPointF(centre - metrics.horizontalAdvance(above) / 2, top), above)
+    text(painter, theme, "view letters", QPointF(centre - metrics.horizontalAdvance(below) / 2, pose.height - _MARGIN), below)
+
+
+def paint_scale(painter: QPainter, theme: Theme, pose: Pose) -> None:
+    """A bar of 50 mm, or of the round length that fits, at the lower right."""
+    fitting = [length for length in _BARS_MM if length * pose.px_per_mm <= pose.width * 0.3] or [_BARS_MM[0]]
+    length = 50 if 50 in fitting and 50 * pose.px_per_mm > 40 else fitting[-1]
+    wide = length * pose.px_per_mm
+    x1, y = pose.width - _MARGIN - 4, pose.height - _MARGIN - 4
+    for meaning, width in (("view", 3.2), ("view text", 1.1)):
+        painter.setPen(theme.pen(meaning, width))
+        for a, b in (((x1 - wide, y), (x1, y)), ((x1 - wide, y - 4), (x1 - wide, y + 4)), ((x1, y - 4), (x1, y + 4))):
+            painter.drawLine(QPointF(*a), QPointF(*b))
+    painter.setFont(theme.font(scale=0.92))
+    words = f"{length} mm"
+    text(painter, theme, "view text", QPointF(x1 - wide / 2 - QFontMetricsF(painter.font()).horizontalAdvance(words) / 2, y - 7), words)
+
+
+def paint_crosshair(painter: QPainter, theme: Theme, pose: Pose, point_mm: Any, axes: tuple[Any, Any]) -> None:
+    """Two thin lines along `axes` (LPS directions) through a point, with a gap so that they hide nothing."""
+    centre = pose.to_screen(point_mm)
+    reach = float(np.hypot(pose.width, pose.height)) * 1.5 + float(np.abs(centre).max())
+    painter.setPen(theme.pen("crosshair", 0.75, opacity=0.9))
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing, not pose.plane.is_standard or theme.line > 2)
+    for axis in axes:
+        step = np.array([axis @ pose.plane.right, axis @ pose.plane.down])
+        length = float(np.hypot(*step))
+        if length < 1e-6:
+            continue
+        step = step / length
+        for sign in (-1, 1):
+            painter.drawLine(QPointF(*(centre + sign * _GAP * step)), QPointF(*(centre + sign * reach * step)))
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
+
+
+def paint_watermark(painter: QPainter, theme: Theme, words: str, width: float, height: float) -> None:
+    """A word at the lower left that says that this is no patient."""
+    if not words:
+        return
+    painter.setFont(theme.font(scale=0.92))
+    painter.setPen(theme.colour("view text", 0.55))
+    painter.drawText(QRectF(_MARGIN, height - _MARGIN - 24, width * 0.5, 24), Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom, words)

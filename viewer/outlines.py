@@ -1,0 +1,141 @@
+"""Outlines of structures on a plane, from label maps: smooth closed lines in the plane's own millimetres, kept per slice."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QPointF
+from PySide6.QtGui import QPainterPath, QPolygonF
+
+from planner.anatomy import labels as codes
+from viewer.pose import Pose
+
+if TYPE_CHECKING:
+    from planner.anatomy.spine import Anatomy
+
+OUTLINED: Mapping[str, tuple[int, ...]] = {
+    "lung": (codes.LUNG,),
+    "kidney": (codes.KIDNEY,),
+    "bowel gas": (codes.BOWEL_GAS,),
+    "aorta": (codes.AORTA,),
+    "vena cava": (codes.VENA_CAVA,),
+    "vertebral artery": (codes.VERTEBRAL_ARTERY,),
+    "ligamentum flavum": (codes.LIGAMENTUM_FLAVUM,),
+    "contrast outside": (codes.CONTRAST_OUTSIDE,),
+    "roots": (codes.NERVE_ROOT, codes.GANGLION),
+    "canal": codes.CANAL,
+    "sac": (codes.THECAL_SAC, codes.SPINAL_CORD),
+    "cord": (codes.SPINAL_CORD,),
+}
+"""Structures that slices outline, in the order in which they are painted, with their codes."""
+
+_LEVEL = np.float32(0.45)  # a little under one half, so that thin roots keep their width after the smoothing
+_KEPT = 400  # slices of paths
+_OBLIQUE_STEP_MM = 0.6
+
+
+@dataclass(frozen=True, eq=False)
+class LabelSlice:
+    """Labels [row, column] on a plane: element [r, c] lies at `origin_mm + (c * step[0], r * step[1])` of the plane's (right, down)."""
+
+    labels: NDArray[np.uint8]
+    origin_mm: tuple[float, float]
+    step_mm: tuple[float, float]
+
+
+def label_slice(anatomy: Anatomy, pose: Pose) -> LabelSlice | None:
+    """The labels on a pose's plane; None where the plane misses them. Whole slices on standard planes, sampled ones on oblique planes."""
+    frame, plane = anatomy.frame, pose.plane
+    if plane.is_standard and frame.is_axial:
+        along, under = (2 - int(np.abs(direction).argmax()) for direction in (plane.right, plane.down))
+        rest = 3 - along - under
+        at = int(np.rint(frame.to_index(pose.depth_mm * plane.normal)[rest]))
+        if not 0 <= at < frame.shape[rest]:
+            return None
+        labels = anatomy.labels.take(at, axis=rest)
+        if under > along:
+            labels = np.ascontiguousarray(labels.T)
+        first = frame.to_world(np.zeros(3))
+        step = (float(frame.affine[:3, along] @ plane.right), float(frame.affine[:3, under] @ plane.down))
+        return LabelSlice(labels, (float(first @ plane.right), float(first @ plane.down)), step)
+    from viewer.kernels import sample_labels
+
+    step_mm = _OBLIQUE_STEP_MM
+    wide, high = int(pose.width / pose.px_per_mm / step_mm) + 2, int(pose.height / pose.px_per_mm / step_mm) + 2
+    wide, high = min(wide, 1400), min(high, 1400)
+    corner = pose.to_world(0, 0)
+    grid = np.stack([corner, corner + step_mm * plane.right, corner + step_mm * plane.down])
+    first, right, down = frame.to_index(grid)
+    labels = np.zeros((high, wide), dtype=np.uint8)
+    sample_labels(anatomy.labels, first, right - first, down - first, labels)
+    return LabelSlice(labels, (float(corner @ plane.right), float(corner @ plane.down)), (step_mm, step_mm))
+
+
+def outline_paths(found: LabelSlice, names: tuple[str, ...] = tuple(OUTLINED)) -> dict[str, QPainterPath]:
+    """A path for each structure that the slice meets, in the plane's millimetres (right, down)."""
+    from viewer.kernels import label_boxes, level_lines, soft_mask
+
+    boxes = np.empty((256, 4), dtype=np.int64)
+    label_boxes(found.labels, boxes)
+    paths = {}
+    for name in names:
+        present = [code for code in OUTLINED[name] if boxes[code, 1] >= 0]
+        if not present:
+            continue
+        row0, column0 = boxes[present, 0].min() - 2, boxes[present, 2].min() - 2
+        row1, column1 = boxes[present, 1].max() + 3, boxes[present, 3].max() + 3
+        wanted = np.zeros(256, dtype=np.bool_)
+        wanted[present] = True
+        field = np.empty((row1 - row0, column1 - column0), dtype=np.float32)
+        soft_mask(found.labels, wanted, row0, column0, field)
+        points, starts = level_lines(field, _LEVEL)
+        if not len(points):
+            continue
+        points = (points + (column0, row0)) * found.step_mm + found.origin_mm
+        path = QPainterPath()
+        for start, stop in zip(starts[:-1], starts[1:]):
+            line = _rounded(points[start:stop])
+            path.addPolygon(QPolygonF([QPointF(x, y) for x, y in line.tolist()]))
+            path.closeSubpath()
+        paths[name] = path
+    return paths
+
+
+def _rounded(line: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A closed line without the stairs of its voxels: each point moves to the mean of its neighbourhood."""
+    if len(line) < 8:
+        return line
+    smooth = line
+    for _ in range(2):
+        smooth = 0.5 * smooth + 0.25 * (np.roll(smooth, 1, axis=0) + np.roll(smooth, -1, axis=0))
+    return smooth
+
+
+class OutlineStore:
+    """Outlines of the slices seen last, so that going back costs nothing. It belongs to one anatomy at a time."""
+
+    def __init__(self) -> None:
+        self._anatomy: Anatomy | None = None
+        self._paths: OrderedDict[tuple[str, float], dict[str, QPainterPath]] = OrderedDict()
+
+    def paths(self, anatomy: Anatomy, pose: Pose) -> dict[str, QPainterPath]:
+        """The outlines on a pose's plane."""
+        if anatomy is not self._anatomy:
+            self._anatomy = anatomy
+            self._paths.clear()
+        key = (pose.plane.name, round(pose.depth_mm, 3))
+        if not pose.plane.is_standard:  # sampled for this very picture
+            found = label_slice(anatomy, pose)
+            return outline_paths(found) if found else {}
+        if key not in self._paths:
+            found = label_slice(anatomy, pose)
+            self._paths[key] = outline_paths(found) if found else {}
+            while len(self._paths) > _KEPT:
+                self._paths.popitem(last=False)
+        self._paths.move_to_end(key)
+        return self._paths[key]

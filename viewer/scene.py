@@ -1,0 +1,117 @@
+"""Scene: everything that the views show, as one frozen value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import acos, degrees, dist
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from planner.anatomy.spine import Anatomy
+    from planner.geometry import Frame, Volume
+    from planner.leak.leak import Leak
+    from planner.needles.candidate import Candidate
+    from planner.patch.forecast import Forecast
+    from viewer.surfaces import Mesh
+
+Point = tuple[float, float, float]
+"""LPS in mm."""
+
+NeedleRole = Literal["taken", "preview", "other"]
+"""taken: the plan; preview: the one that is looked at; other: one more proposal, drawn thin and never dragged."""
+
+
+def point(values: Any) -> Point:
+    """Three floats of any sequence or array."""
+    x, y, z = values
+    return float(x), float(y), float(z)
+
+
+@dataclass(frozen=True)
+class SceneNeedle:
+    """A needle to draw. ok: its checks pass (None: not known yet, while it is dragged); words: the short text beside it."""
+
+    entry_mm: Point
+    target_mm: Point
+    role: NeedleRole = "taken"
+    ok: bool | None = True
+    words: str = ""
+    outer_mm: float = 0.7
+    number: int = 1
+
+    @property
+    def depth_mm(self) -> float:
+        """Skin to tip."""
+        return dist(self.entry_mm, self.target_mm)
+
+    @classmethod
+    def of(cls, candidate: Candidate, role: NeedleRole = "taken", number: int = 1, outer_mm: float = 0.7) -> SceneNeedle:
+        """A candidate of the planner."""
+        words = f"{candidate.depth_mm:.0f} mm · {abs(candidate.in_plane_deg):.0f}° in plane"
+        return cls(candidate.entry_mm, candidate.target_mm, role, candidate.passes, words, outer_mm, number)
+
+
+@dataclass(frozen=True, eq=False)
+class ScenePatch:
+    """The patch at one total volume: `arrival_ml <= ml` (float32 [k, j, i] on `frame`, inf where it never comes)."""
+
+    frame: Frame
+    arrival_ml: NDArray[np.float32]
+    ml: float
+
+    @classmethod
+    def of(cls, forecast: Forecast, ml: float) -> ScenePatch:
+        """A forecast of the planner at a volume."""
+        return cls(forecast.frame, forecast.arrival_ml, ml)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A distance (two points) or an angle (three points, at the second)."""
+
+    points_mm: tuple[Point, ...]
+
+    @property
+    def words(self) -> str:
+        """`12.4 mm` or `37°`."""
+        points = self.points_mm
+        if len(points) == 2:
+            return f"{dist(*points):.1f} mm"
+        a = [p - q for p, q in zip(points[0], points[1])]
+        b = [p - q for p, q in zip(points[2], points[1])]
+        lengths = dist(points[0], points[1]) * dist(points[2], points[1])
+        if not lengths:
+            return "0°"
+        cosine = sum(p * q for p, q in zip(a, b)) / lengths
+        return f"{degrees(acos(max(-1.0, min(1.0, cosine)))):.0f}°"
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """What is shown. A view draws only what is there.
+
+    hidden: names of structures that are switched off (as in `Anatomy.structures`, and "patch", "needles", "leaks", "level names",
+    "volume rendering"). surfaces: the meshes of `viewer.surfaces.surfaces`, or None while they are not made.
+    watermark: a word across every view, such as "phantom".
+    """
+
+    volume: Volume | None = None
+    anatomy: Anatomy | None = None
+    hidden: frozenset[str] = frozenset({"skin", "volume rendering"})
+    leaks: tuple[Leak, ...] = ()
+    needles: tuple[SceneNeedle, ...] = ()
+    patch: ScenePatch | None = None
+    measurements: tuple[Measurement, ...] = ()
+    surfaces: Mapping[str, Mesh] | None = None
+    watermark: str = ""
+
+    def shows(self, name: str) -> bool:
+        """Whether a structure is switched on."""
+        return name not in self.hidden
+
+
+EMPTY = Scene()

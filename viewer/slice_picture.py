@@ -1,0 +1,63 @@
+"""One slice with everything on it, painted the same way on screen and on paper."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtCore import QPointF, QRectF
+from PySide6.QtGui import QPainter
+
+from viewer import furniture, overlays
+from viewer.grey import GreyPicture
+from viewer.outlines import OutlineStore
+from viewer.pose import Pose
+from viewer.scene import Point, Scene
+from viewer.theme import Theme
+from viewer.windows import Window
+
+
+class SlicePainter:
+    """Paints poses of scenes; keeps buffers and outlines between calls."""
+
+    def __init__(self) -> None:
+        self._grey = GreyPicture()
+        self._outlines = OutlineStore()
+        self._patch = overlays.PatchPicture()
+
+    def paint(
+        self,
+        painter: QPainter,
+        scene: Scene,
+        pose: Pose,
+        window: Window,
+        theme: Theme,
+        crosshair: Point,
+        axes: tuple[Any, Any] | None,
+        ratio: float = 1.0,
+        fine: bool = True,
+        title: str | None = None,
+    ) -> None:
+        """Everything that a scene has on the plane of a pose.
+
+        axes: LPS directions of the crosshair's lines, or None for no crosshair. ratio: device pixels in a logical pixel.
+        fine: the better picture, for when nothing moves. title: the view's name in place of that of its plane.
+        """
+        painter.fillRect(QRectF(0, 0, pose.width, pose.height), theme.colour("view"))
+        if scene.volume is not None:
+            painter.drawImage(QPointF(0, 0), self._grey.image(scene.volume, pose, window, ratio, fine))
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            if scene.patch is not None and scene.shows("patch"):
+                self._patch.paint(painter, theme, scene.patch, pose, ratio)
+            overlays.paint_outlines(painter, theme, scene, pose, self._outlines)
+            if axes is not None:
+                furniture.paint_crosshair(painter, theme, pose, crosshair, axes)
+            overlays.paint_levels(painter, theme, scene, pose)
+            overlays.paint_needles(painter, theme, scene, pose)
+            overlays.paint_leaks(painter, theme, scene, pose)
+            half = overlays.half_slice_mm(scene, pose)
+            for measurement in scene.measurements:
+                overlays.paint_measurement(painter, theme, pose, measurement, half)
+            furniture.paint_letters(painter, theme, pose)
+            furniture.paint_scale(painter, theme, pose)
+        furniture.paint_title(painter, theme, title or furniture.TITLES[pose.plane.name], furniture.place_words(scene, pose, crosshair), pose.width)
+        furniture.paint_watermark(painter, theme, scene.watermark, pose.width, pose.height)

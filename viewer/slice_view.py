@@ -1,0 +1,515 @@
+"""A slice view: shows a scene on one plane, and reports what hands do on it by signals."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import atan2, degrees
+from typing import Any
+
+import numpy as np
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QEnterEvent, QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent, QWheelEvent
+from PySide6.QtWidgets import QApplication, QSizePolicy, QWidget
+
+from viewer import furniture, overlays, warming
+from viewer.grey import value_at
+from viewer.needle_grip import NeedleGrip, grip, live_words, moved
+from viewer.pose import PLANES, Plane, PlaneName, Pose, slice_step_mm, standard_plane
+from viewer.scene import EMPTY, Measurement, Point, Scene, point
+from viewer.slice_picture import SlicePainter
+from viewer.theme import Theme, ThemeName, theme
+from viewer.windows import Window, auto_window, first_window, presets
+
+_CLICK_PX = 4.0  # a press that moves less is a click
+_STILL_MS = 120
+_PLACEHOLDER_MS = 40
+_TOOL_POINTS = {"distance": 2, "angle": 3}
+_TOOL_KEYS = {Qt.Key.Key_D: "distance", Qt.Key.Key_A: "angle"}
+_HINTS = {"distance": "Distance: click two points · Esc ends", "angle": "Angle: click three points · Esc ends"}
+_SCROLL_KEYS = {
+    Qt.Key.Key_Up: 1, Qt.Key.Key_Right: 1, Qt.Key.Key_PageUp: 1, Qt.Key.Key_Down: -1, Qt.Key.Key_Left: -1, Qt.Key.Key_PageDown: -1,
+}  # fmt: skip
+
+
+class SliceView(QWidget):
+    """The scan on one plane. Points are LPS mm as tuples of three floats; `value` is HU in CT, None outside the scan.
+
+    It follows its own mouse and keys at once and then says so; `set_crosshair`, `set_window` and `set_plane` change it in silence.
+    """
+
+    cursor_moved = Signal(object, object)
+    """(point, value or None) under the pointer."""
+    cursor_left = Signal()
+    crosshair_moved = Signal(object)
+    clicked = Signal(object)
+    """A left click that was no drag, after the crosshair went there."""
+    needle_dragged = Signal(int, object, object, bool)
+    """(index in the scene, entry, target, finished)."""
+    window_changed = Signal(float, float)
+    measure_added = Signal(object)
+    measure_removed = Signal(int)
+    turned = Signal(object, float)
+    """(axis, degrees) by which the other planes turn about the crosshair."""
+    enlarge_wanted = Signal()
+    standard_wanted = Signal()
+    crosshair_switched = Signal(bool)
+    leak_marked = Signal(object)
+    vertebra_pointed = Signal(object)
+    proposal_taken = Signal()
+    snap_wanted = Signal()
+
+    def __init__(self, plane: PlaneName, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._plane_name: PlaneName = plane
+        self._scene = EMPTY
+        self._theme: Theme = theme("dark")
+        self._pose = Pose(standard_plane(plane), (0.0, 0.0), 0.0, 1.0, 1, 1)
+        self._crosshair: Point = (0.0, 0.0, 0.0)
+        self._axes: tuple[Any, Any] = (self._pose.plane.right, self._pose.plane.down)
+        self._crosshair_shown = True
+        self._window = Window(400.0, 1800.0)
+        self._painter = SlicePainter()
+        self._fitted = True  # the whole scan is shown: a resize keeps it so
+        self._fine = True
+        self._still = QTimer(self, singleShot=True, interval=_STILL_MS)
+        self._still.timeout.connect(self._refine)
+        self._press: QPointF | None = None
+        self._last = QPointF()
+        self._pointer: QPointF | None = None
+        self._doing = ""
+        self._held: NeedleGrip | None = None
+        self._dragged: tuple[Point, Point] | None = None
+        self._tool = ""
+        self._tool_points: tuple[Point, ...] = ()
+        self._space = False
+        self._wheel = 0.0
+        self.setMouseTracking(True)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setProperty("is_view", True)
+        self.setAccessibleName(f"{furniture.TITLES[plane]} view")
+
+    # what is shown
+
+    def set_scene(self, scene: Scene) -> None:
+        """Show another scene. A new volume brings its own window and the standard view; everything else stays where it is."""
+        before, self._scene = self._scene, scene
+        if scene.volume is not None and scene.volume is not before.volume:
+            same_place = before.volume is not None and before.volume.frame == scene.volume.frame
+            self._window = first_window(scene.volume)
+            if not same_place:
+                self._crosshair = point(scene.volume.frame.to_world(np.array(scene.volume.frame.shape) // 2))
+                self.show_standard()
+        self._fine = True
+        self.update()
+
+    def set_theme(self, name: ThemeName) -> None:
+        """Take the colours and strokes of a theme."""
+        self._theme = theme(name)
+        self.update()
+
+    def set_crosshair(self, point_mm: Point) -> None:
+        """Go to the slice through a point."""
+        if point_mm == self._crosshair:
+            return
+        self._crosshair = point(point_mm)
+        self._pose = self._pose.at(self._crosshair, self._frame)
+        self._moving()
+
+    def set_crosshair_shown(self, shown: bool) -> None:
+        """Show or hide the crosshair's lines."""
+        self._crosshair_shown = shown
+        self.update()
+
+    def set_window(self, centre: float, width: float) -> None:
+        """Show these values between black and white."""
+        if (centre, width) != self._window:
+            self._window = Window(float(centre), max(float(width), 1e-3))
+            self._moving()
+
+    def set_plane(self, plane: Plane, axes: tuple[Any, Any] | None = None) -> None:
+        """Turn to a plane through the crosshair; axes: LPS directions of the crosshair's lines (the other planes' traces)."""
+        centre = self._pose.to_world(self.width() / 2, self.height() / 2)
+        self._axes = axes or (plane.right, plane.down)
+        centre_mm = (float(centre @ plane.right), float(centre @ plane.down))
+        self._pose = replace(self._pose, plane=plane, centre_mm=centre_mm).at(self._crosshair, self._frame)
+        self._moving()
+
+    @property
+    def scene(self) -> Scene:
+        """What is shown."""
+        return self._scene
+
+    @property
+    def pose(self) -> Pose:
+        """Where it looks: the way from pixels to millimetres and back."""
+        return self._pose
+
+    @property
+    def crosshair(self) -> Point:
+        """The crosshair's point."""
+        return self._crosshair
+
+    @property
+    def window_shown(self) -> Window:
+        """The values between black and white."""
+        return self._window
+
+    def show_standard(self) -> None:
+        """The whole scan on the standard plane."""
+        self._pose = replace(self._pose, plane=standard_plane(self._plane_name))
+        self._axes = (self._pose.plane.right, self._pose.plane.down)
+        self.fit()
+
+    def fit(self) -> None:
+        """Show the whole scan."""
+        self._fitted = True
+        if self._frame is not None and self.width() > 1:
+            pose = replace(self._pose, width=self.width(), height=self.height())
+            half = np.array(self._frame.spacing_mm) / 2  # to the voxels' outer faces
+            corners = self._frame.corners_mm
+            outward = np.sign(corners - corners.mean(axis=0)) * (np.abs(self._frame.directions) @ half)
+            self._pose = pose.fitted(corners + outward).at(self._crosshair, self._frame)
+        self._moving()
+
+    def scroll(self, slices: int) -> None:
+        """Go on by slices along the normal, the crosshair with it; stops at the scan's end."""
+        if self._frame is None:
+            return
+        step = slice_step_mm(self._pose.plane, self._frame) * slices
+        onto = np.array(self._crosshair) - float(self._pose.distance_mm(self._crosshair)) * self._pose.plane.normal
+        self._go(point(onto + step * self._pose.plane.normal))
+
+    # painting
+
+    def sizeHint(self) -> QSize:
+        """A quarter of a usual screen."""
+        return QSize(480, 420)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint the slice and all that lies on it."""
+        painter = QPainter(self)
+        if self._scene.volume is not None and not warming.ready():
+            painter.fillRect(self.rect(), self._theme.colour("view"))
+            furniture.paint_title(painter, self._theme, furniture.TITLES[self._plane_name], "preparing", self.width())
+            QTimer.singleShot(_PLACEHOLDER_MS, self, self.update)
+            return
+        axes = self._axes if self._crosshair_shown else None
+        self._painter.paint(
+            painter, self._shown_scene(), self._pose, self._window, self._theme, self._crosshair, axes, self.devicePixelRatioF(), self._fine
+        )
+        self._paint_tool(painter)
+        if self.hasFocus():
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+            painter.setPen(self._theme.pen("accent", 0.7, opacity=0.55))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRect(QRectF(0.5, 0.5, self.width() - 1, self.height() - 1))
+
+    def _shown_scene(self) -> Scene:
+        if self._held is None or self._dragged is None or self._held.index >= len(self._scene.needles):
+            return self._scene
+        entry, target = self._dragged
+        needles = list(self._scene.needles)
+        needles[self._held.index] = replace(
+            needles[self._held.index], entry_mm=entry, target_mm=target, words=live_words(entry, target, self._scene)
+        )
+        return replace(self._scene, needles=tuple(needles))
+
+    def _paint_tool(self, painter: QPainter) -> None:
+        if not self._tool:
+            return
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        points = self._tool_points
+        if points and self._pointer is not None:
+            points = (*points, self._point_at(self._pointer))
+            if len(points) >= 2:
+                overlays.paint_measurement(painter, self._theme, self._pose, Measurement(points), overlays.half_slice_mm(self._scene, self._pose))
+        painter.setFont(self._theme.font())
+        furniture.text(painter, self._theme, "measure", QPointF(10, self.height() - 12), _HINTS[self._tool])
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Keep the whole scan in sight, or the same middle and scale."""
+        self._pose = replace(self._pose, width=max(1, self.width()), height=max(1, self.height()))
+        if self._fitted:
+            self.fit()
+
+    def _moving(self) -> None:
+        self._fine = False
+        self._still.start()
+        self.setAccessibleDescription(furniture.place_words(self._scene, self._pose, self._crosshair))
+        self.update()
+
+    def _refine(self) -> None:
+        self._fine = True
+        self.update()
+
+    # hands
+
+    @property
+    def _frame(self) -> Any:
+        return self._scene.volume.frame if self._scene.volume is not None else None
+
+    def _point_at(self, at: QPointF) -> Point:
+        return point(self._pose.to_world(at.x(), at.y()))
+
+    def _go(self, point_mm: Point) -> None:
+        """The crosshair to a point, as the user's act."""
+        if self._frame is None:
+            return
+        low, high = self._frame.bounds_mm
+        self.set_crosshair(point(np.clip(point_mm, low, high)))
+        self.crosshair_moved.emit(self._crosshair)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Begin what the button and the keys held say."""
+        if self._frame is None:
+            return
+        at, keys = event.position(), event.modifiers()
+        self._press, self._last = at, at
+        if event.button() == Qt.MouseButton.MiddleButton or (event.button() == Qt.MouseButton.LeftButton and self._space):
+            self._doing = "pan"
+            self.setCursor(Qt.CursorShape.ClosedHandCursor)
+        elif event.button() == Qt.MouseButton.RightButton:
+            self._doing = "window"
+        elif event.button() == Qt.MouseButton.LeftButton:
+            self._doing = self._left_press(at, keys)
+
+    def _left_press(self, at: QPointF, keys: Qt.KeyboardModifier) -> str:
+        if self._tool:
+            self._add_tool_point(self._point_at(at))
+            return "measure"
+        if keys & Qt.KeyboardModifier.AltModifier:
+            return "turn"
+        self._held = grip(self._scene, self._pose, at.x(), at.y(), bool(keys & Qt.KeyboardModifier.ControlModifier))
+        if self._held is not None:
+            return "needle"
+        if keys & Qt.KeyboardModifier.ControlModifier:
+            return ""
+        self._go(self._point_at(at))
+        return "crosshair"
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Go on with it, and say what is under the pointer."""
+        at = event.position()
+        self._pointer = at
+        if self._frame is None:
+            return
+        here = self._point_at(at)
+        assert self._scene.volume is not None
+        self.cursor_moved.emit(here, value_at(self._scene.volume, here))
+        step = at - self._last
+        self._last = at
+        if self._doing == "crosshair" or (not self._doing and event.modifiers() & Qt.KeyboardModifier.ShiftModifier and not event.buttons()):
+            self._go(here)
+        elif self._doing == "pan":
+            self._fitted = False
+            self._pose = self._pose.panned(step.x(), step.y())
+            self._moving()
+        elif self._doing == "window":
+            self._drag_window(step)
+        elif self._doing == "turn":
+            self._drag_turn(at - step, at)
+        elif self._doing == "needle" and self._held is not None:
+            self._dragged = moved(self._held, here)
+            self.needle_dragged.emit(self._held.index, *self._dragged, False)
+            self.update()
+        elif self._tool:
+            self.update()
+        if not self._doing:
+            self._show_grip(at, event.modifiers())
+
+    def _show_grip(self, at: QPointF, keys: Qt.KeyboardModifier) -> None:
+        whole = bool(keys & Qt.KeyboardModifier.ControlModifier)
+        over = grip(self._scene, self._pose, at.x(), at.y(), whole) is not None
+        shape = Qt.CursorShape.SizeAllCursor if over and not self._tool else Qt.CursorShape.CrossCursor
+        if self.cursor().shape() != shape:
+            self.setCursor(shape)
+
+    def _drag_window(self, step: QPointF) -> None:
+        share = max(self._window.width, 1e-3) / 300.0
+        centre, width = self._window.centre + step.y() * share, max(self._window.width + step.x() * share, self._window.width / 50)
+        self.set_window(centre, width)
+        self.window_changed.emit(*self._window)
+
+    def _drag_turn(self, before: QPointF, after: QPointF) -> None:
+        centre = self._pose.to_screen(self._crosshair)
+        first = atan2(before.y() - centre[1], before.x() - centre[0])
+        angle = degrees(atan2(after.y() - centre[1], after.x() - centre[0]) - first)
+        angle = (angle + 180) % 360 - 180
+        if abs(angle) > 1e-3:
+            self.turned.emit(point(self._pose.plane.normal), angle)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """End it; a press that hardly moved was a click."""
+        at, doing = event.position(), self._doing
+        still = self._press is not None and (at - self._press).manhattanLength() < _CLICK_PX
+        self._doing, self._press = "", None
+        if doing == "crosshair" and still:
+            self.clicked.emit(self._crosshair)
+        elif doing == "measure" and not still and self._tool:
+            self._add_tool_point(self._point_at(at))
+        elif doing == "needle" and self._held is not None:
+            ends, held = self._dragged, self._held
+            self._held, self._dragged = None, None
+            if ends is not None:
+                self.needle_dragged.emit(held.index, *ends, True)
+            self.update()
+        self.setCursor(Qt.CursorShape.CrossCursor)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """Left: this view large and back. Right: the window that suits this slice."""
+        if self._tool:
+            self.mousePressEvent(event)
+        elif event.button() == Qt.MouseButton.LeftButton:
+            self.enlarge_wanted.emit()
+        elif event.button() == Qt.MouseButton.RightButton and self._scene.volume is not None:
+            self._take_window(auto_window(self._scene.volume, box=self._slice_box()))
+
+    def _slice_box(self) -> tuple[slice, slice, slice] | None:
+        if self._frame is None or not self._pose.plane.is_standard:
+            return None
+        axis = int(np.abs(self._frame.directions.T @ self._pose.plane.normal).argmax())
+        at = int(np.clip(np.rint(self._frame.to_index(self._crosshair)[axis]), 0, self._frame.shape[axis] - 1))
+        box = [slice(None)] * 3
+        box[axis] = slice(at, at + 1)
+        return box[0], box[1], box[2]
+
+    def _take_window(self, window: Window) -> None:
+        self.set_window(*window)
+        self.window_changed.emit(*self._window)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Scroll through slices; five at a time with Shift; with Ctrl zoom at the pointer."""
+        turns = (event.angleDelta().y() or event.angleDelta().x()) / 120.0
+        if event.modifiers() & Qt.KeyboardModifier.ControlModifier:
+            self._fitted = False
+            self._pose = self._pose.zoomed(1.2**turns, event.position().x(), event.position().y())
+            self._moving()
+        else:
+            self._wheel += turns * (5 if event.modifiers() & Qt.KeyboardModifier.ShiftModifier else 1)
+            whole = int(self._wheel)
+            self._wheel -= whole
+            if whole:
+                self.scroll(whole)
+        event.accept()
+
+    def enterEvent(self, event: QEnterEvent) -> None:
+        """Keys go to the view under the pointer, unless they belong to a field that is being filled in."""
+        focused = QApplication.focusWidget()
+        if focused is None or focused.property("is_view"):
+            self.setFocus(Qt.FocusReason.MouseFocusReason)
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """The pointer has left."""
+        self._pointer = None
+        self.cursor_left.emit()
+        if self._tool:
+            self.update()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        """Forget a held space bar."""
+        self._space = False
+        self.update()
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """Show which view the keys go to."""
+        self.update()
+
+    def keyReleaseEvent(self, event: QKeyEvent) -> None:
+        """The space bar ends panning."""
+        if event.key() == Qt.Key.Key_Space and not event.isAutoRepeat():
+            self._space = False
+            self.setCursor(Qt.CursorShape.CrossCursor)
+        else:
+            super().keyReleaseEvent(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """What the mouse does, and the letters of `viewer/README.md`; anything else goes on to the window."""
+        if self._frame is None or event.modifiers() & (Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier):
+            super().keyPressEvent(event)
+            return
+        key = Qt.Key(event.key())
+        if key in _SCROLL_KEYS:
+            self.scroll(_SCROLL_KEYS[key] * (5 if event.modifiers() & Qt.KeyboardModifier.ShiftModifier else 1))
+        elif key in (Qt.Key.Key_Home, Qt.Key.Key_End):
+            self.scroll(100_000 if key == Qt.Key.Key_Home else -100_000)
+        elif key in _TOOL_KEYS:
+            self._start_tool(_TOOL_KEYS[key])
+        elif key in (Qt.Key.Key_Plus, Qt.Key.Key_Equal, Qt.Key.Key_Minus):
+            self._fitted = False
+            x, y = self._pose.to_screen(self._crosshair)
+            self._pose = self._pose.zoomed(1 / 1.2 if key == Qt.Key.Key_Minus else 1.2, float(x), float(y))
+            self._moving()
+        elif not self._key_act(key, event.text()):
+            super().keyPressEvent(event)
+
+    def _key_act(self, key: Qt.Key, letter: str) -> bool:
+        """A key with one plain act; False for a key that has none here."""
+        pointed = self._point_at(self._pointer) if self._pointer is not None else self._crosshair
+        for preset in presets():
+            if preset.key == letter and self._scene.volume is not None:
+                self._take_window(preset.window(self._scene.volume))
+                return True
+        if key == Qt.Key.Key_Space:
+            self._space = True
+            self.setCursor(Qt.CursorShape.OpenHandCursor)
+        elif key == Qt.Key.Key_F:
+            self.fit()
+        elif key == Qt.Key.Key_R:
+            self.show_standard()
+            self.standard_wanted.emit()
+        elif key == Qt.Key.Key_X:
+            self._crosshair_shown = not self._crosshair_shown
+            self.crosshair_switched.emit(self._crosshair_shown)
+            self.update()
+        elif key == Qt.Key.Key_K:
+            self.leak_marked.emit(pointed)
+        elif key == Qt.Key.Key_V:
+            self.vertebra_pointed.emit(pointed)
+        elif key == Qt.Key.Key_N:
+            self.proposal_taken.emit()
+        elif key == Qt.Key.Key_T:
+            self.snap_wanted.emit()
+        elif key in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace) and self._scene.measurements:
+            self.measure_removed.emit(self._nearest_measurement())
+        elif key == Qt.Key.Key_Escape and self._tool:
+            self._start_tool("")
+        else:
+            return False
+        return True
+
+    # measuring
+
+    def _start_tool(self, tool: str) -> None:
+        self._tool, self._tool_points = tool, ()
+        self.update()
+
+    def start_tool(self, tool: str) -> None:
+        """Begin to measure: "distance" or "angle"; "" ends it. Raises KeyError for another word."""
+        if tool:
+            _TOOL_POINTS[tool]
+        self._start_tool(tool)
+
+    def _add_tool_point(self, point_mm: Point) -> None:
+        self._tool_points = (*self._tool_points, point_mm)
+        if len(self._tool_points) == _TOOL_POINTS[self._tool]:
+            done = Measurement(self._tool_points)
+            self._start_tool("")
+            self.measure_added.emit(done)
+        self.update()
+
+    def _nearest_measurement(self) -> int:
+        """The one nearest to the pointer; the newest when the pointer is elsewhere."""
+        if self._pointer is None:
+            return len(self._scene.measurements) - 1
+        at = np.array([self._pointer.x(), self._pointer.y()])
+
+        def far(index: int) -> float:
+            middle = self._pose.to_screen(np.array(self._scene.measurements[index].points_mm))
+            return float(np.hypot(*(np.vstack([middle, middle.mean(axis=0)]) - at).T).min())
+
+        return min(range(len(self._scene.measurements)), key=far)
+
+
+__all__ = ["PLANES", "SliceView"]

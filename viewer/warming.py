@@ -1,0 +1,46 @@
+"""What is slow to import or to compile, behind the first paint: call `warm_slices` and `warm_spatial` in a background thread.
+
+A view that is asked to paint while the warming runs shows its name and comes back; where nobody warms, it waits for the import itself.
+"""
+
+from __future__ import annotations
+
+from threading import Event
+
+_started, _slices_ready, _spatial_ready = Event(), Event(), Event()
+
+
+def warm_slices() -> None:
+    """Load numba and the kernels of the slice views, about a second (longer on the very first start, when they are compiled)."""
+    _started.set()
+    try:
+        from viewer import grey
+
+        grey.warm()
+    finally:
+        _slices_ready.set()
+
+
+def warm_spatial() -> None:
+    """Load the VTK modules of the 3D view, about half a second."""
+    _started.set()
+    try:
+        import viewer.stage
+    finally:
+        _spatial_ready.set()
+
+
+def warm() -> None:
+    """Both, the slices first."""
+    warm_slices()
+    warm_spatial()
+
+
+def ready() -> bool:
+    """Whether a slice can be painted now without a wait that somebody else is already taking."""
+    return _slices_ready.is_set() or not _started.is_set()
+
+
+def spatial_ready() -> bool:
+    """The same for the 3D view."""
+    return _spatial_ready.is_set() or not _started.is_set()
