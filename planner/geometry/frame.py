@@ -74,6 +74,12 @@ class Frame:
         return bool(np.abs(d.T @ d - np.eye(3)).max() < 1e-4)
 
     @property
+    def is_aligned(self) -> bool:
+        """True when each index runs along an axis of the world, in any order and direction: no resampling makes it axial."""
+        directions = np.abs(self.directions)
+        return sorted(directions.argmax(axis=0)) == [0, 1, 2] and bool(np.abs(directions.max(axis=0) - 1).max() < 1e-6)
+
+    @property
     def is_axial(self) -> bool:
         """True for the standard frame of the planner: k to the head, j to the back, i to the left, along the world's axes."""
         return bool(np.abs(self.directions - np.array([[0, 0, 1], [0, 1, 0], [1, 0, 0.0]])).max() < 1e-6)

@@ -9,6 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from planner.geometry.frame import Floats, Frame
+from planner.progress import Progress, silent
 
 
 @njit(cache=True, nogil=True)
@@ -54,22 +55,46 @@ def _nearest_grid(voxels, matrix, offset, fill, out):  # type: ignore[no-untyped
                     out[a, b, c] = fill
 
 
-def resample(voxels: NDArray[Any], source: Frame, target: Frame, fill: float, nearest: bool = False) -> NDArray[Any]:
+@njit(cache=True, nogil=True)
+def _trilinear_slab(voxels, matrix, offset, fill, whole, out):  # type: ignore[no-untyped-def]
+    nk, nj, ni = voxels.shape
+    for b in range(out.shape[0]):
+        for c in range(out.shape[1]):
+            k = matrix[0, 1] * b + matrix[0, 2] * c + offset[0]
+            j = matrix[1, 1] * b + matrix[1, 2] * c + offset[1]
+            i = matrix[2, 1] * b + matrix[2, 2] * c + offset[2]
+            if not (-0.5 <= k <= nk - 0.5 and -0.5 <= j <= nj - 0.5 and -0.5 <= i <= ni - 0.5):
+                out[b, c] = fill
+                continue
+            k = min(max(k, 0.0), nk - 1.0)
+            j = min(max(j, 0.0), nj - 1.0)
+            i = min(max(i, 0.0), ni - 1.0)
+            k0, j0, i0 = min(int(k), max(nk - 2, 0)), min(int(j), max(nj - 2, 0)), min(int(i), max(ni - 2, 0))
+            k1, j1, i1 = min(k0 + 1, nk - 1), min(j0 + 1, nj - 1), min(i0 + 1, ni - 1)
+            fk, fj, fi = k - k0, j - j0, i - i0
+            w = voxels[k0, j0, i0] * (1 - fi) + voxels[k0, j0, i1] * fi
+            x = voxels[k0, j1, i0] * (1 - fi) + voxels[k0, j1, i1] * fi
+            y = voxels[k1, j0, i0] * (1 - fi) + voxels[k1, j0, i1] * fi
+            z = voxels[k1, j1, i0] * (1 - fi) + voxels[k1, j1, i1] * fi
+            value = (w * (1 - fj) + x * fj) * (1 - fk) + (y * (1 - fj) + z * fj) * fk
+            out[b, c] = np.rint(value) if whole else value
+
+
+def resample(
+    voxels: NDArray[Any], source: Frame, target: Frame, fill: float, nearest: bool = False, progress: Progress = silent
+) -> NDArray[Any]:
     """Voxels of `source` on the grid of `target`, in their own type; `fill` outside.
 
-    Trilinear for images, nearest for labels. Slice by slice, so that memory stays that of the result.
+    Trilinear for images, nearest for labels. Memory stays that of the result.
     """
     matrix = np.linalg.inv(source.affine) @ target.affine
-    if nearest:
-        out = np.empty(target.shape, dtype=voxels.dtype)
-        _nearest_grid(voxels, np.ascontiguousarray(matrix[:3, :3]), matrix[:3, 3].copy(), voxels.dtype.type(fill), out)
-        return out
+    linear, offset = np.ascontiguousarray(matrix[:3, :3]), matrix[:3, 3].copy()
     out = np.empty(target.shape, dtype=voxels.dtype)
-    rows, columns = np.meshgrid(np.arange(target.shape[1]), np.arange(target.shape[2]), indexing="ij")
+    if nearest:
+        _nearest_grid(voxels, linear, offset, voxels.dtype.type(fill), out)
+        return out
     whole = np.issubdtype(voxels.dtype, np.integer)
     for k in range(target.shape[0]):
-        index = np.stack([np.full(rows.size, float(k)), rows.ravel(), columns.ravel()], axis=1)
-        slab = trilinear(voxels, index @ matrix[:3, :3].T + matrix[:3, 3])
-        slab = np.where(np.isnan(slab), fill, slab).reshape(target.shape[1:])
-        out[k] = np.rint(slab) if whole else slab
+        progress(k / target.shape[0], "Resampling")
+        _trilinear_slab(voxels, linear, offset + linear[:, 0] * k, voxels.dtype.type(fill), whole, out[k])
     return out

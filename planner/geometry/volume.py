@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from planner.geometry.frame import Floats, Frame, axial_frame_over
 from planner.geometry.sampling import resample, trilinear
+from planner.progress import Progress, silent
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,16 +50,16 @@ class Volume:
         """The stored voxel value of a rescaled value."""
         return (value - self.intercept) / self.slope
 
-    def to_axial(self) -> Volume:
+    def to_axial(self, progress: Progress = silent) -> Volume:
         """This scan in the standard frame (slices to the head, rows to the back, columns to the left).
 
         Axis-aligned scans are flipped and transposed without loss; oblique and sheared ones are resampled, trilinear.
         """
-        frame, directions = self.frame, self.frame.directions
+        frame = self.frame
         if frame.is_axial:
             return self
-        nearest = np.abs(directions).argmax(axis=0)  # the world axis of each index
-        if sorted(nearest) == [0, 1, 2] and np.abs(np.abs(directions).max(axis=0) - 1).max() < 1e-6:
+        if frame.is_aligned:
+            nearest = np.abs(frame.directions).argmax(axis=0)  # the world axis of each index
             order = [int(np.flatnonzero(nearest == world)[0]) for world in (2, 1, 0)]
             voxels = self.voxels.transpose(order)
             affine = frame.affine[:, order + [3]].copy()
@@ -72,4 +73,4 @@ class Volume:
             return replace(self, frame=Frame((k, j, i), affine), voxels=np.ascontiguousarray(voxels))
         target = axial_frame_over(frame)
         fill = self.padding if self.padding is not None else self.to_stored(-1024.0) if self.modality == "CT" else 0.0
-        return replace(self, frame=target, voxels=resample(self.voxels, frame, target, fill))
+        return replace(self, frame=target, voxels=resample(self.voxels, frame, target, fill, progress=progress))

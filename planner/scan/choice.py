@@ -9,7 +9,7 @@ from planner.scan.series import Scan, Series
 
 
 def choose(scan: Scan, uid: str | None = None, part: int | None = None) -> Series:
-    """The series of this UID (and part), or the most useful one; the first of its parts that can be loaded.
+    """The series of this UID (or key, "UID/PART"), or the most useful one; the first of its parts that can be loaded.
 
     Raises Refusal with the reasons where there is none, or none that can be loaded.
     """
@@ -18,7 +18,7 @@ def choose(scan: Scan, uid: str | None = None, part: int | None = None) -> Serie
         count = scan.skipped_count
         said = "The file is no slice of a scan." if count == 1 else f"None of the {count} files is a slice of a scan. The first:"
         raise Refusal(f"{said} {why}", "Choose the folder with the patient's CT or MR series.")
-    named = [one for one in scan.series if (uid is None or one.uid == uid) and (part is None or one.part == part)]
+    named = [one for one in scan.series if (uid is None or uid in (one.uid, one.key)) and (part is None or one.part == part)]
     if not named:
         raise Refusal("There is no series with this UID here.", "List the series with the verb scan, and take one of theirs.")
     for one in named:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from planner.progress import Progress
-from planner.scan.series import Place, Skipped
+from planner.scan.series import Member, Place, Skipped
 
 Kind = Literal["dicom", "nifti", "image", "zip", "gzip", "text", "empty", "other"]
 
@@ -133,64 +134,91 @@ def _take(path: Path, name: str, found: list[Found], skipped: list[Skipped]) -> 
 def _take_zip(path: Path, name: str, found: list[Found], skipped: list[Skipped]) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
-            budget = MOST_ZIP_BYTES
-            for member in archive.infolist():
-                inside = f"{name}/{member.filename}"
-                if member.is_dir():
-                    continue
-                budget -= member.file_size
-                if member.flag_bits & 1:
-                    skipped.append(Skipped(inside, "The ZIP file is locked with a password: unpack it first."))
-                elif member.file_size > MOST_MEMBER_BYTES or member.file_size > MOST_RATIO * max(member.compress_size, 1):
-                    skipped.append(Skipped(inside, "Too large when unpacked: left alone."))
-                elif budget < 0 or len(found) >= MOST_FILES:
-                    skipped.append(Skipped(inside, "The ZIP file holds too much: the rest was left alone."))
-                    return
-                else:
-                    _take_member(archive, member, Place(path, inside, member.filename), found, skipped)
+            members = archive.infolist()
     except _ZIP_ERRORS:
         skipped.append(Skipped(name, "The ZIP file is damaged."))
-
-
-def _take_member(
-    archive: zipfile.ZipFile, member: zipfile.ZipInfo, place: Place, found: list[Found], skipped: list[Skipped]
-) -> None:
-    try:
-        with archive.open(member) as file:
-            head = file.read(HEAD_BYTES)
-    except _ZIP_ERRORS:
-        skipped.append(Skipped(place.name, "The file is damaged inside the ZIP file."))
         return
-    kind = kind_of(head, member.filename)
+    budget = MOST_ZIP_BYTES
+    for member in members:
+        inside = f"{name}/{member.filename}"
+        budget -= member.file_size
+        if member.is_dir():
+            continue
+        if budget < 0 or len(found) + len(skipped) >= MOST_FILES:
+            skipped.append(Skipped(inside, "The ZIP file holds too much: the rest was left alone."))
+            return
+        problem = _member_problem(member)
+        if problem:
+            skipped.append(Skipped(inside, problem))
+        else:
+            _take_member(path, inside, member, found, skipped)
+
+
+def _member_problem(member: zipfile.ZipInfo) -> str:
+    """Why a member is left alone, or an empty string."""
+    if member.flag_bits & 1:
+        return "The ZIP file is locked with a password: unpack it first."
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return "Packed in an unusual way: unpack the ZIP file first."
+    if member.file_size > MOST_MEMBER_BYTES or member.file_size > MOST_RATIO * max(member.compress_size, 1):
+        return "Too large when unpacked: left alone."
+    return ""
+
+
+def _take_member(path: Path, inside: str, info: zipfile.ZipInfo, found: list[Found], skipped: list[Skipped]) -> None:
+    member = Member(info.filename, info.header_offset, info.compress_size, info.file_size, info.compress_type, info.CRC)
+    place = Place(path, inside, member)
+    try:
+        head = _unpacked(place, member, HEAD_BYTES)
+    except OSError:
+        skipped.append(Skipped(inside, "The file is damaged inside the ZIP file."))
+        return
+    kind = kind_of(head, info.filename)
     if kind == "zip":
-        skipped.append(Skipped(place.name, "A ZIP file inside a ZIP file: unpack it first."))
+        skipped.append(Skipped(inside, "A ZIP file inside a ZIP file: unpack it first."))
     else:
-        found.append(Found(place, kind, member.file_size))
+        found.append(Found(place, kind, info.file_size))
 
 
 def open_place(place: Place) -> BinaryIO:
     """The bytes of a file, or of a ZIP member (unpacked in memory, its name is never used as a path). Raises OSError."""
     if place.member is None:
         return place.path.open("rb")
-    try:
-        with zipfile.ZipFile(place.path) as archive, archive.open(place.member) as file:
-            data = file.read(MOST_MEMBER_BYTES + 1)
-    except _ZIP_ERRORS as error:
-        raise OSError("damaged ZIP member") from error
-    if len(data) > MOST_MEMBER_BYTES:
-        raise OSError("ZIP member larger than it says")
+    data = _unpacked(place, place.member, place.member.unpacked)
+    if len(data) != place.member.unpacked or zlib.crc32(data) != place.member.crc:
+        raise OSError("damaged ZIP member")
     return io.BytesIO(data)
+
+
+def _unpacked(place: Place, member: Member, most: int) -> bytes:
+    """At most so many bytes of a member. Found by its offset: a ZipFile would read its whole index again for every member."""
+    with place.path.open("rb") as file:
+        file.seek(member.offset)
+        header = file.read(30)
+        if len(header) != 30 or header[:4] != b"PK\x03\x04":
+            raise OSError("damaged ZIP member")
+        name_length, extra_length = struct.unpack("<HH", header[26:30])
+        file.seek(name_length + extra_length, 1)
+        if member.method == zipfile.ZIP_STORED:
+            return file.read(min(most, member.packed))
+        # the head of a member lies in the head of its packed bytes
+        packed = file.read(member.packed if most == member.unpacked else min(member.packed, 4 * HEAD_BYTES))
+    try:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, most) if most else b""
+    except zlib.error as error:
+        raise OSError("damaged ZIP member") from error
 
 
 @contextmanager
 def as_path(place: Place) -> Iterator[Path]:
-    """A path under which the file can be read for a while; a ZIP member is unpacked under a name of its kind."""
+    """A path under which the file can be read for a while; a ZIP member is unpacked under a plain name of its kind."""
     if place.member is None:
         yield place.path
         return
-    ending = "".join(Path(place.member).suffixes[-2:])
+    kinds = (".nii.gz", ".nii", ".nrrd")
+    ending = next((kind for kind in kinds if place.member.name.lower().endswith(kind)), "")
     with tempfile.TemporaryDirectory(prefix="duraplan-") as folder:
-        path = Path(folder) / f"image{ending if ending.isascii() and '/' not in ending else ''}"
+        path = Path(folder) / f"image{ending}"
         with open_place(place) as file:
             path.write_bytes(file.read())
         yield path

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from contextlib import suppress
+from itertools import combinations, pairwise
 
 import numpy as np
 
@@ -49,31 +50,25 @@ def uid_of(slices: Sequence[Slice]) -> str:
 def without_copies(slices: Sequence[Slice]) -> tuple[list[Slice], int]:
     """Slices without those that are the same image again, and how many were left out.
 
-    The same image: one UID, or one place and equal pixels.
+    The same image: one place, and one UID or equal pixels.
     """
+    crowd = Counter(_where(one) for one in slices)
     kept: list[Slice] = []
-    seen: set[tuple[str, int]] = set()
-    places: dict[tuple[object, ...], list[Slice]] = defaultdict(list)
+    seen: set[object] = set()
     for one in slices:
-        name = (one.image_uid, one.pixels.frame)
-        place = (one.position, one.along_row, one.along_column, one.pixels.rows, one.pixels.columns)
-        if one.image_uid and name in seen:
-            continue
-        if one.position is not None and any(_equal_pixels(one, other) for other in places[place]):
-            continue
-        seen.add(name)
-        places[place].append(one)
-        kept.append(one)
+        # some writers give one UID to all slices: alone it proves nothing
+        marks: list[object] = [(one.image_uid, one.pixels.frame, one.position)] if one.image_uid else []
+        if one.position is not None and crowd[_where(one)] > 1:
+            with suppress(Undecodable):
+                marks.append((_where(one), hashlib.blake2b(raw_bytes(one), digest_size=16).digest()))
+        if not seen.intersection(marks):
+            kept.append(one)
+        seen.update(marks)
     return kept, len(slices) - len(kept)
 
 
-def _equal_pixels(a: Slice, b: Slice) -> bool:
-    if a.pixels.syntax != b.pixels.syntax or a.apart != b.apart:
-        return False
-    try:
-        return raw_bytes(a) == raw_bytes(b)
-    except Undecodable:
-        return False
+def _where(one: Slice) -> object:
+    return one.position, one.along_row, one.along_column, one.pixels.rows, one.pixels.columns, one.pixels.syntax, one.apart
 
 
 def without_localizers(slices: Sequence[Slice]) -> tuple[list[Slice], list[Skipped]]:
@@ -135,14 +130,32 @@ def by_time(slices: Sequence[Slice]) -> tuple[list[list[Slice]], str]:
     """
     if len(slices) < 2 * LEAST_SLICES or _is_even(slices):
         return [list(slices)], ""
-    for n, (name, _) in enumerate(slices[0].apart):
-        groups: dict[str, list[Slice]] = defaultdict(list)
+    names = [name for name, _ in slices[0].apart]
+    keys = [(n,) for n in range(len(names))] + list(combinations(range(len(names)), 2))
+    for key in keys:
+        groups: dict[tuple[str, ...], list[Slice]] = defaultdict(list)
         for one in slices:
-            groups[one.apart[n][1]].append(one)
-        volumes = list(groups.values())
-        if len(volumes) > 1 and all(len(volume) >= LEAST_SLICES and _is_even(volume) for volume in volumes) and _overlap(volumes):
-            return volumes, name
+            groups[tuple(one.apart[n][1] for n in key)].append(one)
+        if _are_volumes(list(groups.values())):
+            return list(groups.values()), " and ".join(names[n] for n in key)
+    turns = _by_turn(slices)
+    if _are_volumes(turns):
+        return turns, "the order of their image numbers"
     return [list(slices)], ""
+
+
+def _are_volumes(groups: Sequence[Sequence[Slice]]) -> bool:
+    return len(groups) > 1 and all(len(group) >= LEAST_SLICES and _is_even(group) for group in groups) and _overlap(groups)
+
+
+def _by_turn(slices: Sequence[Slice]) -> list[list[Slice]]:
+    """The first image of every place, the second, and so on, by image number."""
+    places: dict[object, int] = defaultdict(int)
+    turns: dict[int, list[Slice]] = defaultdict(list)
+    for one in sorted(slices, key=lambda one: one.number or 0):
+        turns[places[one.position]].append(one)
+        places[one.position] += 1
+    return list(turns.values()) if len({len(turn) for turn in turns.values()}) == 1 else []
 
 
 def _is_even(slices: Sequence[Slice]) -> bool:

@@ -11,7 +11,6 @@ import pydicom
 from pydicom import config
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
-from pydicom.uid import UID, ImplicitVRLittleEndian
 
 from planner.scan.files import Found, open_place
 from planner.scan.series import Identity, Pixels, Slice, Triple
@@ -46,6 +45,8 @@ _NOT_IMAGES = {
 _VOLUME_MODALITIES = {"CT", "MR", "PT"}
 _UNDEFINED = 0xFFFFFFFF
 _MOST_FRAMES = 20_000
+_MOST_PIXELS = 1 << 26
+_NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
 
 
 class Unreadable(Exception):  # noqa: N818 - a sentence for the user
@@ -76,6 +77,8 @@ def _slices(header: Dataset, file: BinaryIO, found: Found) -> list[Slice]:
     rows, columns = _whole(header, "Rows"), _whole(header, "Columns")
     if not rows or not columns:
         raise Unreadable("A DICOM file without an image, or one that breaks off before it.")
+    if rows * columns > _MOST_PIXELS:
+        raise Unreadable("The header promises an image larger than any scan.")
     samples = _whole(header, "SamplesPerPixel") or 1
     if modality not in _VOLUME_MODALITIES:
         raise Unreadable(f"A picture of the kind {_plain(modality) or 'unknown'}, not a CT or MR slice.")
@@ -90,6 +93,8 @@ def _slices(header: Dataset, file: BinaryIO, found: Found) -> list[Slice]:
     if bits not in (8, 16, 32) or not 0 < stored <= bits:
         raise Unreadable(f"Pixels of {bits} bits are not read.")
     frame_bytes = rows * columns * bits // 8
+    if length is None and _syntax(header) in _NATIVE:
+        raise Unreadable("The pixels are compressed, and the file does not say how.")
     if length is not None:
         held = min(length, found.size - offset)
         deflated = _syntax(header).endswith(".1.99")
@@ -109,7 +114,7 @@ def _pixel_data(header: Dataset, file: BinaryIO) -> tuple[int, int | None]:
     if syntax.endswith(".1.99"):
         return 0, 0
     big = syntax == "1.2.840.10008.1.2.2"
-    implicit = bool(header.is_implicit_VR) if hasattr(header, "is_implicit_VR") else UID(syntax) == ImplicitVRLittleEndian
+    implicit = bool(header.original_encoding[0])
     order = ">" if big else "<"
     start = file.read(12)
     if len(start) < 8 or struct.unpack(order + "HH", start[:4]) != (0x7FE0, 0x0010):

@@ -12,6 +12,7 @@ import numpy as np
 from planner.evidence import number
 from planner.geometry import Floats, Frame
 from planner.scan.group import LEAST_SLICES, one_grid
+from planner.scan.pixels import rescale_of
 from planner.scan.series import Plane, Series, Slice, Triple
 from planner.scan.stack import LEAST_BLOCK, SAME_PLACE_MM, Crooked, Stack, arrange, axes, grid, odd_steps
 
@@ -49,7 +50,7 @@ def judge(slices: Sequence[Slice], uid: str, extra_repairs: tuple[str, ...] = ()
         extent_mm=(float(stack.along_mm[-1]), first.row_mm * (base.size[1] - 1), first.column_mm * (base.size[2] - 1)),
     )  # fmt: skip
     if len(slices) < LEAST_SLICES:
-        return [refused(base, (_few(slices),), "Load a series of at least 3 slices, better a whole stack.")]
+        return [refused(base, (_few(slices),), "Open the folder that holds the whole series.")]
     refusal = _same_place(stack)
     reasons: tuple[str, ...] = (refusal,) if refusal else ()
     if stack.even and not refusal:
@@ -160,6 +161,8 @@ def _accepted(
     base: Series, stack: Stack, block: tuple[int, int], in_plane: tuple[Floats, Floats], reasons: tuple[str, ...], repairs: tuple[str, ...]
 ) -> Series:
     """An even block as a series that can be loaded, or refused because it is too thick."""
+    if len({rescale_of(one) for one in base.pictures}) > 1:
+        repairs += ("The slices have different rescales: brought to one.",)
     frame = grid(stack, block, *in_plane, base.spacing_mm[1], base.spacing_mm[2], (base.size[1], base.size[2]))
     return with_frame(base, frame, reasons, repairs, any(one.pixels.lossy for one in base.pictures))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +14,7 @@ from planner.refusal import Refusal
 from planner.scan.headers import Unreadable
 from planner.scan.images import compact, read_image
 from planner.scan.memory import free_bytes
-from planner.scan.pixels import Undecodable, read_pixels, stored_type
+from planner.scan.pixels import Undecodable, read_pixels, rescale_of, stored_type
 from planner.scan.series import Series, Slice
 
 AIR_HU = -1024.0
@@ -37,9 +36,10 @@ def load(series: Series, progress: Progress = silent) -> Volume:
         if series.file is not None:
             volume = _load_file(series)
         else:
-            volume = _load_slices(series, series.frame, part(progress, 0.0, 0.9))
-        volume = _without_padding(volume) if series.repairs else volume
-        volume = volume.to_axial()
+            volume = _load_slices(series, series.frame, part(progress, 0.0, 1.0 if series.frame.is_aligned else 0.6))
+        if not series.frame.is_aligned:
+            volume = _without_padding(volume)
+        volume = volume.to_axial(part(progress, 0.6, 1.0))
     except MemoryError as error:
         raise Refusal("There is not enough memory for this scan.", "Close other programs, or load a smaller series.") from error
     progress(1.0, "Scan loaded")
@@ -66,11 +66,12 @@ def _load_file(series: Series) -> Volume:
 
 def _load_slices(series: Series, frame: Frame, progress: Progress) -> Volume:
     pictures = series.pictures
-    slope, intercept = common_rescale(pictures)
-    one_scale = all(_rescale(one) == (slope, intercept) for one in pictures)
+    slope, intercept = rescale_of(pictures[len(pictures) // 2])
+    one_scale = all(rescale_of(one) == (slope, intercept) for one in pictures)
     types = {stored_type(one.pixels) for one in pictures}
     kind = types.pop() if len(types) == 1 else np.dtype(np.int32)
-    shifts = all((one.pixels.slope or 1.0) == slope for one in pictures)
+    shift = [(rescale_of(one)[1] - intercept) / slope for one in pictures]
+    shifts = all(rescale_of(one)[0] == slope and abs(by - round(by)) < 1e-6 for one, by in zip(pictures, shift))
     # one rescale: stored values as they are. Intercepts that differ: shifted. Slopes that differ: values themselves
     voxels = np.empty(frame.shape, kind if one_scale else np.int32 if shifts else np.float32)
     for n, picture in enumerate(pictures):
@@ -83,9 +84,10 @@ def _load_slices(series: Series, frame: Frame, progress: Progress) -> Volume:
         if one_scale:
             voxels[n] = out
         elif shifts:
-            voxels[n] = out.astype(np.int32) + round(((picture.pixels.intercept or 0.0) - intercept) / slope)
+            voxels[n] = out.astype(np.int32) + round(shift[n])
         else:
-            voxels[n] = out * np.float32(picture.pixels.slope or 1.0) + np.float32(picture.pixels.intercept or 0.0)
+            own_slope, own_intercept = rescale_of(picture)
+            voxels[n] = out * np.float32(own_slope) + np.float32(own_intercept)
     if not one_scale and not shifts:
         slope, intercept = 1.0, 0.0
     padding = pictures[0].pixels.padding if one_scale else None
@@ -93,22 +95,14 @@ def _load_slices(series: Series, frame: Frame, progress: Progress) -> Volume:
     return _right_way_up(volume, pictures[0])
 
 
-def _rescale(picture: Slice) -> tuple[float, float]:
-    return picture.pixels.slope or 1.0, picture.pixels.intercept or 0.0
-
-
-def common_rescale(pictures: Sequence[Slice]) -> tuple[float, float]:
-    """The rescale that all slices are brought to: that of the middle one."""
-    return _rescale(pictures[len(pictures) // 2])
-
-
 def _right_way_up(volume: Volume, picture: Slice) -> Volume:
     """MONOCHROME1 says that low values are shown bright. MR is turned over; CT only where its values are HU the other way round."""
     if picture.pixels.photometric != "MONOCHROME1":
         return volume
     bits = picture.pixels.bits_stored
-    turned = -1 - volume.voxels if picture.pixels.signed else (1 << bits) - 1 - volume.voxels
-    other = replace(volume, voxels=turned.astype(volume.voxels.dtype))
+    top = -1 if picture.pixels.signed else (1 << bits) - 1
+    padding = None if volume.padding is None else top - volume.padding
+    other = replace(volume, voxels=(top - volume.voxels).astype(volume.voxels.dtype), padding=padding)
     if volume.modality == "CT" and _like_hu(volume) >= _like_hu(other):
         return volume
     return other

@@ -97,6 +97,11 @@ def stored_type(pixels: Pixels) -> np.dtype[Any]:
     return np.dtype(np.int32 if pixels.signed or pixels.bits_stored < 32 else np.uint32)
 
 
+def rescale_of(picture: Slice) -> tuple[float, float]:
+    """Slope and intercept of a slice; 1 and 0 where it gives none."""
+    return picture.pixels.slope or 1.0, picture.pixels.intercept or 0.0
+
+
 def read_pixels(picture: Slice, out: Stored) -> None:
     """Fill out[row, column], of `stored_type`, with the stored values of a slice. Raises Undecodable with a sentence."""
     pixels = picture.pixels

@@ -40,6 +40,8 @@ def read(path: Path, progress: Progress = silent) -> Scan:
     path = Path(path)
     if not path.exists():
         raise Refusal("There is no file or folder at this path.", "Check the path, or connect the disc that it is on.")
+    if path.is_file() and path.name.upper() == "DICOMDIR":
+        path = path.parent  # the index is only a hint: what counts is the folder
     found, skipped = find(path, part(progress, 0.0, 0.05))
     if not found and not skipped:
         raise Refusal("The folder is empty.", _WAY_OUT)
@@ -47,9 +49,8 @@ def read(path: Path, progress: Progress = silent) -> Scan:
     skipped += rejected
     series, left_out = _volumes(slices, part(progress, 0.7, 1.0))
     skipped += left_out
-    if path.is_dir() or len(found) > 1:
-        lost = missing_files(found)
-        skipped = [Skipped(one.path, lost.get(one.path, one.reason)) for one in skipped]
+    lost = missing_files(found)
+    skipped = [Skipped(one.path, lost.get(one.path, one.reason)) for one in skipped]
     series = _in_order(series + images)
     if not series:
         _refuse_if_nothing(path, found, skipped)

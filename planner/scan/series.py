@@ -15,12 +15,24 @@ Triple = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """Where a member lies in its ZIP file: offset of its local header, packed and unpacked bytes, method, checksum."""
+
+    name: str
+    offset: int
+    packed: int
+    unpacked: int
+    method: int
+    crc: int
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """A file, or a member of a ZIP file. name: relative to what was read, with forward slashes."""
 
     path: Path
     name: str
-    member: str | None = None
+    member: Member | None = None
 
 
 @dataclass(frozen=True)
