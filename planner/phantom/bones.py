@@ -1,0 +1,221 @@
+"""The bones as parts: vertebrae, sacrum, ribs and iliac wings in design space."""
+
+from __future__ import annotations
+
+from math import cos, radians, sin, tan
+
+import numpy as np
+
+from planner.phantom.layout import Layout, Vertebra, inner_lamina_mm
+from planner.phantom.shapes import Floats, Part, box, capsule, lamina, mirrored, vertebral_body
+
+X = np.array([1.0, 0.0, 0.0])
+Y = np.array([0.0, 1.0, 0.0])
+Z = np.array([0.0, 0.0, 1.0])
+
+
+def both(part: Part) -> list[Part]:
+    """A part of the left side and its mirror image."""
+    return [part, mirrored(part)]
+
+
+def pedicle_centre(layout: Layout, v: Vertebra) -> tuple[float, float, float]:
+    """(x, d, up) of the left pedicle's narrowest section."""
+    t = layout.table
+    x = t("canal_width", v.name) / 2 + t("pedicle_width", v.name) / 2 / cos(radians(t("pedicle_angle", v.name)))
+    up = t("body_height_back", v.name) / 2 - pedicle_half_height(layout, v) - 0.5
+    return x, -t("canal_depth", v.name) / 2 + 3.5, up
+
+
+def pedicle_half_height(layout: Layout, v: Vertebra) -> float:
+    """Half the height of the pedicle where it is narrowest."""
+    return layout.table("pedicle_height", v.name) / 2 * float(layout.table.raw["pedicle_isthmus"]["value"])
+
+
+class Joint:
+    """The left facet joint between two neighbours: its centre, the normal of its plane towards the upper process, its sizes."""
+
+    def __init__(self, layout: Layout, upper: Vertebra, lower: Vertebra) -> None:
+        t = layout.table
+        angle = radians(t("facet_angle", upper.name))
+        lumbar = upper.name[0] == "L"
+        self.gap = float(t.raw["facet_gap"]["value"])
+        self.deep, self.wide = (4.0, 6.5) if lumbar else (3.2, 5.2)
+        self.tall = {"L": 8.0, "T": 6.5}[upper.name[0]]
+        across = float(np.hypot(self.deep * cos(angle), self.wide * sin(angle)))
+        front = float(np.hypot((self.deep + 0.5) * sin(angle), (self.wide + 0.5) * cos(angle)))
+        reach = self.gap / 2 + 3.0
+        depth = (t("canal_depth", upper.name) + t("canal_depth", lower.name)) / 4
+        x = t("window_width", upper.name) / 2 + across + reach * cos(angle)
+        d = -depth + t("foramen_width", upper.name) + front + reach * sin(angle)
+        s = lower.s_mm + 0.5 * t("body_height_back", lower.name) + (1.0 if lumbar else 0.5)
+        self.centre = layout.place(x, d, s)
+        back = (upper.back + lower.back) / 2
+        self.up = (upper.up + lower.up) / 2
+        self.normal = cos(angle) * X - sin(angle) * back
+        self.along = sin(angle) * X + cos(angle) * back
+        self.reach = reach
+
+
+def vertebra_parts(layout: Layout, v: Vertebra, jitter: np.random.Generator) -> list[Part]:
+    """All parts of T8 to L5. jitter: small differences between sides and persons."""
+    t = layout.table
+    n = [w.name for w in layout.vertebrae].index(v.name)
+    lower = layout.vertebrae[n + 1]
+    upper = layout.vertebrae[n - 1] if n else None
+    axes = np.stack([X, v.back, v.up])
+    lumbar = v.name[0] == "L"
+
+    def wobble(spread: float = 0.04) -> float:
+        return float(1 + np.clip(jitter.normal(0, spread), -2 * spread, 2 * spread))
+
+    parts = [body_part(layout, v)]
+    half_ph, half_pw = pedicle_half_height(layout, v), t("pedicle_width", v.name) / 2
+    px, pd, pu = pedicle_centre(layout, v)
+    angle = radians(t("pedicle_angle", v.name))
+    aim = np.array([sin(angle), cos(angle)])
+    root = v.place(px - 11 * aim[0], pd - 11 * aim[1], pu - 0.5)
+    end = v.place(px + 7.5 * aim[0], pd + 7.5 * aim[1], pu - 0.5)
+    side = v.place(cos(angle), -sin(angle), 0) - v.origin
+    parts += both(capsule(root, end, side, (half_pw + 1.0, half_ph + 0.8), (half_pw, half_ph), blend=4.0))
+
+    inner = t("canal_depth", v.name) / 2
+    thickness = t("lamina_thickness", v.name)
+    width, depth = t("canal_width", v.name) / 2, inner
+    ridge = {True: 0.82, False: 0.55}[lumbar]
+    slope = tan(radians(t("lamina_slope", v.name)))
+    parts.append(lamina(v.origin, axes, inner, slope, v.lamina_top_mm, v.lamina_bottom_mm, ridge, thickness * 0.94, width + 3.0,
+                        t("window_width", v.name) / 2))
+    parts += _spinous(layout, v, thickness)
+
+    joint = Joint(layout, v, lower)
+    under = v.local(joint.centre - joint.normal * joint.reach)
+    pars_up = min(pu - half_ph + 2.0, v.lamina_top_mm - 3.0)
+    pars = v.place(max(under[0] + (1.0 if lumbar else 2.0), width - 1.5), under[1] - (0.0 if lumbar else 1.0), pars_up)
+    tip = joint.centre - joint.normal * joint.reach - joint.up * (joint.tall - 2.5)
+    parts += both(capsule(pars, tip, joint.normal, (joint.deep + 0.6, joint.wide - 0.8),
+                          (joint.deep * wobble(), (joint.wide - 0.3) * wobble()), blend=4.0,
+                          clip=(joint.centre - joint.normal * joint.gap / 2, -joint.normal)))
+    neck = v.place(px + 5.5 * aim[0], pd + 6.0 * aim[1], pu - 2.0)
+    parts += both(capsule(neck, pars, X, (half_pw * 0.5 + 1.8, 4.0), (4.6, 4.6), blend=4.0))
+    if upper is not None:
+        above = Joint(layout, upper, v)
+        tip = above.centre + above.normal * above.reach + above.up * (above.tall - 3.0)
+        base = v.place(px + 5.0 * aim[0], pd + 7.0 * aim[1], pu)
+        parts += both(capsule(base, tip, above.normal, (above.deep + 0.8, above.wide - 1.0),
+                              (above.deep * 0.9, (above.wide - 0.6) * wobble()), blend=3.5,
+                              clip=(above.centre + above.normal * above.gap / 2, above.normal)))
+        if lumbar or v.name == "T12":  # the mammillary process
+            knob = above.centre + above.normal * (above.reach + 1.0) + above.along * above.wide * 0.8 - above.up * 2
+            parts += both(capsule(knob, knob + above.along * 1.5, X, (3.0, 3.6), (2.2, 2.6), blend=4.0))
+    parts += _transverse(layout, v, (px, pd, pu), half_pw)
+    del depth
+    return parts
+
+
+def body_part(layout: Layout, v: Vertebra) -> Part:
+    """The body of a vertebra or sacral segment."""
+    t = layout.table
+    half_depth = t("endplate_depth", v.name) / 2
+    # it reaches a little into the canal, which is carved out of it: a hollow back wall
+    middle = -(t("canal_depth", v.name) / 2 + half_depth) + 0.9
+    return vertebral_body(v.origin, np.stack([X, v.back, v.up]), t("endplate_width", v.name) / 2, half_depth, middle,
+                          t("body_height_back", v.name), t("body_height_front", v.name), t("waist", v.name),
+                          t("endplate_concavity", v.name), t("body_taper", v.name))
+
+
+def _spinous(layout: Layout, v: Vertebra, thickness: float) -> list[Part]:
+    t = layout.table
+    dip = radians(t("spinous_dip", v.name))
+    length, height = t("spinous_length", v.name) - 0.5 * thickness, t("spinous_height", v.name)
+    middle = (v.lamina_top_mm + v.lamina_bottom_mm) / 2 - (1.0 if v.name[0] == "L" else 4.0)
+    base = np.array([inner_lamina_mm(t, v, middle) + thickness * 0.5, middle])
+    aim = np.array([cos(dip), -sin(dip)])
+    along, across = v.place(0, *aim) - v.origin, v.place(0, -aim[1], aim[0]) - v.origin
+    if v.name[0] == "S":
+        crest = v.place(0, *(base + aim * length * 0.5))
+        return [box(crest, np.stack([X, across, along]), (2.6, height / 2, length / 2), 2.4, blend=4.0)]
+    plate = v.place(0, *(base + aim * (length / 2)))
+    grow = 1.12 if v.name[0] == "L" else 0.85
+    half = (2.3, height / 2 / (1.05 if v.name[0] == "L" else 1.0), length / 2)
+    tip = base + aim * (length - 4.0)
+    rise = np.array([sin(dip), cos(dip)]) * (height / 2 - 4.0)
+    return [
+        box(plate, np.stack([X, across, along]), half, 2.2, taper=grow, blend=5.0),
+        capsule(v.place(0, *(tip + rise * 0.7)), v.place(0, *(tip - rise)), X, (3.0, 3.6), (4.0, 4.2), blend=5.0),
+    ]
+
+
+def _transverse(layout: Layout, v: Vertebra, pedicle: tuple[float, float, float], half_pw: float) -> list[Part]:
+    t = layout.table
+    px, pd, pu = pedicle
+    span = t("transverse_span", v.name) / 2
+    if v.name[0] == "T":
+        long_enough = v.name not in ("T11", "T12")
+        start, stop = v.place(px + 2, pd + 9, pu - 1), v.place(span - 4, pd + (17 if long_enough else 13), pu + 1)
+        return both(capsule(start, stop, Z, (6.0, 4.5), (5.2, 4.6) if long_enough else (4.2, 3.8), blend=5.0))
+    if v.name == "L5":
+        start, stop = v.place(px + half_pw - 3, pd + 3, pu - 1), v.place(span - 4.5, pd + 7, pu + 4)
+        return both(capsule(start, stop, Z, (8.0, 6.5), (5.0, 4.0), blend=6.0))
+    start, stop = v.place(px + half_pw - 1, pd + 8, pu - 2), v.place(span - 3.6, pd + 13, pu + (0 if v.name != "L4" else 2))
+    middle = (start + stop) / 2 + v.up * 0.5
+    return both(capsule(start, middle, Z, (6.2, 4.0), (4.6, 2.7), blend=5.0)) + both(
+        capsule(middle, stop, Z, (4.6, 2.7), (5.2, 2.6), blend=2.0))
+
+
+def sacrum_parts(layout: Layout, v: Vertebra) -> list[Part]:
+    """The parts of a sacral segment: body, alae, roof, crest, and the foramina carved out below it."""
+    t = layout.table
+    n = [w.name for w in layout.vertebrae].index(v.name)
+    axes = np.stack([X, v.back, v.up])
+    inner, width = t("canal_depth", v.name) / 2, t("canal_width", v.name) / 2
+    span, height = t("transverse_span", v.name) / 2, t("body_height_back", v.name)
+    half = t("endplate_width", v.name) / 2
+    parts = [body_part(layout, v)]
+    # the lateral mass: wing of S1, narrower below
+    thick = {"S1": 14.0, "S2": 11.0, "S3": 8.0}[v.name]
+    front = {"S1": -20.0, "S2": -10.0, "S3": -6.0}[v.name]
+    wing_up = {"S1": 3.0, "S2": 1.0, "S3": 0.0}[v.name]
+    parts += both(capsule(v.place(half * 0.62, front, wing_up - 1), v.place(span - 9, front + 10, wing_up - 3), v.back,
+                          (thick, height * 0.42), (thick * 0.95, height * 0.48), blend=8.0))
+    column = v.place(span * 0.62, 1.0, -height / 2)
+    parts += both(capsule(v.place(span * 0.68, -3.0, height * 0.35), column, X, (10.0 * thick / 14, 9.0 * thick / 14),
+                          (9.5 * thick / 14, 9.0 * thick / 14), blend=6.0))
+    slope = tan(radians(t("lamina_slope", v.name)))
+    parts.append(lamina(v.origin, axes, inner, slope * 0.6, v.lamina_top_mm, v.lamina_bottom_mm, 0.38, t("lamina_thickness", v.name),
+                        width + 4.0, 40.0))
+    parts += _spinous(layout, v, t("lamina_thickness", v.name))
+    if v.name == "S1":
+        above = Joint(layout, layout["L5"], v)
+        tip = above.centre + above.normal * above.reach + above.up * (above.tall - 3.0)
+        parts += both(capsule(v.place(width + 8, inner - 3, 4), tip, above.normal, (7.0, 8.0), (above.deep, above.wide - 0.5), blend=5.0,
+                              clip=(above.centre + above.normal * above.gap / 2, above.normal)))
+    for w in layout.vertebrae[n - 1:n + 1]:
+        if w.name in ("S1", "S2"):
+            parts += [p for hole in sacral_foramen(layout, w) for p in both(hole)]
+    return parts
+
+
+def sacral_foramen(layout: Layout, v: Vertebra) -> list[Part]:
+    """The left foramen under S1 or S2: the passage to the front, and the smaller one to the back."""
+    t = layout.table
+    up = -t("body_height_back", v.name) / 2 + (1.0 if v.name == "S1" else 0.0)
+    width, inner = t("canal_width", v.name) / 2, t("canal_depth", v.name) / 2
+    radius = {"S1": (6.3, 4.2), "S2": (5.2, 3.4)}[v.name]
+    inside = v.place(width - 3.0, 0.0, up + 1)
+    ahead = v.place(width + 6.0, -38.0, up - 5)
+    behind = v.place(width + 6.0, inner + 22.0, up - 3)
+    return [
+        capsule(inside, ahead, X, (radius[0] * 0.8, radius[0] * 0.8), (radius[0] * 1.25, radius[0] * 1.25), carve=True, blend=2.0),
+        capsule(inside, behind, X, (radius[1], radius[1]), (radius[1] * 1.1, radius[1] * 1.1), carve=True, blend=2.0),
+    ]
+
+
+def rib(points: Floats) -> list[Part]:
+    """A rib along points from its head: an upright oval with a thin cortex."""
+    parts = []
+    for n in range(len(points) - 1):
+        outward = np.array([points[n][0], points[n][1], 0.0])
+        head = 1.15 if n == 0 else 1.0
+        parts.append(capsule(points[n], points[n + 1], outward, (3.5 * head, 6.0 * head), (3.5, 6.0), blend=1.0))
+    return parts

@@ -1,0 +1,129 @@
+"""What the phantom is painted on: an image and labels on the scan's grid, and how that grid lies in design space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import cos, pi, radians
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from planner.geometry import Frame
+from planner.phantom.layout import Layout
+from planner.phantom.parameters import PhantomParameters
+from planner.phantom.shapes import OUTSIDE_MM, Field, Floats, Part, add_part, to_design
+from planner.phantom.tables import tissues
+
+Box = tuple[NDArray[np.int64], NDArray[np.int64]]
+
+MR_FULL_SCALE = 1000.0
+"""Stored value of CSF on T2 before coil shading."""
+
+
+@dataclass(frozen=True, eq=False)
+class Canvas:
+    """The scan in the making; painters change `image` and `labels` in place.
+
+    image, labels: [k, j, i]. origin, step: design mm of voxel 0 and between voxels, as x, y, z. bend: side curve, see `to_design`.
+    texture: a cube of smooth noise with SD 1, repeated through space. scale, shift: world = design * scale + shift.
+    """
+
+    frame: Frame
+    image: NDArray[np.int16]
+    labels: NDArray[np.uint8]
+    origin: Floats
+    step: Floats
+    bend: Floats
+    bend_z0: float
+    texture: Field
+    scale: float
+    shift: Floats
+    magnetic: bool
+
+    def value(self, tissue: str) -> float:
+        """What a tissue shows in this modality."""
+        found = tissues()[tissue]
+        return found.t2 * MR_FULL_SCALE if self.magnetic else found.hu
+
+    def spread(self, tissue: str) -> float:
+        """The natural variation of a tissue in this modality."""
+        found = tissues()[tissue]
+        return 0.12 * found.t2 * MR_FULL_SCALE if self.magnetic and found.spread_hu else found.spread_hu
+
+    def box(self, low: Floats, high: Floats) -> Box:
+        """First and one-past-last voxel (k, j, i) of a box in design space, clipped to the grid."""
+        corners = np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])])
+        bent = (self.bent(corners) - self.origin) / self.step
+        room = 1.0 if len(self.bend) > 1 else 0.0
+        first = np.floor(bent.min(axis=0) - room).astype(np.int64)[::-1]
+        stop = np.ceil(bent.max(axis=0) + room).astype(np.int64)[::-1] + 1
+        shape = np.array(self.image.shape)
+        return np.clip(first, 0, shape), np.clip(stop, 0, shape)
+
+    def bent(self, points: Floats) -> Floats:
+        """Design points (n, 3) with the side curve put in: the inverse of `to_design`, in the same unscaled mm."""
+        out = np.array(points, dtype=np.float64)
+        if len(self.bend) < 2:
+            return out
+        for point in out:
+            wanted = point.copy()
+            for _ in range(12):
+                point += wanted - np.array(to_design(point[0], point[1], point[2], self.bend, self.bend_z0))
+        return out
+
+    def to_world(self, points: Floats) -> Floats:
+        """LPS mm of the scan, of design points (n, 3)."""
+        return self.bent(np.atleast_2d(points)) * self.scale + self.shift
+
+    def field(self, parts: Sequence[Part]) -> tuple[Field, Box]:
+        """The union of parts, as signed distance on the smallest box of voxels that holds them."""
+        first, stop = self.box(np.min([p.low for p in parts], axis=0), np.max([p.high for p in parts], axis=0))
+        stop = np.maximum(first, stop)
+        field = np.full(tuple(stop - first), OUTSIDE_MM, dtype=np.float32)
+        origin = self.origin + self.step * first[::-1]
+        for part in parts:
+            low, high = self.box(part.low, part.high)
+            add_part(field, part.row, low - first, high - first, origin, self.step, self.bend, self.bend_z0)
+        return field, (first, stop)
+
+
+def side_curve(parameters: PhantomParameters, layout: Layout) -> tuple[Floats, float]:
+    """The side bend of a scoliosis: one curve with its apex at L1; (rows, z of the first row). One row when there is none."""
+    cobb = radians(parameters.scoliosis_deg)
+    if cobb == 0:
+        return np.zeros((1, 4)), 0.0
+    apex, length = layout["L1"].z_mm, 260.0
+    z = np.arange(apex - 320.0, apex + 320.0)
+    u = (z - apex) / length
+    window = np.exp(-((u / 0.62) ** 4))
+    reach = 0.5 * cobb * length / pi
+    shift = reach * np.cos(pi * u) * window
+    slope = np.gradient(shift, z)
+    # a body turns towards the convex side by about a third of the curve
+    turn = -0.33 * cobb * np.exp(-((u / 0.35) ** 2)) * cos(0)
+    nodes_y, nodes_z = layout.axis[:, 0], layout.axis[:, 1]
+    middle = np.interp(z, nodes_z, nodes_y)
+    return np.ascontiguousarray(np.stack([shift, slope, turn, middle], axis=1)), float(z[0])
+
+
+@njit(cache=True, nogil=True)
+def sample_texture(texture, x, y, z):  # type: ignore[no-untyped-def]
+    """The repeated noise cube at a point in units of its cells, linear between them."""
+    n = texture.shape[0]
+    fx, fy, fz = np.floor(x), np.floor(y), np.floor(z)
+    a, b, c = x - fx, y - fy, z - fz
+    i, j, k = int(fx) % n, int(fy) % n, int(fz) % n
+    i1, j1, k1 = (i + 1) % n, (j + 1) % n, (k + 1) % n
+    low = (texture[k, j, i] * (1 - a) + texture[k, j, i1] * a) * (1 - b) + (texture[k, j1, i] * (1 - a) + texture[k, j1, i1] * a) * b
+    high = (texture[k1, j, i] * (1 - a) + texture[k1, j, i1] * a) * (1 - b) + (texture[k1, j1, i] * (1 - a) + texture[k1, j1, i1] * a) * b
+    return low * (1 - c) + high * c
+
+
+def noise_cube(generator: np.random.Generator, cells: int = 48) -> Field:
+    """A cube of noise with SD 1 that repeats without a seam."""
+    raw = generator.standard_normal((cells, cells, cells)).astype(np.float32)
+    for axis in range(3):
+        raw = raw + 0.35 * (np.roll(raw, 1, axis) + np.roll(raw, -1, axis))
+    return np.ascontiguousarray(raw / raw.std(), dtype=np.float32)

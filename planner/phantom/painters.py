@@ -1,0 +1,149 @@
+"""Paint one solid, one swept organ, bone or the canal over the canvas: each edge is covered by its share of the voxel."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from planner.phantom.canvas import sample_texture
+from planner.phantom.shapes import to_design
+
+# Kernels write image and labels in place. `first` is the field's first voxel (k, j, i) on the canvas; `origin` and `step` are the
+# canvas' design mm as (x, y, z). A label of 0 leaves labels alone.
+
+
+@njit(cache=True, nogil=True)
+def covered(distance, width):  # type: ignore[no-untyped-def]
+    """The share of a voxel of this width that lies inside a surface at this signed distance from its centre."""
+    return min(max(0.5 - distance / width, 0.0), 1.0)
+
+
+@njit(cache=True, nogil=True)
+def paint_solid(field, first, image, labels, origin, step, texture, value, label, spread, cells, wall, wall_value, gas_value, gas_label,
+                gas_level, gas_sign):  # type: ignore[no-untyped-def]
+    """A solid of one tissue, with a wall of `wall` mm (0: none) and gas inside where gas_sign * (y - gas_level) > 0 (sign 0: none)."""
+    width = (step[0] + step[1]) / 2
+    nk, nj, ni = field.shape
+    for k in range(nk):
+        for j in range(nj):
+            for i in range(ni):
+                d = field[k, j, i]
+                if d > width:
+                    continue
+                a, b, c = k + first[0], j + first[1], i + first[2]
+                share = covered(d, width)
+                x, y, z = origin[0] + step[0] * c, origin[1] + step[1] * b, origin[2] + step[2] * a
+                inner, inner_label = value, label
+                if spread > 0:
+                    inner += spread * sample_texture(texture, x / cells[0], y / cells[1], z / cells[2])
+                if gas_sign != 0:
+                    gas = covered(-gas_sign * (y - gas_level), width)
+                    inner = inner * (1 - gas) + gas_value * gas
+                    if gas > 0.5:
+                        inner_label = gas_label
+                if wall > 0:
+                    core = covered(d + wall, width)
+                    inner = wall_value * (1 - core) + inner * core
+                    if core < 0.5:
+                        inner_label = label
+                image[a, b, c] = round(image[a, b, c] * (1 - share) + inner * share)
+                if share > 0.5 and inner_label > 0:
+                    labels[a, b, c] = inner_label
+
+
+@njit(cache=True, nogil=True)
+def paint_swept(image, labels, first, stop, origin, step, bend, bend_z0, table, table_z0, texture, value, label, spread, cells, rim,
+                rim_value):  # type: ignore[no-untyped-def]
+    """A tube with an upright axis. table: rows at 1 mm of z: centre x, centre y, half-axes a and b, turn (radians)."""
+    width = (step[0] + step[1]) / 2
+    n = table.shape[0]
+    for k in range(first[0], stop[0]):
+        for j in range(first[1], stop[1]):
+            for i in range(first[2], stop[2]):
+                x, y, z = to_design(origin[0] + step[0] * i, origin[1] + step[1] * j, origin[2] + step[2] * k, bend, bend_z0)
+                f = z - table_z0
+                if f < 0 or f > n - 1.001:
+                    continue
+                m = int(f)
+                w = f - m
+                ra = table[m, 2] * (1 - w) + table[m + 1, 2] * w
+                rb = table[m, 3] * (1 - w) + table[m + 1, 3] * w
+                if ra < 0.4 or rb < 0.4:
+                    continue
+                gx = x - (table[m, 0] * (1 - w) + table[m + 1, 0] * w)
+                gy = y - (table[m, 1] * (1 - w) + table[m + 1, 1] * w)
+                turn = table[m, 4] * (1 - w) + table[m + 1, 4] * w
+                c, s = np.cos(turn), np.sin(turn)
+                u, v = (c * gx + s * gy) / ra, (-s * gx + c * gy) / rb
+                rr = u * u + v * v - 0.25 * u * u * v * v
+                if rr > 1.6:
+                    continue
+                k0 = np.sqrt(rr)
+                k1 = np.sqrt((u / ra) ** 2 + (v / rb) ** 2)
+                d = k0 * (k0 - 1) / k1 if k1 > 1e-9 else -min(ra, rb)
+                share = covered(d, width)
+                if share <= 0:
+                    continue
+                inner = value
+                if spread > 0:
+                    inner += spread * sample_texture(texture, x / cells[0], y / cells[1], z / cells[2])
+                if rim > 0:
+                    core = covered(d + rim, width)
+                    inner = rim_value * (1 - core) + inner * core
+                image[k, j, i] = round(image[k, j, i] * (1 - share) + inner * share)
+                if share > 0.5 and label > 0:
+                    labels[k, j, i] = label
+
+
+@njit(cache=True, nogil=True)
+def paint_bone(field, first, image, labels, origin, step, texture, label, shell, shell_back, back_y, back_z, back_dir_y, back_dir_z,
+               cortical, trabecular, spread):  # type: ignore[no-untyped-def]
+    """Bone with a cortical shell that is `shell` mm thick in front of the plane through back_y, back_z and `shell_back` behind it."""
+    width = (step[0] + step[1] + step[2]) / 3
+    nk, nj, ni = field.shape
+    for k in range(nk):
+        for j in range(nj):
+            for i in range(ni):
+                d = field[k, j, i]
+                if d > width:
+                    continue
+                a, b, c = k + first[0], j + first[1], i + first[2]
+                share = covered(d, width)
+                x, y, z = origin[0] + step[0] * c, origin[1] + step[1] * b, origin[2] + step[2] * a
+                behind = min(max(((y - back_y) * back_dir_y + (z - back_z) * back_dir_z) / 7.0, 0.0), 1.0)
+                thick = shell + (shell_back - shell) * behind
+                core = covered(d + thick, width)
+                inner = trabecular
+                if core > 0:
+                    inner += spread * (0.8 * sample_texture(texture, x / 1.1, y / 1.1, z / 1.6)
+                                       + 0.8 * sample_texture(texture, x / 5.0, y / 5.0, z / 7.0))
+                    # the spongy bone is denser towards the shell
+                    inner += 0.35 * trabecular * np.exp((d + thick) / 2.5) - 0.06 * trabecular
+                image[a, b, c] = round(image[a, b, c] * (1 - share) + cortical * (share - core) + inner * core)
+                if share > 0.5:
+                    labels[a, b, c] = label
+
+
+@njit(cache=True, nogil=True)
+def paint_disc(field, first, image, labels, origin, step, label, centre, up_y, up_z, half_width, half_depth, nucleus,
+               annulus):  # type: ignore[no-untyped-def]
+    """A disc: the nucleus lies a little behind the middle, the annulus around it is layered."""
+    width = (step[0] + step[1] + step[2]) / 3
+    nk, nj, ni = field.shape
+    for k in range(nk):
+        for j in range(nj):
+            for i in range(ni):
+                d = field[k, j, i]
+                if d > width:
+                    continue
+                a, b, c = k + first[0], j + first[1], i + first[2]
+                share = covered(d, width)
+                x = origin[0] + step[0] * c - centre[0]
+                y, z = origin[1] + step[1] * b - centre[1], origin[2] + step[2] * a - centre[2]
+                back = y * up_z - z * up_y
+                r = np.sqrt((x / half_width) ** 2 + ((back - 0.12 * half_depth) / half_depth) ** 2)
+                core = 1.0 / (1.0 + np.exp((r - 0.62) * 16.0))
+                inner = nucleus * core + annulus * (1 - core)
+                image[a, b, c] = round(image[a, b, c] * (1 - share) + inner * share)
+                if share > 0.5:
+                    labels[a, b, c] = label

@@ -1,0 +1,43 @@
+"""From a painted patient to what the scanner shows: kernel, noise, shading of the coil."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from planner.phantom.canvas import Canvas
+from planner.phantom.tables import imaging_table
+from planner.progress import Progress
+
+_SIGMA_PER_FWHM = 0.4247
+
+
+def scan(canvas: Canvas, generator: np.random.Generator, progress: Progress) -> None:
+    """Blur and add noise to the canvas' image, in place, slice by slice."""
+    table = imaging_table()
+    sigma = [table["blur_fwhm_mm"]["value"] * _SIGMA_PER_FWHM / s for s in canvas.frame.spacing_mm]
+    shape = canvas.image.shape
+    shading = _coil(shape[1], shape[2]) if canvas.magnetic else None
+    grain = max(0.35, 0.45 / canvas.frame.spacing_mm[1])
+    # a sharp kernel leaves noise in clumps of about a millimetre; blurring white noise lowers its SD, which is put back
+    kernel = np.outer(*[cv2.getGaussianKernel(5, grain)[:, 0]] * 2)
+    gain = 1.0 / float(np.sqrt((kernel**2).sum()))
+    level = table["noise_hu"]["value"] if not canvas.magnetic else table["noise_t2"]["value"]
+    for k in range(shape[0]):
+        if k % 16 == 0:
+            progress(k / shape[0], "Adding noise")
+        slab = cv2.GaussianBlur(canvas.image[k].astype(np.float32), (3, 3), sigmaX=max(sigma[2], 0.05), sigmaY=max(sigma[1], 0.05))
+        white = generator.standard_normal(shape[1:], dtype=np.float32)
+        noise = cv2.GaussianBlur(white, (5, 5), grain) * np.float32(gain * level)
+        if shading is None:
+            canvas.image[k] = np.clip(np.rint(slab + noise), -1024, 3071)
+        else:
+            other = generator.standard_normal(shape[1:], dtype=np.float32) * np.float32(level)
+            # the picture of a magnet is a magnitude: noise in two channels, never below zero
+            canvas.image[k] = np.clip(np.rint(np.hypot(slab * shading + noise, other)), 0, 4095)
+
+
+def _coil(rows: int, columns: int) -> np.ndarray:
+    """A spine coil: brighter near the back, a little uneven from side to side."""
+    y, x = np.linspace(-1, 1, rows)[:, None], np.linspace(-1, 1, columns)[None, :]
+    return np.asarray(np.exp(0.30 * y - 0.22 * x**2 + 0.05 * np.sin(2.4 * x + 0.8)), dtype=np.float32)

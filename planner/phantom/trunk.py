@@ -1,0 +1,329 @@
+"""The trunk: skin, fat and wall, lungs, liver, bowel, muscles, vessels, kidneys; ribs and iliac wings; the table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import cos, pi, radians, sin, tan
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from planner.phantom.bones import rib
+from planner.phantom.canvas import Canvas, sample_texture
+from planner.phantom.layout import Layout
+from planner.phantom.painters import covered, paint_solid, paint_swept
+from planner.phantom.parameters import PhantomParameters
+from planner.phantom.shapes import Floats, Part, capsule, mirrored, wing
+from planner.phantom.tables import trunk_table
+
+
+def height_of(layout: Layout, at: str) -> float:
+    """Design z of a place such as L3, or L2-0.4: that share of the way to the next below (+: above)."""
+    name, share = at, 0.0
+    for sign in "+-":
+        if sign in at:
+            name, number = at.split(sign)
+            share = float(sign + number)
+    names = [v.name for v in layout.vertebrae]
+    n = names.index(name)
+    z = [v.z_mm for v in layout.vertebrae]
+    if share > 0:
+        return z[n] + share * ((z[n - 1] - z[n]) if n else 25.0)
+    return z[n] - share * ((z[n + 1] - z[n]) if n + 1 < len(z) else -22.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """The skin at 1 mm of z from z0: rows of centre y, half-depth, half-width, furrow, wall; and the fat below it."""
+
+    z0: float
+    rows: Floats
+    side_fat: float
+    front_fat: float
+    back_fat: float
+
+    def at(self, z: float) -> Floats:
+        n = np.arange(len(self.rows))
+        return np.array([np.interp(z - self.z0, n, self.rows[:, c]) for c in range(self.rows.shape[1])])
+
+    def inside(self, angle: float, z: float, depth: float) -> Floats:
+        """A point at an angle from the back over the left side to the front, `depth` mm below the skin."""
+        centre, half_depth, half_width, _, _ = self.at(z)
+        u, v = sin(angle), cos(angle)
+        r = 1 / np.sqrt(0.5 * (1 + np.sqrt(max(1 - 0.45 * 4 * u * u * v * v * 0.25, 0.0))))
+        return np.array([(half_width - depth) * u * r, centre + (half_depth - depth) * v * r, z])
+
+
+def outline(parameters: PhantomParameters, layout: Layout) -> Outline:
+    """The skin of this patient: over the spinous tips at the table's depth, as wide and deep as the body mass index makes it."""
+    t = trunk_table()["outline"]
+    fatter = parameters.body_mass_index - 24.0
+    z = np.array([height_of(layout, at) for at in t["at"]])
+    order = np.argsort(z)
+    z0 = float(z.min() - 80)
+    grid = np.arange(z0, z.max() + 80)
+
+    def spread(values: Any, window: int = 41) -> Floats:
+        raw = np.interp(grid, z[order], np.asarray(values, dtype=np.float64)[order])
+        return np.convolve(np.pad(raw, window // 2, mode="edge"), np.full(window, 1 / window), mode="valid")
+
+    table = layout.table
+    tips = []
+    for v in layout.vertebrae:
+        dip = radians(table("spinous_dip", v.name))
+        reach = table("canal_depth", v.name) / 2 + 5 + (table("spinous_length", v.name)) * cos(dip)
+        tips.append(v.place(0, reach, -8)[1:])
+    tips_z = np.array([p[1] for p in tips])[::-1]
+    tips_y = np.interp(grid, tips_z, np.array([p[0] for p in tips])[::-1])
+    skin = spread(np.maximum(8.0, np.array(t["skin_over_tip"]) + t["skin_over_tip_per_bmi"] * fatter))
+    back = np.convolve(np.pad(tips_y, 25, mode="edge"), np.full(51, 1 / 51), mode="valid") + skin + spread(t["furrow"])
+    depth = spread(t["depth"]) + t["depth_per_bmi"] * fatter
+    width = spread(t["half_width"]) + t["half_width_per_bmi"] * fatter
+    # lying flattens the belly: its front hardly follows the curve of the back
+    front = (back - depth) * 0.35 + float(np.mean((back - depth)[60:-60])) * 0.65
+    rows = np.stack([(back + front) / 2, (back - front) / 2, width, spread(t["furrow"]), spread(t["wall"])], axis=1)
+    return Outline(z0, np.ascontiguousarray(rows), max(5.0, t["side_fat"] + t["side_fat_per_bmi"] * fatter),
+                   max(6.0, t["front_fat"] + t["front_fat_per_bmi"] * fatter), float(max(6.0, 13 + 1.4 * fatter)))
+
+
+@njit(cache=True, nogil=True)
+def _ray(x, y, centre, half_depth, half_width):  # type: ignore[no-untyped-def]
+    # share of the way from the middle to the wall, and distance to the wall along the ray
+    u, v = x / half_width, (y - centre) / half_depth
+    f = u * u + v * v - 0.45 * u * u * v * v
+    # outside the unit square the term would fold the shape back
+    if abs(u) > 1.15 or abs(v) > 1.15:
+        return 2.0, 50.0
+    r = np.sqrt(max(f, 0.0))
+    return r, (r - 1.0) * np.sqrt(x * x + (y - centre) ** 2) / max(r, 1e-3)
+
+
+@njit(cache=True, nogil=True)
+def _paint_trunk(image, labels, k_first, k_stop, origin, step, rows, z0, fats, values, texture, soft, lung, lung_shape, liver):  # type: ignore
+    # values: air, skin, fat, muscle, lung, liver, vessel; fats: side, front, back, skin thickness
+    # lung_shape: z of recess, dome left, dome right, mediastinum half-width and half-depth, its centre y; liver: edge z, left edge x, back y
+    width = (step[0] + step[1]) / 2
+    n = rows.shape[0]
+    for k in range(k_first, k_stop):
+        z = origin[2] + step[2] * k
+        f = min(max(z - z0, 0.0), n - 1.001)
+        m = int(f)
+        w = f - m
+        centre = rows[m, 0] * (1 - w) + rows[m + 1, 0] * w
+        half_depth = rows[m, 1] * (1 - w) + rows[m + 1, 1] * w
+        half_width = rows[m, 2] * (1 - w) + rows[m + 1, 2] * w
+        furrow = rows[m, 3] * (1 - w) + rows[m + 1, 3] * w
+        wall = rows[m, 4] * (1 - w) + rows[m + 1, 4] * w
+        for j in range(image.shape[1]):
+            y = origin[1] + step[1] * j
+            for i in range(image.shape[2]):
+                x = origin[0] + step[0] * i
+                yy = y
+                if y > centre:
+                    yy = y + furrow * np.exp(-((x / 15.0) ** 2)) * (y - centre) / half_depth
+                r, skin = _ray(x, yy, centre, half_depth, half_width)
+                share = covered(skin, width)
+                if share <= 0:
+                    continue
+                v = (yy - centre) / (r * half_depth + 1e-6)
+                fat = fats[0] + ((fats[2] - fats[0]) * v * v if v > 0 else (fats[1] - fats[0]) * v * v)
+                inner = values[2]
+                label = soft
+                depth = -skin
+                if depth < 45.0:
+                    inner += 8.0 * (values[2] - values[0]) / 900.0 * sample_texture(texture, x / 9.0, y / 4.0, z / 9.0)
+                top = covered(depth - fats[3], width)
+                inner = inner * (1 - top) + values[1] * top
+                thick = wall * (1.0 if v < 0.35 else max(1.0 - (v - 0.35) * 1.3, 0.25))
+                if v < -0.5:
+                    thick *= 1.0 - 0.45 * (-v - 0.5) / 0.5
+                muscle = covered(fat - depth, width) * covered(depth - fat - thick, width)
+                if muscle > 0:
+                    flesh = values[3] + 9.0 * (values[3] - values[2]) / 155.0 * sample_texture(texture, x / 2.5, y / 2.5, z / 9.0)
+                    # fat planes between the layers of the wall
+                    layer = (depth - fat) / thick
+                    seam = np.exp(-(((layer - 0.36) * thick / 0.8) ** 2)) + np.exp(-(((layer - 0.70) * thick / 0.8) ** 2))
+                    flesh = flesh * (1 - 0.6 * min(seam, 1.0)) + values[2] * 0.6 * min(seam, 1.0)
+                    inner = inner * (1 - muscle) + flesh * muscle
+                inside = depth - fat - thick
+                if inside > 0:
+                    gap = inside / (half_width - fat - thick)
+                    rho = 1.0 - gap
+                    side = 1.0 / (1.0 + np.exp(x / 12.0))
+                    dome = lung_shape[1] * (1 - side) + lung_shape[2] * side
+                    mx, my = x / lung_shape[3], (y - lung_shape[5]) / lung_shape[4]
+                    spine = (np.sqrt(mx * mx + my * my) - 1.0) * lung_shape[3]
+                    rim = rho * rho
+                    floor = dome - (dome - lung_shape[0] + (18.0 if v < 0.2 else 18.0 * max(1 - (v - 0.2) * 2, 0.0))) * rim * rim
+                    lungs = min(min(z - floor, inside - 1.5), spine)
+                    air = covered(-lungs, width)
+                    under = min(z - liver[0] - 0.35 * (x + 60.0), floor - 3.0 - z)
+                    flank = min(min(inside - 2.5, liver[1] + 0.5 * (z - liver[0] - 60.0) - x), liver[2] - 0.45 * (x + 60.0) - y)
+                    organ = covered(-min(under, flank), width)
+                    if organ > 0:
+                        flesh = values[5] + 6.0 * (values[3] - values[2]) / 155.0 * sample_texture(texture, x / 6.0, y / 6.0, z / 6.0)
+                        vein = sample_texture(texture, x / 11.0 + 7.0, y / 11.0, z / 14.0)
+                        flesh -= (values[5] - values[6]) * min(max((vein - 1.1) * 2.0, 0.0), 1.0)
+                        inner = inner * (1 - organ) + flesh * organ
+                    if floor - 3.0 < z < floor + 0.5 and inside > 1.0 and spine > 0:  # the diaphragm
+                        inner = values[3]
+                    if air > 0:
+                        breath = values[4]
+                        vessel = sample_texture(texture, x / 4.2, y / 4.2, z / 5.5)
+                        breath += (values[3] - values[4]) * 0.75 * min(max((vessel - 1.75) * 2.5, 0.0), 1.0)
+                        breath += 0.03 * (values[3] - values[4]) * sample_texture(texture, x / 1.6, y / 1.6, z / 1.6)
+                        # the lower side of the lung is denser, as in life
+                        inner = inner * (1 - air) + breath * air
+                        if air > 0.5:
+                            label = lung
+                image[k, j, i] = round(image[k, j, i] * (1 - share) + inner * share)
+                if share > 0.5:
+                    labels[k, j, i] = label
+
+
+@njit(cache=True, nogil=True)
+def _paint_table(image, k_first, k_stop, origin, step, top, sign, skin, foam, cushion):  # type: ignore[no-untyped-def]
+    width = step[1]
+    for k in range(k_first, k_stop):
+        for j in range(image.shape[1]):
+            y = origin[1] + step[1] * j
+            for i in range(image.shape[2]):
+                x = origin[0] + step[0] * i
+                # depth into the couch, from its hollow upper face away from the patient
+                deep = (y - top) * sign + 0.0011 * x * x
+                if deep < -14.0 or deep > 60.0:
+                    continue
+                pad = covered(-14.0 - deep, width) * covered(deep, width)
+                shell = covered(-deep, width) * covered(deep - 2.2, width) + covered(50.0 - deep, width) * covered(deep - 52.2, width)
+                core = covered(2.2 - deep, width) * covered(deep - 50.0, width)
+                base = image[k, j, i]
+                base = base * (1 - pad) + cushion * pad
+                base = base * (1 - core) + foam * core
+                image[k, j, i] = round(base * (1 - shell) + skin * shell)
+
+
+def paint_trunk(canvas: Canvas, layout: Layout, skin: Outline, labels: dict[str, int], k_first: int, k_stop: int) -> None:
+    """Skin, fat, wall, lungs and liver of the slices k_first..k_stop."""
+    t = trunk_table()
+    lungs, liver = t["lungs"], t["liver"]
+    t10 = layout["T10"]
+    values = np.array([canvas.value(n) for n in ("air", "skin", "fat", "muscle", "lung", "liver", "vessel")])
+    fats = np.array([skin.side_fat, skin.front_fat, skin.back_fat, t["outline"]["skin"]])
+    shape = np.array([height_of(layout, lungs["recess"]), height_of(layout, lungs["dome_left"]), height_of(layout, lungs["dome_right"]),
+                      *lungs["mediastinum"], t10.y_mm - 34.0])
+    edge = np.array([height_of(layout, liver["edge"]), liver["left_edge"], t10.y_mm + liver["back"]])
+    _paint_trunk(canvas.image, canvas.labels, k_first, k_stop, canvas.origin, canvas.step, skin.rows, skin.z0, fats, values, canvas.texture,
+                 labels["soft tissue"], labels["lung"], shape, edge)
+
+
+def paint_table(canvas: Canvas, skin: Outline, position: str) -> None:
+    """The couch under the patient: before the belly when prone, behind the back when supine."""
+    if canvas.magnetic:
+        return
+    inner = skin.rows[60:-60]
+    prone = position == "prone"
+    top = float((inner[:, 0] - inner[:, 1]).min() - 15.0 if prone else (inner[:, 0] + inner[:, 1]).max() + 15.0)
+    _paint_table(canvas.image, 0, canvas.image.shape[0], canvas.origin, canvas.step, top, -1.0 if prone else 1.0,
+                 canvas.value("table skin"), canvas.value("table foam"), -960.0)
+
+
+def paint_organs(canvas: Canvas, layout: Layout, labels: dict[str, int], gas_up: float) -> None:
+    """Bowel, then muscles, vessels and kidneys. gas_up: +1 when gas rises to the back (prone), -1 when to the belly."""
+    t = trunk_table()
+    axis_z, axis_y = layout.axis[:, 1], layout.axis[:, 0]
+    for loop in t["bowel"]["loops"]:
+        z = height_of(layout, loop["at"])
+        centre = np.array([loop["x"], float(np.interp(z, axis_z, axis_y)) + loop["d"], z])
+        rx, ry, rz = loop["radii"]
+        reach = max(rx - rz, 1.0)
+        solid = capsule(centre - [reach, 0, 2.0], centre + [reach, 0, 2.0], np.array([0.0, 0, 1]), (rz, ry), (rz, ry), blend=1.0)
+        field, (first, _) = canvas.field([solid])
+        level = centre[1] + gas_up * ry * (1 - 2 * loop["gas"])
+        paint_solid(field, first, canvas.image, canvas.labels, canvas.origin, canvas.step, canvas.texture, canvas.value(loop["content"]),
+                    labels["soft tissue"], canvas.spread("muscle") * 2, np.array([3.0, 3.0, 3.0]), 2.2, canvas.value("bowel wall"),
+                    canvas.value("gas"), labels["bowel gas"], level, gas_up if loop["gas"] else 0.0)
+    for organ in t["organs"]:
+        for side in ((1.0, -1.0) if organ["sides"] == "both" else (1.0,)):
+            _paint_organ(canvas, layout, organ, side, labels)
+
+
+def _paint_organ(canvas: Canvas, layout: Layout, organ: dict[str, Any], side: float, labels: dict[str, int]) -> None:
+    z = np.array([height_of(layout, at) for at in organ["at"]])
+    low, high = float(z.min()) - 6.0, float(z.max()) + 6.0
+    grid = np.arange(low, high)
+    order = np.argsort(z)
+    axis_y = np.interp(grid, layout.axis[:, 1], layout.axis[:, 0])
+
+    def along(values: Any) -> Floats:
+        raw = np.interp(grid, z[order], np.asarray(values, dtype=np.float64)[order])
+        return np.convolve(np.pad(raw, 5, mode="edge"), np.full(11, 1 / 11), mode="valid")
+
+    table = np.stack([side * along(organ["x"]), along(organ["d"]) + axis_y, along(organ["a"]), along(organ["b"]),
+                      side * np.radians(along(organ["turn_deg"]))], axis=1)
+    reach = float(max(table[:, 2].max(), table[:, 3].max())) + 1.0
+    box_low = np.array([table[:, 0].min() - reach, table[:, 1].min() - reach, low])
+    box_high = np.array([table[:, 0].max() + reach, table[:, 1].max() + reach, high])
+    first, stop = canvas.box(box_low, box_high)
+    muscle = organ["tissue"] == "muscle"
+    rim = 1.0 if muscle else float(organ.get("wall", 0.0))
+    rim_value = 0.55 * canvas.value("muscle") + 0.45 * canvas.value("fat") if muscle else canvas.value("vessel wall")
+    paint_swept(canvas.image, canvas.labels, first, stop, canvas.origin, canvas.step, canvas.bend, canvas.bend_z0,
+                np.ascontiguousarray(table), low, canvas.texture, canvas.value(organ["tissue"]), labels[organ["label"]],
+                canvas.spread("muscle") * (2.2 if muscle else 0.6), np.array([2.6, 2.6, 14.0]), rim, rim_value)
+
+
+def rib_parts(layout: Layout, skin: Outline) -> list[list[Part]]:
+    """Ribs of both sides as lists of parts, those of T5 to T7 for what of them hangs into the scan."""
+    t = trunk_table()["ribs"]
+    table = layout.table
+    ribs = []
+    for name, length in t["length"].items():
+        above = 8 - int(name[1:])
+        v = layout["T8"] if above > 0 else layout[name]
+        lift = max(above, 0) * t["spacing_above"]
+        half, depth = table("endplate_width", v.name) / 2, table("canal_depth", v.name) / 2
+        up = {"T11": 3.0, "T12": 2.0}.get(name, 0.4 * table("body_height_back", v.name))
+        span = table("transverse_span", v.name) / 2
+        short = name in ("T11", "T12")
+        head = v.place(half - 1.0, -depth - 2.5, up + lift)
+        neck = v.place(half + 6.0, 1.0, up + lift - 1)
+        tubercle = v.place(span + (4.0 if short else 0.0), 6.5 if short else 7.5, up + lift - 2.5)
+        points = [head, neck, tubercle]
+        slope = tan(radians(t["slope_deg"][name]))
+        # from the angle of the rib it follows the wall of the trunk
+        start = 0.55 if not short else 0.62
+        z = tubercle[2] - slope * 26
+        angle, done = start, 0.0
+        while done < length - 40:
+            depth_mm = skin.side_fat + 7.0 if angle > 0.9 else skin.side_fat + 7.0 + (0.9 - angle) * 42
+            point = skin.inside(angle, float(z), depth_mm)
+            moved = float(np.linalg.norm(point - points[-1]))
+            points.append(point)
+            done += moved
+            angle += 0.085
+            z -= slope * 9.5 * (1.0 if angle < 1.6 else 0.35)
+        path = np.array(points)
+        smooth = path.copy()
+        smooth[2:-1] = (path[1:-2] + 2 * path[2:-1] + path[3:]) / 4
+        left = rib(smooth)
+        ribs += [left, [mirrored(p) for p in left]]
+    return ribs
+
+
+def iliac_parts(layout: Layout) -> list[list[Part]]:
+    """The iliac wings as far as the scan shows them."""
+    t = trunk_table()["ilium"]
+    s1 = layout["S1"]
+    crest = height_of(layout, t["crest"])
+    back, front = np.array(t["back"]) + [0, s1.y_mm], np.array(t["front"]) + [0, s1.y_mm]
+    wings = []
+    for side in (1.0, -1.0):
+        low = np.array([side * 30.0 if side > 0 else -150.0, front[1] - 12, crest - 150])
+        high = np.array([150.0 if side > 0 else -30.0, back[1] + 14, crest + 8])
+        numbers = (back[0], back[1], front[0], front[1], crest, t["highest"], t["fall"], t["bow"])
+        wings.append([wing(np.zeros(3), side, numbers, low, high)])
+    return wings
+
+
+__all__ = ["Outline", "height_of", "iliac_parts", "outline", "paint_organs", "paint_table", "paint_trunk", "pi", "rib_parts"]
