@@ -35,6 +35,8 @@ class Check:
     limit: float | None
     unit: str
     source: str
+    soft: bool = False
+    """A failed soft check is a warning: it is shown and ranks lower, and the needle still passes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +68,8 @@ class Candidate:
 
     @property
     def passes(self) -> bool:
-        """No check failed; a check that could not be made does not fail."""
-        return all(check.ok is not False for check in self.checks)
+        """No check failed but soft ones; a check that could not be made does not fail."""
+        return all(check.ok is not False or check.soft for check in self.checks)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,146 @@
+"""The openings through which a needle may go, and the space where its tip may end (reference: clinical 2.2, 2.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from planner.anatomy.spine import Anatomy, Foramen, Side, Window
+from planner.geometry import Floats
+from planner.leak import ApproachName, Leak, above_c6_c7, region, window_levels
+
+NEIGHBOUR_MM = 45.0
+"""An opening farther along the canal than this does not serve the leak."""
+SLACK_MM = 2.0
+"""The outline of a foramen is oblique to the needle and measured at its narrowest; bone around it is checked on its own."""
+
+
+@dataclass(frozen=True, eq=False)
+class Door:
+    """An opening as a flat outline that the needle must pass from outside.
+
+    centre_mm; outward, across and up: unit vectors (out to the skin; across to the back for a foramen, to the left for a window; up to
+    the head). half_across_mm, half_up_mm: half of the measured opening. reach_mm: how far the canal's lateral border lies from the
+    centre, for a foramen. leak_mm: distance along the canal from the leak.
+    """
+
+    kind: Literal["foramen", "window"]
+    level: str | None
+    side: Side | None
+    centre_mm: Floats
+    outward: Floats
+    across: Floats
+    up: Floats
+    half_across_mm: float
+    half_up_mm: float
+    reach_mm: float
+    leak_mm: float
+
+    @property
+    def slack_mm(self) -> float:
+        """How far outside the measured outline a path may still cross."""
+        return SLACK_MM if self.kind == "foramen" else 0.0
+
+
+def is_transforaminal(approach: ApproachName) -> bool:
+    """Whether an approach goes through a foramen."""
+    return approach.startswith("transforaminal")
+
+
+def doors(anatomy: Anatomy, leak: Leak, approach: ApproachName) -> tuple[Door, ...]:
+    """The openings for a leak, the one that it calls for first: its own, then the one a level away, then the other side."""
+    return _foramina(anatomy, leak, approach) if is_transforaminal(approach) else _windows(anatomy, leak)
+
+
+def no_door(anatomy: Anatomy, leak: Leak, approach: ApproachName) -> str:
+    """The sentence that says why there is no opening for an approach."""
+    at = f"at {leak.level}" if leak.level else "near the leak"
+    if is_transforaminal(approach):
+        known = anatomy.structure("foramina").provenance != "not checked"
+        return f"No open foramen was found {at}." if known else f"The foramina were not checked {at}."
+    known = anatomy.structure("windows").provenance != "not checked"
+    levels = window_levels(leak, anatomy)
+    where = f"at {' or '.join(levels)}" if levels else "near the leak"
+    return f"No open interlaminar window was found {where}." if known else f"The interlaminar windows were not checked {where}."
+
+
+def _unit(vector: Floats) -> Floats:
+    return vector / np.linalg.norm(vector)
+
+
+def _axes(anatomy: Anatomy, point: Floats) -> tuple[int, Floats, Floats, Floats]:
+    """Nearest cross-section of the canal and its left, back and head directions."""
+    canal = anatomy.canal
+    at = canal.nearest(point)
+    left, back = canal.left[at], canal.back[at]
+    head = np.cross(left, back)
+    return at, left, back, head if head[2] >= 0 else -head
+
+
+def _foramina(anatomy: Anatomy, leak: Leak, approach: ApproachName) -> tuple[Door, ...]:
+    made = [_foramen(anatomy, foramen, leak) for foramen in anatomy.foramina]
+    near = [door for door in made if door.leak_mm <= NEIGHBOUR_MM]
+    if not near:
+        return ()
+    first: Side = "left" if leak.side == "left" else "right"
+    sides: tuple[Side, ...] = (first, "left" if first == "right" else "right")
+    if approach == "transforaminal-foramen" and leak.kind in ("sleeve", "fistula"):
+        own = [door for door in near if door.side == leak.side]
+        return tuple(sorted(own, key=lambda door: float(np.linalg.norm(door.centre_mm - np.array(leak.position_mm))))[:1])
+    chosen: list[Door] = []
+    for number, side in enumerate(sides):
+        here = sorted((door for door in near if door.side == side), key=lambda door: door.leak_mm)
+        if leak.level is not None:
+            here.sort(key=lambda door: door.level != leak.level)
+        chosen += here[: 1 if number else 2]
+    if leak.side != "midline":  # own opening, the other side, then the level next to it
+        chosen.sort(key=lambda door: (door.leak_mm > 15.0, door.side != leak.side))
+    return tuple(chosen)
+
+
+def _foramen(anatomy: Anatomy, foramen: Foramen, leak: Leak) -> Door:
+    centre = np.array(foramen.centre_mm)
+    at, left, back, head = _axes(anatomy, centre)
+    outward = _unit(np.array(foramen.axis, dtype=np.float64))
+    up = _unit(head - (head @ outward) * outward)
+    across = np.cross(outward, up)
+    across = across if across @ back >= 0 else -across
+    lateral = left if foramen.side == "left" else -left
+    canal = anatomy.canal
+    border = lateral_reach(anatomy, at, foramen.side)
+    reach = float(np.clip((centre - canal.centreline_mm[at]) @ lateral - border, 3.0, 12.0))
+    along = abs(float(canal.s_mm[at] - canal.s_mm[canal.nearest(leak.position_mm)]))
+    level = foramen.level if anatomy.levels else None
+    return Door("foramen", level, foramen.side, centre, outward, across, up, foramen.width_mm / 2, foramen.height_mm / 2, reach, along)
+
+
+def lateral_reach(anatomy: Anatomy, at: int, side: Side) -> float:
+    """How far the canal reaches to one side at a cross-section, mm: the line of the pedicles' medial borders."""
+    canal = anatomy.canal
+    angles = np.arange(canal.wall_mm.shape[1]) * 2 * np.pi / canal.wall_mm.shape[1]
+    sign = 1.0 if side == "left" else -1.0
+    return float((canal.wall_mm[at] * np.cos(angles) * sign).max())
+
+
+def _windows(anatomy: Anatomy, leak: Leak) -> tuple[Door, ...]:
+    made = [(window, _window(anatomy, window, leak)) for window in anatomy.windows]
+    levels = window_levels(leak, anatomy)
+    if levels:
+        near = [door for level in levels for window, door in made if window.level == level]
+        reach = np.inf if region(leak.level) == "neck" else NEIGHBOUR_MM
+        return tuple(door for door in near if not above_c6_c7(door.level) and door.leak_mm <= reach)
+    return tuple(sorted((door for _, door in made if door.leak_mm <= NEIGHBOUR_MM), key=lambda door: door.leak_mm)[:2])
+
+
+def _window(anatomy: Anatomy, window: Window, leak: Leak) -> Door:
+    centre = np.array(window.centre_mm)
+    at, left, back, head = _axes(anatomy, centre)
+    tilt = np.radians(window.tilt_deg)
+    outward = _unit(np.cos(tilt) * back - np.sin(tilt) * head)
+    up = _unit(np.cos(tilt) * head + np.sin(tilt) * back)
+    canal = anatomy.canal
+    along = abs(float(canal.s_mm[at] - canal.s_mm[canal.nearest(leak.position_mm)]))
+    level = window.level if anatomy.levels else None
+    return Door("window", level, None, centre, outward, left, up, window.width_mm / 2, window.height_mm / 2, 0.0, along)

@@ -1,0 +1,282 @@
+"""The room that a needle has: the planning box with what is in it, made once for a leak and an approach."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from planner.anatomy.spine import Anatomy, Provenance
+from planner.evidence import number
+from planner.geometry import Floats, Frame, Volume, resample
+from planner.leak import ApproachName, Leak, region
+from planner.needles.distance import distance_field, surface
+from planner.needles.doors import Door, doors, is_transforaminal, no_door
+from planner.needles.rules import HAZARDS, Hazard, margin_mm, provenance_of
+from planner.needles.targets import target_region, thin
+from planner.progress import Progress, silent
+from planner.refusal import Refusal
+
+AIR, BODY, BEYOND = range(3)
+"""Values of `Room.space`: outside the body, inside, beyond the scan."""
+FINEST_MM, COARSEST_MM, MOST_VOXELS = 0.6, 0.8, 9_000_000
+"""Spacing of the planning box, and how many voxels it should have at most (algorithms 4.2)."""
+LONGEST_MM = 180.0
+"""Farthest that a planning box reaches behind its targets: the longest needle of the catalogue."""
+SKIN_STEP = 4
+"""The skin's direction is kept on a grid this many times coarser."""
+SKIN_BLUR_MM = 3.0
+"""A fold or the noise of a surface is not the skin's direction."""
+FAR_MM = 2.0
+"""Organs outside the planning box are kept as points about this far apart."""
+
+
+@dataclass(frozen=True, eq=False)
+class Danger:
+    """A hazard in this room: how it is known, the least distance of the needle's surface from it, its field's number in the room
+    (None where it does not come near), and points on its surface in mm (n, 3), float32, relative to the room's origin."""
+
+    hazard: Hazard
+    provenance: Provenance
+    margin_mm: float
+    field: int | None
+    cloud: NDArray[np.float32]
+
+    @property
+    def checked(self) -> bool:
+        """Whether a distance to it can be told."""
+        return self.provenance != "not checked"
+
+
+@dataclass(frozen=True, eq=False)
+class Gateway:
+    """A door with the space behind it: all points where a tip may end (n, 3), LPS, and the 40 to 64 that are searched, with 0..1 how
+    well each is placed."""
+
+    door: Door
+    region_mm: Floats
+    targets_mm: Floats
+    aim: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Room:
+    """What the search and the checks need to know.
+
+    frame: the planning box, axial and isotropic. space: uint8 [k, j, i]. fields: uint8 [n, k, j, i] distances of the hazards that come
+    near, in quarters of a millimetre. nearest: uint8 [k, j, i], the least of them. normals: float32 [k, j, i, 3] of the skin, SKIN_STEP
+    times coarser. midline: (k, 4) the canal's centre x, y and its left x, y in each slice, in mm. slice_mm: the scan's coarsest spacing.
+    problem: why nothing can be planned, or None. usual_depth_mm: about how long a needle has to be.
+    """
+
+    anatomy: Anatomy
+    leak: Leak
+    approach: ApproachName
+    frame: Frame
+    space: NDArray[np.uint8]
+    fields: NDArray[np.uint8]
+    nearest: NDArray[np.uint8]
+    normals: NDArray[np.float32]
+    midline: Floats
+    dangers: tuple[Danger, ...]
+    gateways: tuple[Gateway, ...]
+    slice_mm: float
+    problem: str | None
+    usual_depth_mm: float | None
+
+    @property
+    def spacing_mm(self) -> float:
+        """Of the planning box."""
+        return self.frame.spacing_mm[0]
+
+    @property
+    def origin_mm(self) -> Floats:
+        """LPS position of the planning box's first voxel."""
+        return self.frame.affine[:3, 3]
+
+    def axes_at(self, point_mm: Floats) -> tuple[Floats, Floats]:
+        """The directions to the patient's left and back, in the axial plane, at the height of a point."""
+        at = int(np.clip(np.round((point_mm[2] - self.origin_mm[2]) / self.spacing_mm), 0, len(self.midline) - 1))
+        x, y = self.midline[at, 2:]
+        return np.array([x, y, 0.0]), np.array([-y, x, 0.0])
+
+    def danger(self, name: str) -> Danger:
+        """The hazard of this name."""
+        return next(danger for danger in self.dangers if danger.hazard.name == name)
+
+
+def prepare(volume: Volume, anatomy: Anatomy, leak: Leak, approach: ApproachName, progress: Progress = silent) -> Room:
+    """The room for one leak and one approach. Raises Refusal when no canal is known or the approach has no search.
+
+    An opening that is missing is no refusal: the room says so in `problem`, and the search finds nothing for that reason.
+    """
+    if approach == "caudal":
+        raise Refusal("A caudal needle cannot be planned.", "Choose an interlaminar or transforaminal approach.")
+    if len(anatomy.canal.centreline_mm) == 0:
+        raise Refusal("No spinal canal was found.", "Go back to Anatomy and find the canal first.")
+    if not anatomy.frame.is_axial:
+        raise ValueError("the anatomy is planned on in the standard frame")
+    openings = doors(anatomy, leak, approach)
+    problem = None if openings else no_door(anatomy, leak, approach)
+    progress(0.0, "Cutting out the planning box")
+    frame = _planning_box(anatomy, leak, approach, openings)
+    codes = resample(anatomy.labels, anatomy.frame, frame, 255, nearest=True)
+    space = np.where(codes == 255, BEYOND, np.minimum(codes, 1)).astype(np.uint8)
+    _mark_padding(volume, frame, space)
+    if anatomy.structure("skin").provenance == "not checked":
+        problem = problem or "The skin was not found, so no entry can be planned."
+    progress(0.1, "Measuring distances")
+    dangers, fields = _dangers(volume, anatomy, frame, codes, progress)
+    nearest = fields.min(axis=0) if len(fields) else np.full(frame.shape, 62, np.uint8)
+    progress(0.85, "Finding where the tip may end")
+    gateways = []
+    for door in openings:
+        points, aim = target_region(anatomy, leak, approach, door, frame, codes, _tip_gap(dangers, fields, frame))
+        chosen = thin(points, aim)
+        gateways.append(Gateway(door, points, points[chosen], aim[chosen]))
+    room = Room(
+        anatomy, leak, approach, frame, space, fields, nearest, _skin_normals(space, frame.spacing_mm[0]), _midline(anatomy, frame),
+        dangers, tuple(gateways), max(anatomy.frame.spacing_mm), problem, _usual_depth(frame, space, openings, approach),
+    )  # fmt: skip
+    progress(1.0, "Ready to search")
+    return room
+
+
+def _planning_box(anatomy: Anatomy, leak: Leak, approach: ApproachName, openings: tuple[Door, ...]) -> Frame:
+    centres = np.array([door.centre_mm for door in openings]) if openings else np.array([leak.position_mm])
+    low, high = centres.min(axis=0), centres.max(axis=0)
+    middle = anatomy.canal.centreline_mm[anatomy.canal.nearest(leak.position_mm)]
+    if is_transforaminal(approach):
+        wide = number("needles.entry_thoracic_mm" if region(leak.level) in ("thorax", "neck") else "needles.entry_lumbar_mm") + 12.0
+        sides = {door.side for door in openings}
+        low[0] = middle[0] - (wide if "right" in sides else 30.0)
+        high[0] = middle[0] + (wide if "left" in sides else 30.0)
+        low[2], high[2] = low[2] - 55.0, high[2] + 45.0
+    else:
+        low[0], high[0] = middle[0] - 45.0, middle[0] + 45.0
+        low[2], high[2] = low[2] - 75.0, high[2] + 35.0
+    low[1], high[1] = low[1] - 30.0, high[1] + LONGEST_MM
+    box = anatomy.frame.box_around(np.array([low, high]), 0.0)
+    body = np.flatnonzero((anatomy.labels[box][::4, :, ::4] > 0).any(axis=(0, 2)))
+    frame = anatomy.frame.crop([part.start for part in box], [part.stop for part in box])
+    low, high = np.maximum(low, frame.bounds_mm[0]), np.minimum(high, frame.bounds_mm[1])
+    if body.size:
+        high[1] = min(high[1], frame.bounds_mm[0][1] + float(body[-1]) * frame.spacing_mm[1] + 5.0)
+    extent = np.maximum(high - low, 1.0)
+    spacing = float(np.clip(np.cbrt(np.prod(extent) / MOST_VOXELS), FINEST_MM, COARSEST_MM))
+    shape = np.maximum(2, np.floor(extent[::-1] / spacing).astype(int) + 1)
+    return Frame.axial((int(shape[0]), int(shape[1]), int(shape[2])), (spacing,) * 3, (float(low[0]), float(low[1]), float(low[2])))
+
+
+def _mark_padding(volume: Volume, frame: Frame, space: NDArray[np.uint8]) -> None:
+    """What the scanner padded is beyond the scan, not air."""
+    if volume.padding is None:
+        return
+    padded = resample((volume.voxels == volume.padding).astype(np.uint8), volume.frame, frame, 0, nearest=True)
+    space[(padded > 0) & (space == AIR)] = BEYOND
+
+
+def _dangers(
+    volume: Volume, anatomy: Anatomy, frame: Frame, codes: NDArray[np.uint8], progress: Progress
+) -> tuple[tuple[Danger, ...], NDArray[np.uint8]]:
+    spacing = frame.spacing_mm[0]
+    found: list[Danger] = []
+    fields: list[NDArray[np.uint8]] = []
+    table = np.zeros(256, dtype=np.bool_)
+    for n, hazard in enumerate(HAZARDS):
+        progress(0.1 + 0.75 * n / len(HAZARDS), f"Measuring distances to: {hazard.title.lower()}")
+        table[:] = False
+        table[list(hazard.codes)] = True
+        mask = table[codes] if hazard.codes else _metal(volume, frame) if hazard.name == "metal" else np.zeros(frame.shape, np.bool_)
+        if hazard.name == "roots":
+            _draw_roots(anatomy, frame, mask)
+        near = bool(mask.any())
+        cloud = surface(mask)[:, ::-1] * spacing if near else np.empty((0, 3))
+        if hazard.limit in ("needles.organ_mm", "needles.lung_least_mm") and hazard.codes:
+            cloud = np.concatenate([cloud, _far_points(anatomy, frame, table)])
+        provenance = provenance_of(hazard, anatomy, present=len(cloud) > 0)
+        margin = margin_mm(hazard, provenance)
+        index = None
+        if near and provenance != "not checked":
+            index = len(fields)
+            fields.append(distance_field(mask, spacing))
+        found.append(Danger(hazard, provenance, margin, index, np.ascontiguousarray(cloud, dtype=np.float32)))
+    return tuple(found), np.stack(fields) if fields else np.empty((0, *frame.shape), np.uint8)
+
+
+def _metal(volume: Volume, frame: Frame) -> NDArray[np.bool_]:
+    """Voxels brighter than any bone. MR does not show metal this way, so there it stays unchecked."""
+    if volume.modality != "CT":
+        return np.zeros(frame.shape, np.bool_)
+    bright = volume.to_stored(number("needles.metal_hu"))
+    box = volume.frame.box_around(frame.corners_mm, 2.0)
+    cut = volume.voxels[box] > bright
+    if not cut.any():
+        return np.zeros(frame.shape, np.bool_)
+    small = volume.frame.crop([part.start for part in box], [part.stop for part in box])
+    return resample(cut.astype(np.uint8), small, frame, 0, nearest=True) > 0
+
+
+def _draw_roots(anatomy: Anatomy, frame: Frame, mask: NDArray[np.bool_]) -> None:
+    """Adds the tubes of the roots to their mask: a thin root may fall between the voxels of a label map."""
+    spacing = frame.spacing_mm[0]
+    for root in anatomy.roots:
+        for centre, radius in zip(frame.to_index(root.path_mm), root.radius_mm / spacing):
+            low = np.maximum(np.floor(centre - radius).astype(int), 0)
+            high = np.minimum(np.ceil(centre + radius).astype(int) + 1, frame.shape)
+            if (high <= low).any():
+                continue
+            k, j, i = np.ogrid[low[0] : high[0], low[1] : high[1], low[2] : high[2]]
+            inside = (k - centre[0]) ** 2 + (j - centre[1]) ** 2 + (i - centre[2]) ** 2 <= radius**2
+            mask[low[0] : high[0], low[1] : high[1], low[2] : high[2]] |= inside
+
+
+def _far_points(anatomy: Anatomy, frame: Frame, table: NDArray[np.bool_]) -> Floats:
+    """Surface points of an organ outside the planning box, relative to its origin, thinned."""
+    step = [max(1, round(FAR_MM / mm)) for mm in anatomy.frame.spacing_mm]
+    mask = table[anatomy.labels[:: step[0], :: step[1], :: step[2]]]
+    points = anatomy.frame.to_world(surface(mask) * np.array(step))
+    return points[~frame.contains(points)] - frame.affine[:3, 3]
+
+
+def _tip_gap(dangers: tuple[Danger, ...], fields: NDArray[np.uint8], frame: Frame) -> NDArray[np.float32]:
+    """By how much the nearest limit is kept, in mm, for a thin needle's surface; float32 [k, j, i]."""
+    gap = np.full(frame.shape, 15.5, np.float32)
+    for danger in dangers:
+        if danger.field is not None:
+            np.minimum(gap, fields[danger.field] * np.float32(0.25) - np.float32(danger.margin_mm), out=gap)
+    return gap
+
+
+def _skin_normals(space: NDArray[np.uint8], spacing: float) -> NDArray[np.float32]:
+    coarse = (space[::SKIN_STEP, ::SKIN_STEP, ::SKIN_STEP] != AIR).astype(np.float32)
+    smooth = gaussian_filter(coarse, SKIN_BLUR_MM / (spacing * SKIN_STEP), mode="nearest")
+    slopes = [np.gradient(smooth, axis=axis) if smooth.shape[axis] > 1 else np.zeros_like(smooth) for axis in (2, 1, 0)]
+    normals = -np.stack(slopes, axis=-1)
+    length = np.linalg.norm(normals, axis=-1, keepdims=True)
+    return np.ascontiguousarray(normals / np.maximum(length, 1e-6), dtype=np.float32)
+
+
+def _midline(anatomy: Anatomy, frame: Frame) -> Floats:
+    canal = anatomy.canal
+    z = frame.affine[2, 3] + np.arange(frame.shape[0]) * frame.spacing_mm[0]
+    order = np.argsort(canal.centreline_mm[:, 2])
+    height = canal.centreline_mm[order, 2]
+    columns = [canal.centreline_mm[order, 0], canal.centreline_mm[order, 1], canal.left[order, 0], canal.left[order, 1]]
+    rows = np.stack([np.interp(z, height, column) for column in columns], axis=1)
+    rows[:, 2:] /= np.linalg.norm(rows[:, 2:], axis=1, keepdims=True)
+    return rows
+
+
+def _usual_depth(frame: Frame, space: NDArray[np.uint8], openings: tuple[Door, ...], approach: ApproachName) -> float | None:
+    """Straight back from the first opening to the skin, made longer by the usual slant; None where the skin is not in view."""
+    if not openings:
+        return None
+    k, j, i = np.clip(np.round(frame.to_index(openings[0].centre_mm)).astype(int), 0, np.array(frame.shape) - 1)
+    out = np.flatnonzero(space[k, j:, i] != BODY)
+    if out.size == 0 or space[k, j + out[0], i] == BEYOND:
+        return None
+    straight = float(out[0]) * frame.spacing_mm[1]
+    return straight * (1.4 if is_transforaminal(approach) else 1.1) + 12.0

@@ -1,0 +1,87 @@
+"""The structures that a needle keeps away from, and by how much (reference: clinical 5.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.anatomy import labels
+from planner.anatomy.spine import Anatomy, Provenance
+from planner.evidence import evidence, number
+from planner.geometry import Floats
+
+
+@dataclass(frozen=True)
+class Hazard:
+    """A structure, as the anatomy names it, that a needle keeps away from.
+
+    title: its name in the interface. codes: its labels. limit: the evidence id of the least distance from the needle's surface.
+    warning: the evidence id of the distance under which a card warns; None where the limit is all. structure: whose provenance counts.
+    """
+
+    name: str
+    title: str
+    codes: tuple[int, ...]
+    limit: str
+    structure: str
+    warning: str | None = None
+
+
+DISCS = tuple(labels.disc(level) for level in labels.LEVELS if level != "S5")
+
+HAZARDS = (
+    Hazard("bone", "Bone", labels.BONE, "needles.bone_mm", "bone"),
+    Hazard("sac", "Thecal sac", (labels.THECAL_SAC, labels.SPINAL_CORD), "needles.dura_mm", "sac"),
+    Hazard("cord", "Spinal cord", (labels.SPINAL_CORD,), "needles.dura_mm", "cord"),
+    Hazard("roots", "Root, ganglion", (labels.NERVE_ROOT, labels.GANGLION), "needles.root_mm", "roots"),
+    Hazard("disc", "Disc", DISCS, "needles.disc_mm", "disc"),
+    Hazard("metal", "Metal", (), "needles.metal_mm", "metal"),
+    Hazard("lung", "Lung", (labels.LUNG,), "needles.lung_least_mm", "lung", "needles.lung_mm"),
+    Hazard("kidney", "Kidney", (labels.KIDNEY,), "needles.organ_mm", "kidney"),
+    Hazard("bowel gas", "Bowel gas", (labels.BOWEL_GAS,), "needles.organ_mm", "bowel gas"),
+    Hazard("aorta", "Aorta", (labels.AORTA,), "needles.organ_mm", "aorta"),
+    Hazard("vena cava", "Vena cava", (labels.VENA_CAVA,), "needles.organ_mm", "vena cava"),
+    Hazard("vertebral artery", "Vertebral artery", (labels.VERTEBRAL_ARTERY,), "needles.vertebral_artery_mm", "vertebral artery"),
+    Hazard("spleen", "Spleen", (), "needles.organ_mm", "spleen"),
+    Hazard("liver", "Liver", (), "needles.organ_mm", "liver"),
+)
+"""All that a needle is checked against, in the order of a card. Spleen and liver are not looked for yet and say so."""
+
+
+def margin_mm(hazard: Hazard, provenance: Provenance) -> float:
+    """The least distance from the needle's surface; a root is inflated by how unsure its contour is."""
+    if hazard.name != "roots":
+        return number(hazard.limit)
+    return number(hazard.limit) + number(f"needles.root_uncertainty_{'modelled' if provenance == 'modelled' else 'seen'}_mm")
+
+
+def provenance_of(hazard: Hazard, anatomy: Anatomy, present: bool) -> Provenance:
+    """How a hazard is known. One of which no voxel is in the scan is not checked: absence in view proves nothing.
+
+    Discs and metal have no entry of their own in the anatomy: they are known where they were seen.
+    """
+    if not present:
+        return "not checked"
+    return "found" if hazard.structure in ("disc", "metal") else anatomy.structure(hazard.structure).provenance
+
+
+def source(identifier: str) -> str:
+    """Where a number comes from, for a check."""
+    return evidence(identifier).source
+
+
+def in_artery_levels(level: str | None) -> bool | None:
+    """Whether a feeding artery was found in foramina of this level; None where the level is not known."""
+    if level is None or level.split("-")[0] not in labels.LEVELS:
+        return None
+    first, last = evidence("needles.artery_levels").value
+    upper = labels.LEVELS.index(level.split("-")[0])
+    return labels.LEVELS.index(first) <= upper <= labels.LEVELS.index(last)
+
+
+def in_artery_zone(across: Floats, up: Floats) -> NDArray[np.bool_]:
+    """Whether paths cross the upper third of a foramen, or its front half above the middle. across (to the back) and up: -1..1 of it."""
+    share = (up + 1.0) / 2.0
+    return (share > number("needles.artery_upper_share")) | ((share > number("needles.artery_front_share")) & (across < 0))

@@ -1,0 +1,268 @@
+"""The exhaustive search: every direction to every target, what is left ranked and thinned, and why nothing is left."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.evidence import number
+from planner.geometry import Floats, PatientPosition
+from planner.leak.leak import ApproachName
+from planner.needles.candidate import Candidate, Needle, NeedleSearch
+from planner.needles.doors import Door, is_transforaminal
+from planner.needles.judge import check, entry_limit_mm
+from planner.needles.march import CORD_AHEAD, DOOR, ENTRY, HAZARD, LENGTH, NO_SKIN, PASSES, SKIN_ANGLE, screen, slack_field
+from planner.needles.room import SKIN_STEP, Gateway, Room
+from planner.needles.score import depth_part, entry_part, out_of_plane_part, passage_factor, total, within
+from planner.progress import Progress, part, silent
+
+OUT_OF_PLANE_DEG = np.arange(-45.0, 45.1, 1.0)
+IN_PLANE_STEP_DEG = 0.5
+"""Directions lie on a grid of whole and half degrees, so that a path that stays in one slice is among them: 91 x 181 = 16,471."""
+DIRECTIONS = len(OUT_OF_PLANE_DEG) * 181
+FINALISTS = 160
+"""Paths that are measured exactly, of all doors together."""
+CELL_DEG = 3.0
+"""The finalists are the best of each cell of this size."""
+LEAST_APART_MM, LEAST_APART_DEG = 15.0, 8.0
+"""Two candidates differ by this much at the entry or in the angle, or they go through different places (algorithms 4.4)."""
+MOST, MOST_OF_ONE_PASSAGE = 12, 4
+"""Candidates in the list, and of one door above or below the root."""
+LENGTH_RELAXED_MM = 240.0
+
+_WORDS = {
+    DOOR: "misses the opening",
+    LENGTH: "needle too short",
+    NO_SKIN: "skin not in view",
+    SKIN_ANGLE: "too flat to the skin",
+    ENTRY: "entry too far from the midline",
+    CORD_AHEAD: "cord ahead of the tip",
+}
+
+_ELSEWHERE = "Try another level, the other side or another approach."
+
+
+@dataclass(frozen=True)
+class Relaxed:
+    """The limits of one run: which hazard's margin is given up (None: none), and which other limits."""
+
+    hazard: str | None = None
+    length: bool = False
+    entry: bool = False
+    skin: bool = False
+    cord: bool = False
+
+
+def directions(approach: ApproachName, door: Door, room: Room) -> Floats:
+    """Unit vectors (n, 3), LPS, from the tip out of the patient: a grid of angles in the axial slice and out of it."""
+    if is_transforaminal(approach):
+        sideways = np.arange(0.0, 90.1, IN_PLANE_STEP_DEG) * (1.0 if door.side == "left" else -1.0)
+    else:
+        sideways = np.arange(-45.0, 45.1, IN_PLANE_STEP_DEG)
+    a, b = (angle.ravel() for angle in np.meshgrid(np.radians(sideways), np.radians(-OUT_OF_PLANE_DEG), indexing="ij"))
+    left, back = room.axes_at(door.centre_mm)
+    turn = np.round(np.degrees(np.arctan2(left[1], left[0])))  # whole degrees, so that the room's angles stay whole
+    left = np.array([np.cos(np.radians(turn)), np.sin(np.radians(turn)), 0.0])
+    back = np.array([-left[1], left[0], 0.0])
+    flat = np.outer(np.sin(a), left) + np.outer(np.cos(a), back)
+    return flat * np.cos(b)[:, None] + np.outer(np.sin(b), [0.0, 0.0, 1.0])
+
+
+def search(room: Room, needle: Needle, position: PatientPosition, progress: Progress = silent) -> NeedleSearch:
+    """All needles that the room allows, best first: 4 to 12 that differ, or the reason why there is none.
+
+    The same room and needle give the same list. Every candidate has passed `check`.
+    """
+    if room.problem is not None:
+        return NeedleSearch((), {"skin not in view" if room.gateways else "no opening": DIRECTIONS}, DIRECTIONS, 0, room.problem)
+    slack = _slack(room, needle, Relaxed())
+    counts: Counter[str] = Counter()
+    pool: list[tuple[float, Floats, Floats]] = []
+    paths = 0
+    for n, gateway in enumerate(room.gateways):
+        step = part(progress, 0.6 * n / len(room.gateways), 0.6 * (n + 1) / len(room.gateways))
+        step(0.0, f"Searching {gateway.door.level or 'the opening'}")
+        ways = directions(room.approach, gateway.door, room)
+        paths = max(paths, len(ways))
+        if not len(gateway.targets_mm):
+            counts["no room for the tip"] += len(ways)
+            continue
+        code, depth, least = _screen(room, needle, gateway, ways, slack, Relaxed(), step)
+        for value, count in zip(*np.unique(code, return_counts=True)):
+            if value != PASSES:
+                counts[_word(room, int(value))] += int(count)
+        pool += _finalists(room, needle, gateway, ways, code, depth, least)
+    candidates = _rank(room, needle, position, pool, counts, part(progress, 0.6, 1.0))
+    reason = None if candidates else _reason(room, needle, counts, progress)
+    targets = sum(len(gateway.targets_mm) for gateway in room.gateways)
+    progress(1.0, "Ranked")
+    return NeedleSearch(candidates, dict(counts.most_common()), paths, targets, reason)
+
+
+def _word(room: Room, value: int) -> str:
+    if value < HAZARD + 10:
+        return _WORDS[value]
+    return next(danger.hazard.title.lower() for danger in room.dangers if danger.field == value - HAZARD - 10)
+
+
+def _axis_margins(room: Room, needle: Needle, relaxed: Relaxed) -> Floats:
+    """Least distance of the needle's axis from each hazard that has a field, in the order of the fields, mm."""
+    near = sorted((danger for danger in room.dangers if danger.field is not None), key=lambda danger: danger.field or 0)
+    return np.array([(0.0 if danger.hazard.name == relaxed.hazard else danger.margin_mm) + needle.outer_mm / 2 for danger in near])
+
+
+def _slack(room: Room, needle: Needle, relaxed: Relaxed) -> NDArray[np.uint8]:
+    slack = np.empty(room.frame.shape, np.uint8)
+    slack_field(room.fields, _axis_margins(room, needle, relaxed), slack)
+    return slack
+
+
+def _screen(
+    room: Room, needle: Needle, gateway: Gateway, ways: Floats, slack: NDArray[np.uint8], relaxed: Relaxed, progress: Progress
+) -> tuple[NDArray[np.uint16], NDArray[np.float32], NDArray[np.float32]]:
+    door, spacing = gateway.door, room.spacing_mm
+    voxels = room.frame.to_index(gateway.targets_mm)[:, ::-1].copy()
+    gate = np.array(
+        [
+            room.frame.to_index(door.centre_mm)[::-1],
+            door.outward,
+            door.across,
+            door.up,
+            [door.half_across_mm + door.slack_mm, door.half_up_mm + door.slack_mm, float(door.kind == "foramen")],
+        ]
+    )
+    midline = room.midline.copy()
+    midline[:, :2] = (midline[:, :2] - room.origin_mm[:2]) / spacing
+    longest = LENGTH_RELAXED_MM if relaxed.length else needle.length_mm - number("needles.length_reserve_mm")
+    farthest = 1000.0 if relaxed.entry else entry_limit_mm(room, door.level)[0]
+    least_entry = number("needles.entry_midline_mm") if room.approach == "interlaminar-paramedian" and not relaxed.entry else 0.0
+    side = 0.0 if door.side is None else 1.0 if door.side == "left" else -1.0
+    limits = (
+        longest, -1.0 if relaxed.skin else np.sin(np.radians(number("needles.skin_deg"))), least_entry, farthest, side,
+        0.0 if relaxed.cord else number("needles.cord_ahead_mm"), needle.outer_mm / 2,
+    )  # fmt: skip
+    cord = room.danger("cord").field
+    count = (len(voxels), len(ways))
+    code, depth, least = np.zeros(count, np.uint16), np.zeros(count, np.float32), np.zeros(count, np.float32)
+    margins = _axis_margins(room, needle, relaxed)
+    for start in range(0, len(voxels), 8):
+        progress(start / len(voxels), f"Searching {door.level or 'the opening'}")
+        rows = slice(start, start + 8)
+        screen(
+            room.space, slack, room.fields, margins, -1 if cord is None else cord, room.normals, float(SKIN_STEP), midline, spacing,
+            voxels[rows], ways, gate, limits, code[rows], depth[rows], least[rows],
+        )  # fmt: skip
+    return code, depth, least
+
+
+def _finalists(
+    room: Room,
+    needle: Needle,
+    gateway: Gateway,
+    ways: Floats,
+    code: NDArray[np.uint16],
+    depth: NDArray[np.float32],
+    least: NDArray[np.float32],
+) -> list[tuple[float, Floats, Floats]]:
+    """The best path of each cell of directions through each height of the opening: (score, entry, target)."""
+    t, d = np.nonzero(code == PASSES)
+    if t.size == 0:
+        return []
+    door, level = gateway.door, gateway.door.level
+    target, out, deep = gateway.targets_mm[t], ways[d], depth[t, d].astype(np.float64)
+    entry = target + out * deep[:, None]
+    left, back = room.axes_at(door.centre_mm)
+    slant = np.degrees(np.arctan2(out @ left, out @ back))
+    lift = np.degrees(np.arcsin(-out[:, 2]))
+    share = np.maximum((door.centre_mm - target) @ door.outward / (out @ door.outward), 0.0)
+    at = target + out * share[:, None] - door.centre_mm
+    across, up = at @ door.across / door.half_across_mm, at @ door.up / door.half_up_mm
+    slices = np.clip(np.round((entry[:, 2] - room.origin_mm[2]) / room.spacing_mm).astype(int), 0, len(room.midline) - 1)
+    middle = room.midline[slices]
+    offset = ((entry[:, :2] - middle[:, :2]) * middle[:, 2:]).sum(axis=1)
+    parts = {
+        "clearance": 0.5 + 0.5 * within(least[t, d].astype(np.float64), 2.0, 99.0, 2.0),
+        "aim": gateway.aim[t] * passage_factor(across, up, None, room.approach, level),
+        "entry": entry_part(offset, slant, room.approach, level),
+        "out_of_plane": out_of_plane_part(lift, room.approach, level),
+        "depth": depth_part(deep),
+    }
+    merit = total(parts)
+    cell = np.round(slant / CELL_DEG) * 4096 + np.round(lift / CELL_DEG) * 16 + np.clip(np.round(up * 2), -3, 3)
+    order = np.lexsort((np.arange(t.size), -merit))
+    _, first = np.unique(cell[order], return_index=True)
+    best = order[np.sort(first)][: max(40, FINALISTS // len(room.gateways))]
+    return [(float(merit[n]), entry[n], target[n]) for n in best]
+
+
+def _rank(
+    room: Room,
+    needle: Needle,
+    position: PatientPosition,
+    pool: list[tuple[float, Floats, Floats]],
+    counts: Counter[str],
+    progress: Progress,
+) -> tuple[Candidate, ...]:
+    judged: list[Candidate] = []
+    for n, (_, entry, target) in enumerate(pool):
+        if n % 16 == 0:
+            progress(n / len(pool), "Measuring the best paths")
+        candidate = check(room, needle, entry, target, position)
+        if candidate.passes:
+            judged.append(candidate)
+        else:
+            failed = next(c for c in candidate.checks if c.ok is False and not c.soft)
+            counts[failed.name.lower()] += 1
+    judged.sort(key=lambda c: (-c.score["total"], c.entry_mm, c.target_mm))
+    chosen: list[Candidate] = []
+    for candidate in judged:
+        passage = [c for c in chosen if _passage(c) == _passage(candidate)]
+        if len(passage) < MOST_OF_ONE_PASSAGE and all(_differ(c, candidate) for c in passage):
+            chosen.append(candidate)
+    return tuple(chosen[:MOST])
+
+
+def _passage(candidate: Candidate) -> tuple[str | None, str, str]:
+    return candidate.level, candidate.side, candidate.remark.split(",")[0]
+
+
+def _differ(one: Candidate, other: Candidate) -> bool:
+    apart = float(np.linalg.norm(np.subtract(one.entry_mm, other.entry_mm)))
+    a, b = np.subtract(one.entry_mm, one.target_mm), np.subtract(other.entry_mm, other.target_mm)
+    turn = np.degrees(np.arccos(np.clip(a @ b / np.linalg.norm(a) / np.linalg.norm(b), -1.0, 1.0)))
+    return apart >= LEAST_APART_MM or turn >= LEAST_APART_DEG
+
+
+def _reason(room: Room, needle: Needle, counts: Counter[str], progress: Progress) -> str:
+    """Why there is no path, which single limit given up would free the most, and the way out."""
+    if not any(len(gateway.targets_mm) for gateway in room.gateways):
+        return f"There is no room for the tip: bone, sac and roots leave less than their margins. {_ELSEWHERE}"
+    near = [danger.hazard for danger in room.dangers if danger.field is not None]
+    tried = [(f"the margin to {hazard.title.lower()}", Relaxed(hazard=hazard.name)) for hazard in near]
+    tried += [
+        ("the needle's length", Relaxed(length=True)),
+        ("the entry's distance from the midline", Relaxed(entry=True)),
+        ("the angle to the skin", Relaxed(skin=True)),
+        ("the cord ahead of the tip", Relaxed(cord=True)),
+    ]
+    freed = []
+    for n, (words, relaxed) in enumerate(tried):
+        progress(0.6 + 0.4 * n / len(tried), "Asking which limit closes the way")
+        slack = _slack(room, needle, relaxed)
+        count = 0
+        for gateway in room.gateways:
+            if len(gateway.targets_mm):
+                ways = directions(room.approach, gateway.door, room)[::4]
+                count += 4 * int((_screen(room, needle, gateway, ways, slack, relaxed, silent)[0] == PASSES).sum())
+        freed.append((count, words))
+    most, words = max(freed, key=lambda pair: pair[0])
+    met = [word for word, _ in counts.most_common() if word != _WORDS[DOOR]][:2]
+    sentence = f"No path is free; most meet: {', '.join(met)}." if met else "No direction goes through the opening."
+    if most == 0:
+        return f"{sentence} No single limit opens one. {_ELSEWHERE}"
+    if words == "the needle's length":
+        return f"{sentence} A longer needle than {needle.length_mm:.0f} mm would open {most} paths."
+    return f"{sentence} Giving up {words} would open {most} paths. {_ELSEWHERE}"
