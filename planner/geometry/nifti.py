@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ def read_nifti(path: Path) -> NiftiFile:
     try:
         image: Any = nibabel.load(path)
         stored = np.asarray(image.dataobj.get_unscaled())
-    except (ImageFileError, OSError, EOFError, ValueError, gzip.BadGzipFile) as error:
+    except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
         raise ValueError("The file is not a whole NIfTI image.") from error
     stored = stored.reshape(stored.shape[:3]) if stored.ndim > 3 and set(stored.shape[3:]) == {1} else stored
     if stored.ndim != 3 or min(stored.shape) < 1 or stored.dtype.kind not in "iuf":
