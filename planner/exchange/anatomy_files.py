@@ -1,0 +1,109 @@
+"""The files of `anatomy --out DIR`: labels.nii.gz, labels.json, anatomy.json (contract: anatomy)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.anatomy import labels
+from planner.anatomy.spine import Anatomy
+from planner.exchange.contract_json import number, numbers, write_json
+from planner.geometry import Frame, resample, write_nifti
+
+if TYPE_CHECKING:
+    from planner.scan import Series
+
+STRUCTURES = (
+    *("canal", "sac", "cord", "levels", "foramina", "windows", "roots", "skin", "bone"),
+    *("lung", "kidney", "bowel gas", "aorta", "vena cava", "vertebral artery"),
+)
+"""The structures that are always named, "not checked" where nobody looked for them."""
+
+
+def write_anatomy(anatomy: Anatomy, series: Series, folder: Path) -> None:
+    """Write the three files into a folder that exists."""
+    codes, frame = labels_on_scan(anatomy, series.frame)
+    write_nifti(folder / "labels.nii.gz", codes, frame)
+    present = np.flatnonzero(np.bincount(codes.reshape(-1), minlength=256))
+    write_json(folder / "labels.json", {str(code): labels.name(int(code)) for code in present if code != 0})
+    write_json(folder / "anatomy.json", anatomy_content(anatomy, series.uid, series.part))
+
+
+def labels_on_scan(anatomy: Anatomy, stored: Frame | None) -> tuple[NDArray[np.uint8], Frame]:
+    """The labels on the grid of the scan as it is stored, which the planner flips, permutes or turns to its axial frame.
+
+    NIfTI knows no sheared grid: labels of a scan with gantry tilt stay on the straightened grid that they were found on.
+    """
+    if stored is None or stored == anatomy.frame or not stored.is_rectangular:
+        return anatomy.labels, anatomy.frame
+    return resample(anatomy.labels, anatomy.frame, stored, 0, nearest=True), stored
+
+
+def anatomy_content(anatomy: Anatomy, series_uid: str, part: int) -> dict[str, Any]:
+    """What anatomy.json holds."""
+    canal = anatomy.canal
+    return {
+        "format": "duraplan/anatomy",
+        "version": 1,
+        "series_uid": series_uid,
+        "part": part,
+        "modality": anatomy.modality,
+        "anchor": _anchor(anatomy),
+        "structures": structures_content(anatomy),
+        "canal": {
+            "centreline": [numbers(point) for point in canal.centreline_mm.tolist()],
+            "area_mm2": numbers(canal.area_mm2.tolist(), 2),
+            "confidence": numbers(canal.confidence.tolist()),
+        },
+        "levels": [
+            {"name": level.name, "centre": numbers(level.centre_mm), "confidence": number(level.confidence)} for level in anatomy.levels
+        ],
+        "foramina": [
+            {
+                "between": list(foramen.between),
+                "side": foramen.side,
+                "centre": numbers(foramen.centre_mm),
+                "height_mm": number(foramen.height_mm, 2),
+                "width_mm": number(foramen.width_mm, 2),
+            }
+            for foramen in anatomy.foramina
+        ],
+        "windows": [
+            {
+                "between": list(window.between),
+                "centre": numbers(window.centre_mm),
+                "height_mm": number(window.height_mm, 2),
+                "width_mm": number(window.width_mm, 2),
+                "tilt_deg": number(window.tilt_deg, 1),
+            }
+            for window in anatomy.windows
+        ],
+    }
+
+
+def _anchor(anatomy: Anatomy) -> dict[str, Any]:
+    anchor = anatomy.anchor
+    if anchor is None:
+        return {"name": None, "position": None, "by": None, "confidence": None}
+    return {
+        "name": anchor.name,
+        "position": numbers(anchor.position_mm),
+        "by": anchor.by,
+        "confidence": number(anchor.confidence),
+    }
+
+
+def structures_content(anatomy: Anatomy) -> dict[str, dict[str, Any]]:
+    """Every structure with how it is known; one that nobody looked for is "not checked"."""
+    names = (*STRUCTURES, *(name for name in anatomy.structures if name not in STRUCTURES))
+    return {
+        name: {
+            "provenance": anatomy.structure(name).provenance,
+            "confidence": number(anatomy.structure(name).confidence),
+            "problem": anatomy.structure(name).problem,
+        }
+        for name in names
+    }
