@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -44,7 +45,8 @@ class Preset:
 def presets() -> tuple[Preset, ...]:
     """All presets, as resources/presets.json has them."""
     rows = json.loads((RESOURCES / "presets.json").read_text("utf-8"))
-    return tuple(Preset(**{key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}) for row in rows)
+    values: list[dict[str, Any]] = [{key: tuple(value) if isinstance(value, list) else value for key, value in row.items()} for row in rows]
+    return tuple(Preset(**value) for value in values)
 
 
 def _level(leak: Leak, anatomy: Anatomy) -> str | None:
@@ -77,7 +79,7 @@ def presets_for(leak: Leak, approach: ApproachName, anatomy: Anatomy) -> tuple[P
 
 
 def _remarked(preset: Preset, remark: str) -> Preset:
-    return Preset(**{**preset.__dict__, "remark": remark})
+    return replace(preset, remark=remark)
 
 
 def preset(leak: Leak, approach: ApproachName, anatomy: Anatomy) -> Preset:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from planner.leak.leak import Leak
 from planner.patch.dose import dose_warnings
 from planner.patch.forecast import Band, DoseRow, Forecast, Injection
 from planner.patch.march import Marched
-from planner.patch.measure import Measures, leak_site, level_coordinate, measure
+from planner.patch.measure import Measures, Site, leak_site, level_coordinate, measure
 from planner.patch.space import SPACING_MM, Space, epidural_space
 from planner.patch.spread import ROWS_ML, check_tips, needles_of, spread
 from planner.progress import Progress, part, silent
@@ -36,8 +37,49 @@ def forecast(
     """How the patch of these injections spreads, for every total volume from 0.5 to 40 mL.
 
     The total is the volume clock of all needles together: each gives its share of every mL, its planned fibrin first, then blood, and
-    goes on with blood above the plan. Raises Refusal for a tip outside the space, a leak that lies nowhere near it, or unknown canal or sac.
+    goes on with blood above the plan. Raises Refusal for a tip outside the space, a leak far from it, an unknown canal or sac.
     """
+    found = run_ensemble(anatomy, leaks, injections, progress, members, seed, position)
+    measures = found.measures
+    fills = np.stack([m.canal_fill for m in measures])
+    low, median, high = _percentiles(fills)
+    typical = int(np.abs(fills - median).mean(axis=(1, 2)).argmin())
+    result = Forecast(
+        frame=found.space.frame,
+        arrival_ml=_picture(found.space, found.runs[typical]),
+        rows=_rows(measures),
+        s_mm=found.space.s_mm,
+        canal_fill=median,
+        canal_fill_low=low,
+        canal_fill_high=high,
+        ml_for_cover={share: _ml_for(share / 100.0, measures) for share in COVERS} if leaks else {},
+        warnings=dose_warnings(anatomy, tuple(injections)) + _end_warning(found.space, found.runs),
+        members=members,
+    )
+    progress(1.0, "Spreading the patch")
+    return result
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """The members of a forecast one by one: what each found and its figures."""
+
+    space: Space
+    sites: tuple[Site, ...]
+    runs: tuple[Marched, ...]
+    measures: tuple[Measures, ...]
+
+
+def run_ensemble(
+    anatomy: Anatomy,
+    leaks: Sequence[Leak],
+    injections: Sequence[Injection],
+    progress: Progress = silent,
+    members: int = 50,
+    seed: int = 0,
+    position: PatientPosition = "prone",
+) -> Ensemble:
+    """The members behind `forecast`. Member n of a seed is the same for any number of members."""
     needles = needles_of(tuple(injections))
     space = epidural_space(anatomy, np.concatenate([needles.tips_mm] + [[leak.position_mm] for leak in leaks]), part(progress, 0.0, 0.25))
     check_tips(space, needles, [_in_sac(anatomy, tip) for tip in needles.tips_mm])
@@ -50,23 +92,7 @@ def forecast(
         progress(0.25 + 0.7 * member / members, "Spreading the patch")
         runs.append(spread(space, needles, np.random.default_rng([seed, member]), position))
         measures.append(measure(space, runs[-1], sites, levels, tip_levels, ROWS_ML))
-    fills = np.stack([m.canal_fill for m in measures])
-    low, median, high = _percentiles(fills)
-    typical = int(np.abs(fills - median).mean(axis=(1, 2)).argmin())
-    result = Forecast(
-        frame=space.frame,
-        arrival_ml=_picture(space, runs[typical]),
-        rows=_rows(measures),
-        s_mm=space.s_mm,
-        canal_fill=median,
-        canal_fill_low=low,
-        canal_fill_high=high,
-        ml_for_cover={share: _ml_for(share / 100.0, measures) for share in COVERS} if sites else {},
-        warnings=dose_warnings(anatomy, tuple(injections)) + _end_warning(space, runs),
-        members=members,
-    )
-    progress(1.0, "Spreading the patch")
-    return result
+    return Ensemble(space, tuple(sites), tuple(runs), tuple(measures))
 
 
 def _in_sac(anatomy: Anatomy, point_mm: Floats) -> bool:
@@ -79,7 +105,7 @@ def _in_sac(anatomy: Anatomy, point_mm: Floats) -> bool:
 def _percentiles(values: Floats) -> tuple[Floats, Floats, Floats]:
     """10th percentile, median and 90th along the first axis; members that are infinite stay so."""
     ordered = np.sort(values, axis=0)
-    picks = [int(round(share * (len(ordered) - 1))) for share in (0.1, 0.5, 0.9)]
+    picks = [round(share * (len(ordered) - 1)) for share in (0.1, 0.5, 0.9)]
     return ordered[picks[0]], ordered[picks[1]], ordered[picks[2]]
 
 

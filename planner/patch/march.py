@@ -25,8 +25,8 @@ class Graph(NamedTuple):
 
     neighbours: int32 (n, 26), -1 for none. steps_mm: (26, 3) LPS. tangent: float32 (n, 3), along the canal to the feet. zone: int8 (n,)
     compartment. left: bool (n,) side of the midline. section: int32 (n,) section of the canal, -1 outside it. opens: int16 (n,) the
-    foramen that a place lies in beyond its narrowest part, -1 for none. bulk: float32 (n,) share of a voxel that a place opens. section_bulk: (sections,) their
-    sum per section.
+    foramen that a place lies in beyond its narrowest part, -1 for none. bulk: float32 (n,) share of a voxel that a place opens.
+    section_bulk: (sections,) their sum per section.
     """
 
     neighbours: NDArray[np.int32]

@@ -32,7 +32,7 @@ INWARD_MM = 14.0
 """How far toward the sac a foramen is looked for when the canal's wall does not meet it."""
 WIDENING = 0.25
 """Growth of the room beyond a foramen per mm."""
-DORSAL_DEG, VENTRAL_DEG = (45.0, 135.0), (225.0, 315.0)
+DORSAL_DEG, VENTRAL_DEG = (30.0, 150.0), (210.0, 330.0)
 """Sectors around the sac's centre, 90 = back."""
 
 OFFSETS = np.array([(k, j, i) for k in (-1, 0, 1) for j in (-1, 0, 1) for i in (-1, 0, 1) if (k, j, i) != (0, 0, 0)], dtype=np.int64)
@@ -50,7 +50,7 @@ class Space:
     nothing. thin: (n,) 0..1, 1 in a sheet one voxel thick. dural: (n,) touches sac or root. foramen: int16 (n,) which foramen or -1.
     cell: int32 (n,) neighbourhood of 10 mm and a quadrant. s_mm: (sections,) places along the canal. canal_mm3, sac_mm3: (sections,) space
     plus sac without the cord; sac with cord. floor_mm3: (sections,) what the sac keeps. sac_index: int32 (m, 3) sac voxels with
-    sac_section and sac_nearest, the place nearest to each, and sac_depth_mm from it. ends: (n,) at an end of the canal or grid that is not its end in the body.
+    sac_section and sac_nearest, the place nearest to each, and sac_depth_mm from it. ends: (n,) where the canal stops in this scan.
     """
 
     frame: Frame
@@ -230,7 +230,8 @@ def epidural_space(anatomy: Anatomy, points_mm: ArrayLike, progress: Progress = 
     sizes = np.bincount(parts[in_canal], minlength=count + 1)
     sizes[0] = 0
     if sizes.max(initial=0) == 0:
-        raise Refusal("No epidural space was found here, so the spread cannot be forecast.", "Check the canal and the sac in the Anatomy step.")
+        sentence = "No epidural space was found here, so the spread cannot be forecast."
+        raise Refusal(sentence, "Check the canal and the sac in the Anatomy step.")
     active = parts == sizes.argmax()
     index = np.argwhere(active).astype(np.int32)
     at = (index[:, 0], index[:, 1], index[:, 2])

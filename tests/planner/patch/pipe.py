@@ -26,18 +26,21 @@ def pipe_spine(
     lamina_share: float = 0.5,
     level_mm: float = LEVEL_MM,
     sac_ends_mm: float | None = None,
+    tapers_below_mm: float = 0.0,
 ) -> Anatomy:
     """Half-axes (left, back) of canal, sac and cord in mm; the sac lies forward. Under the lower lamina_share of each level the canal's
-    roof comes down on the sac. z = 0 is the foot end; the first name is uppermost."""
+    roof comes down on the sac. z = 0 is the foot end; the first name is uppermost. Below tapers_below_mm the
+    canal narrows to half at z = 0, as the sacral canal does."""
     height = len(names) * level_mm
     frame = Frame.axial((int(height) + 1, 61, 91), (1.0, 1.0, 1.0), (-45.0, -30.0, 0.0))
-    z, y, x = np.meshgrid(np.arange(frame.shape[0]), np.arange(-30.0, 31.0), np.arange(-45.0, 46.0), indexing="ij")
+    z, y, x = np.meshgrid(np.arange(frame.shape[0], dtype=np.float64), np.arange(-30.0, 31.0), np.arange(-45.0, 46.0), indexing="ij")
     depth = canal_mm[1] * (0.55 if narrow else 1.0)
-    canal = ellipse(x, y, canal_mm[0], depth)
+    scale = 0.5 + 0.5 * np.clip(z / max(tapers_below_mm, 1e-6), 0.0, 1.0)
+    canal = ellipse(x / scale, y / scale, canal_mm[0], depth)
     within = (z % level_mm) / level_mm
-    under_lamina = (within < lamina_share) & (y > sac_mm[1] - sac_forward_mm + 0.5)
+    under_lamina = (within < lamina_share) & (y / scale > sac_mm[1] - sac_forward_mm + 0.5)
     space = canal & ~under_lamina
-    sac = ellipse(x, y + sac_forward_mm, sac_mm[0], min(sac_mm[1], depth - 1.0))
+    sac = ellipse(x / scale, y / scale + sac_forward_mm, sac_mm[0], min(sac_mm[1], depth - 1.0))
     if sac_ends_mm is not None:
         sac &= z >= sac_ends_mm
     labels = np.full(frame.shape, code.BONE_OTHER, dtype=np.uint8)
@@ -63,7 +66,7 @@ def pipe_spine(
         line,
         np.tile([1.0, 0.0, 0.0], (n, 1)),
         np.tile([0.0, 1.0, 0.0], (n, 1)),
-        np.tile(wall, (n, 1)),
+        wall * (0.5 + 0.5 * np.clip(line[:, 2:] / max(tapers_below_mm, 1e-6), 0.0, 1.0)),
         np.zeros((n, ANGLES), dtype=bool),
         np.full(n, np.pi * canal_mm[0] * depth),
         np.ones(n),
