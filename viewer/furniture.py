@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from planner.anatomy.spine import Anatomy
 
 TITLES = {"axial": "Axial", "sagittal": "Sagittal", "coronal": "Coronal", "oblique": "Along the needle"}
+_BESIDE = {
+    "sagittal": ("midline", "right of the midline", "left of the midline"),
+    "coronal": ("canal's middle", "behind the canal's middle", "before the canal's middle"),
+}
 _BARS_MM = (1, 2, 5, 10, 20, 50, 100, 200)
 _GAP = 9.0  # half the crosshair's gap, logical pixels
 _MARGIN = 10.0
@@ -56,16 +60,14 @@ def place_words(scene: Scene, pose: Pose, point_mm: Any) -> str:
     if pose.plane.name == "axial":
         return " · ".join(part for part in (level_words(scene.anatomy, point_mm), counted) if part)
     canal = scene.anatomy.canal if scene.anatomy is not None else None
-    if canal is None or not len(canal.centreline_mm):
+    if canal is None or not len(canal.centreline_mm) or pose.plane.name not in _BESIDE:
         return counted
     middle = canal.centreline_mm[canal.nearest(point_mm)]
-    off = float(pose.distance_mm(middle)) * -1
-    ahead, behind = ("right of the midline", "left of the midline") if pose.plane.name == "sagittal" else ("behind the canal's middle", "before the canal's middle")
+    off = -float(pose.distance_mm(middle))
+    here, after, before = _BESIDE[pose.plane.name]
     if abs(off) < 0.5 * slice_step_mm(pose.plane, frame):
-        words = "midline" if pose.plane.name == "sagittal" else "canal's middle"
-    else:
-        words = f"{abs(off):.0f} mm {ahead if off > 0 else behind}" if abs(off) >= 1 else f"{abs(off):.1f} mm {ahead if off > 0 else behind}"
-    return f"{words} · {counted}"
+        return f"{here} · {counted}"
+    return f"{abs(off):.{0 if abs(off) >= 1 else 1}f} mm {after if off > 0 else before} · {counted}"
 
 
 def paint_title(painter: QPainter, theme: Theme, name: str, words: str, width: float) -> None:
@@ -117,7 +119,9 @@ def paint_crosshair(painter: QPainter, theme: Theme, pose: Pose, point_mm: Any, 
     """Two thin lines along `axes` (LPS directions) through a point, with a gap so that they hide nothing."""
     centre = pose.to_screen(point_mm)
     reach = float(np.hypot(pose.width, pose.height)) * 1.5 + float(np.abs(centre).max())
-    painter.setPen(theme.pen("crosshair", 0.75, opacity=0.9))
+    pen = theme.pen("crosshair", opacity=0.9)
+    pen.setWidthF(max(1.0, theme.line - 0.4))
+    painter.setPen(pen)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing, not pose.plane.is_standard or theme.line > 2)
     for axis in axes:
         step = np.array([axis @ pose.plane.right, axis @ pose.plane.down])
@@ -136,4 +140,6 @@ def paint_watermark(painter: QPainter, theme: Theme, words: str, width: float, h
         return
     painter.setFont(theme.font(scale=0.92))
     painter.setPen(theme.colour("view text", 0.55))
-    painter.drawText(QRectF(_MARGIN, height - _MARGIN - 24, width * 0.5, 24), Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom, words)
+    painter.drawText(
+        QRectF(_MARGIN, height - _MARGIN - 24, width * 0.5, 24), Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom, words
+    )

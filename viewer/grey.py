@@ -54,7 +54,9 @@ class GreyPicture:
         self._rows = np.zeros((1, 1), dtype=np.float32)
 
     def image(self, volume: Volume, pose: Pose, window: Window, ratio: float = 1.0, fine: bool = True) -> QImage:
-        """The plane of `pose` as Grayscale8 with `ratio` device pixels in a logical one. It shares the kept buffer: draw it before the next call.
+        """The plane of `pose` as Grayscale8 with `ratio` device pixels in a logical one.
+
+        It shares the kept buffer: draw it before the next call.
 
         fine: cubic rather than linear between voxels; for oblique planes full rather than half resolution.
         """

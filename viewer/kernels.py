@@ -93,7 +93,10 @@ def tint_arrival(arrival, first, right, down, ml, red, green, blue, fill, edge, 
             if share > 0.4:
                 alpha = fill * min(np.float32(1.0), (share - np.float32(0.4)) * 10)
                 if share < 0.75:
-                    alpha = max(alpha, edge * min(np.float32(1.0), (share - np.float32(0.4)) * 10) * min(np.float32(1.0), (np.float32(0.75) - share) * 8))
+                    alpha = max(
+                        alpha,
+                        edge * min(np.float32(1.0), (share - np.float32(0.4)) * 10) * min(np.float32(1.0), (np.float32(0.75) - share) * 8),
+                    )
                 out[r, c, 0] = np.uint8(blue * alpha)
                 out[r, c, 1] = np.uint8(green * alpha)
                 out[r, c, 2] = np.uint8(red * alpha)

@@ -11,7 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 VIEW_ANGLE_DEG = 24.0
-DIRECTIONS = {"behind": (0.0, 0.0), "front": (180.0, 0.0), "left": (90.0, 0.0), "right": (-90.0, 0.0), "above": (0.0, 89.0), "below": (0.0, -89.0)}
+DIRECTIONS = {
+    "behind": (0.0, 0.0),
+    "front": (180.0, 0.0),
+    "left": (90.0, 0.0),
+    "right": (-90.0, 0.0),
+    "above": (0.0, 89.0),
+    "below": (0.0, -89.0),
+}
 """Where the eye stands, as (azimuth, elevation) in degrees."""
 STANDARD = (0.0, 20.0)
 
@@ -53,7 +60,9 @@ class Orbit:
     def turned(self, dx: float, dy: float) -> Orbit:
         """After a drag of (dx, dy) logical pixels: the patient follows the hand."""
         return replace(
-            self, azimuth_deg=(self.azimuth_deg - 0.4 * dx + 180) % 360 - 180, elevation_deg=min(89.0, max(-89.0, self.elevation_deg + 0.4 * dy))
+            self,
+            azimuth_deg=(self.azimuth_deg + 0.4 * dx + 180) % 360 - 180,
+            elevation_deg=min(89.0, max(-89.0, self.elevation_deg + 0.4 * dy)),
         )
 
     def panned(self, dx: float, dy: float, height: float) -> Orbit:
@@ -83,7 +92,9 @@ class Orbit:
         slope = tan(radians(VIEW_ANGLE_DEG / 2))
         depth = off @ self.toward_eye
         need = np.maximum(np.abs(off @ self.up), np.abs(off @ self.right) / aspect) / slope + depth
-        return replace(self, focus_mm=(float(centre[0]), float(centre[1]), float(centre[2])), distance_mm=max(50.0, float(need.max()) * margin))
+        return replace(
+            self, focus_mm=(float(centre[0]), float(centre[1]), float(centre[2])), distance_mm=max(50.0, float(need.max()) * margin)
+        )
 
     def to_screen(self, points_mm: ArrayLike, width: float, height: float) -> Any:
         """Logical pixels (..., 2) of LPS points (..., 3)."""

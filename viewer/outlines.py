@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -57,9 +58,8 @@ def label_slice(anatomy: Anatomy, pose: Pose) -> LabelSlice | None:
         at = int(np.rint(frame.to_index(pose.depth_mm * plane.normal)[rest]))
         if not 0 <= at < frame.shape[rest]:
             return None
-        labels = anatomy.labels.take(at, axis=rest)
-        if under > along:
-            labels = np.ascontiguousarray(labels.T)
+        whole: NDArray[np.uint8] = np.take(anatomy.labels, at, axis=rest)
+        labels = np.ascontiguousarray(whole.T if under > along else whole)
         first = frame.to_world(np.zeros(3))
         step = (float(frame.affine[:3, along] @ plane.right), float(frame.affine[:3, under] @ plane.down))
         return LabelSlice(labels, (float(first @ plane.right), float(first @ plane.down)), step)
@@ -71,9 +71,9 @@ def label_slice(anatomy: Anatomy, pose: Pose) -> LabelSlice | None:
     corner = pose.to_world(0, 0)
     grid = np.stack([corner, corner + step_mm * plane.right, corner + step_mm * plane.down])
     first, right, down = frame.to_index(grid)
-    labels = np.zeros((high, wide), dtype=np.uint8)
-    sample_labels(anatomy.labels, first, right - first, down - first, labels)
-    return LabelSlice(labels, (float(corner @ plane.right), float(corner @ plane.down)), (step_mm, step_mm))
+    sampled = np.zeros((high, wide), dtype=np.uint8)
+    sample_labels(anatomy.labels, first, right - first, down - first, sampled)
+    return LabelSlice(sampled, (float(corner @ plane.right), float(corner @ plane.down)), (step_mm, step_mm))
 
 
 def outline_paths(found: LabelSlice, names: tuple[str, ...] = tuple(OUTLINED)) -> dict[str, QPainterPath]:
@@ -98,7 +98,7 @@ def outline_paths(found: LabelSlice, names: tuple[str, ...] = tuple(OUTLINED)) -
             continue
         points = (points + (column0, row0)) * found.step_mm + found.origin_mm
         path = QPainterPath()
-        for start, stop in zip(starts[:-1], starts[1:]):
+        for start, stop in itertools.pairwise(starts):
             line = _rounded(points[start:stop])
             path.addPolygon(QPolygonF([QPointF(x, y) for x, y in line.tolist()]))
             path.closeSubpath()

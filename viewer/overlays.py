@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from math import ceil, floor
 
@@ -52,14 +53,26 @@ class PatchPicture:
             return
         window = replace(pose, width=x1 - x0, height=y1 - y0)
         middle = ((x0 + x1) / 2, (y0 + y1) / 2)
-        window = replace(window, centre_mm=tuple(c + (m - s / 2) / pose.px_per_mm for c, m, s in zip(pose.centre_mm, middle, (pose.width, pose.height))))
+        window = replace(
+            window, centre_mm=tuple(c + (m - s / 2) / pose.px_per_mm for c, m, s in zip(pose.centre_mm, middle, (pose.width, pose.height)))
+        )
         first, right, down = window.pixel_grid(patch.frame, ratio)
         shape = (round(window.height * ratio), round(window.width * ratio), 4)
         if self._buffer.shape != shape:
             self._buffer = np.zeros(shape, dtype=np.uint8)
         colour = theme.colour("patch")
         tint_arrival(
-            patch.arrival_ml, first, right, down, patch.ml, colour.red(), colour.green(), colour.blue(), np.float32(0.5), np.float32(0.95), self._buffer
+            patch.arrival_ml,
+            first,
+            right,
+            down,
+            patch.ml,
+            colour.red(),
+            colour.green(),
+            colour.blue(),
+            np.float32(0.5),
+            np.float32(0.95),
+            self._buffer,
         )
         image = QImage(self._buffer.data, shape[1], shape[0], shape[1] * 4, QImage.Format.Format_ARGB32_Premultiplied)
         image.setDevicePixelRatio(ratio)
@@ -72,7 +85,12 @@ def paint_outlines(painter: QPainter, theme: Theme, scene: Scene, pose: Pose, st
         return
     paths = store.paths(scene.anatomy, pose)
     to_screen = QTransform(
-        pose.px_per_mm, 0, 0, pose.px_per_mm, pose.width / 2 - pose.centre_mm[0] * pose.px_per_mm, pose.height / 2 - pose.centre_mm[1] * pose.px_per_mm
+        pose.px_per_mm,
+        0,
+        0,
+        pose.px_per_mm,
+        pose.width / 2 - pose.centre_mm[0] * pose.px_per_mm,
+        pose.height / 2 - pose.centre_mm[1] * pose.px_per_mm,
     )
     painter.setBrush(Qt.BrushStyle.NoBrush)
     for name in OUTLINED:
@@ -184,7 +202,14 @@ def _paint_needle(painter: QPainter, theme: Theme, pose: Pose, needle: SceneNeed
 
 
 def _needle_words(
-    painter: QPainter, theme: Theme, pose: Pose, needle: SceneNeedle, a: NDArray[np.float64], along: NDArray[np.float64], off_mm: float, half_mm: float
+    painter: QPainter,
+    theme: Theme,
+    pose: Pose,
+    needle: SceneNeedle,
+    a: NDArray[np.float64],
+    along: NDArray[np.float64],
+    off_mm: float,
+    half_mm: float,
 ) -> None:
     words = needle.words
     if off_mm > half_mm:
@@ -223,7 +248,7 @@ def paint_measurement(painter: QPainter, theme: Theme, pose: Pose, measurement: 
     screen = [QPointF(x, y) for x, y in pose.to_screen(points).tolist()]
     for meaning, width in (("view", 3.0), ("measure", 1.0)):
         painter.setPen(theme.pen(meaning, width, opacity=0.9, dashes=dashes if meaning == "measure" else ()))
-        for a, b in zip(screen[:-1], screen[1:]):
+        for a, b in itertools.pairwise(screen):
             painter.drawLine(a, b)
     painter.setBrush(theme.colour("measure"))
     painter.setPen(Qt.PenStyle.NoPen)

@@ -59,5 +59,7 @@ class SlicePainter:
                 overlays.paint_measurement(painter, theme, pose, measurement, half)
             furniture.paint_letters(painter, theme, pose)
             furniture.paint_scale(painter, theme, pose)
-        furniture.paint_title(painter, theme, title or furniture.TITLES[pose.plane.name], furniture.place_words(scene, pose, crosshair), pose.width)
+        furniture.paint_title(
+            painter, theme, title or furniture.TITLES[pose.plane.name], furniture.place_words(scene, pose, crosshair), pose.width
+        )
         furniture.paint_watermark(painter, theme, scene.watermark, pose.width, pose.height)

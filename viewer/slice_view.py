@@ -173,7 +173,7 @@ class SliceView(QWidget):
             self._pose = pose.fitted(corners + outward).at(self._crosshair, self._frame)
         self._moving()
 
-    def scroll(self, slices: int) -> None:
+    def step_slices(self, slices: int) -> None:
         """Go on by slices along the normal, the crosshair with it; stops at the scan's end."""
         if self._frame is None:
             return
@@ -224,7 +224,9 @@ class SliceView(QWidget):
         if points and self._pointer is not None:
             points = (*points, self._point_at(self._pointer))
             if len(points) >= 2:
-                overlays.paint_measurement(painter, self._theme, self._pose, Measurement(points), overlays.half_slice_mm(self._scene, self._pose))
+                overlays.paint_measurement(
+                    painter, self._theme, self._pose, Measurement(points), overlays.half_slice_mm(self._scene, self._pose)
+                )
         painter.setFont(self._theme.font())
         furniture.text(painter, self._theme, "measure", QPointF(10, self.height() - 12), _HINTS[self._tool])
 
@@ -300,7 +302,9 @@ class SliceView(QWidget):
         self.cursor_moved.emit(here, value_at(self._scene.volume, here))
         step = at - self._last
         self._last = at
-        if self._doing == "crosshair" or (not self._doing and event.modifiers() & Qt.KeyboardModifier.ShiftModifier and not event.buttons()):
+        if self._doing == "crosshair" or (
+            not self._doing and event.modifiers() & Qt.KeyboardModifier.ShiftModifier and not event.buttons()
+        ):
             self._go(here)
         elif self._doing == "pan":
             self._fitted = False
@@ -391,7 +395,7 @@ class SliceView(QWidget):
             whole = int(self._wheel)
             self._wheel -= whole
             if whole:
-                self.scroll(whole)
+                self.step_slices(whole)
         event.accept()
 
     def enterEvent(self, event: QEnterEvent) -> None:
@@ -431,9 +435,9 @@ class SliceView(QWidget):
             return
         key = Qt.Key(event.key())
         if key in _SCROLL_KEYS:
-            self.scroll(_SCROLL_KEYS[key] * (5 if event.modifiers() & Qt.KeyboardModifier.ShiftModifier else 1))
+            self.step_slices(_SCROLL_KEYS[key] * (5 if event.modifiers() & Qt.KeyboardModifier.ShiftModifier else 1))
         elif key in (Qt.Key.Key_Home, Qt.Key.Key_End):
-            self.scroll(100_000 if key == Qt.Key.Key_Home else -100_000)
+            self.step_slices(100_000 if key == Qt.Key.Key_Home else -100_000)
         elif key in _TOOL_KEYS:
             self._start_tool(_TOOL_KEYS[key])
         elif key in (Qt.Key.Key_Plus, Qt.Key.Key_Equal, Qt.Key.Key_Minus):

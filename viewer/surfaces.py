@@ -118,7 +118,7 @@ def _mesh(frame: Frame, mask: Mask, name: str) -> Mesh | None:
         fine, drag = _BUDGET.get(name, _BUDGET_OTHER)
         fine_mm, drag_mm = (_PROBE_MM * float(np.sqrt(len(probe.triangles) / budget)) for budget in (fine, drag))
         fine_mm = max(fine_mm, _FINEST_MM)
-    made = []
+    made: list[Surface] = []
     for spacing_mm in (fine_mm, max(drag_mm, fine_mm)):
         field, spacing = _field(frame, mask, box, spacing_mm, name)
         surface = _contour(field, frame, box, spacing)
@@ -144,7 +144,9 @@ def _box(frame: Frame, mask: Mask) -> tuple[slice, slice, slice] | None:
     return slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1])), slice(int(low[2]), int(high[2]))
 
 
-def _field(frame: Frame, mask: Mask, box: tuple[slice, slice, slice], spacing_mm: float, name: str) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+def _field(
+    frame: Frame, mask: Mask, box: tuple[slice, slice, slice], spacing_mm: float, name: str
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """How full cubes of about spacing_mm are, smoothed, with an empty border; and their step in voxels along (k, j, i)."""
     from scipy import ndimage
 

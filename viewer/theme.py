@@ -33,11 +33,20 @@ class Theme:
         colour.setAlphaF(opacity)
         return colour
 
-    def pen(
-        self, meaning: str, width: float = 1.0, style: Qt.PenStyle = Qt.PenStyle.SolidLine, opacity: float = 1.0, dashes: tuple[float, ...] = ()
-    ) -> QPen:
+    def rgb(self, meaning: str) -> tuple[float, float, float]:
+        """The colour of a meaning as three shares, 0..1."""
+        colour = self.colour(meaning)
+        return colour.redF(), colour.greenF(), colour.blueF()
+
+    def pen(self, meaning: str, width: float = 1.0, opacity: float = 1.0, dashes: tuple[float, ...] = ()) -> QPen:
         """A pen that keeps its width at every zoom; width in multiples of the theme's line, dashes in multiples of the pen."""
-        pen = QPen(QBrush(self.colour(meaning, opacity)), width * self.line, style, Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin)
+        pen = QPen(
+            QBrush(self.colour(meaning, opacity)),
+            width * self.line,
+            Qt.PenStyle.SolidLine,
+            Qt.PenCapStyle.RoundCap,
+            Qt.PenJoinStyle.RoundJoin,
+        )
         pen.setCosmetic(True)
         if dashes:
             pen.setCapStyle(Qt.PenCapStyle.FlatCap)

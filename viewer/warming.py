@@ -5,6 +5,7 @@ A view that is asked to paint while the warming runs shows its name and comes ba
 
 from __future__ import annotations
 
+import importlib
 from threading import Event
 
 _started, _slices_ready, _spatial_ready = Event(), Event(), Event()
@@ -25,7 +26,7 @@ def warm_spatial() -> None:
     """Load the VTK modules of the 3D view, about half a second."""
     _started.set()
     try:
-        import viewer.stage
+        importlib.import_module("viewer.stage")
     finally:
         _spatial_ready.set()
 

@@ -1,0 +1,309 @@
+"""The VTK side of the 3D view: meshes, lights and a camera in an off-screen window, and the picture of it. Imported late."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import vtkmodules.vtkInteractionStyle
+import vtkmodules.vtkRenderingOpenGL2  # noqa: F401 - makes the factories' concrete classes
+from PySide6.QtGui import QImage
+from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray, vtk_to_numpy
+from vtkmodules.vtkCommonCore import VTK_STRING, vtkOutputWindow, vtkPoints, vtkUnsignedCharArray
+from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
+from vtkmodules.vtkRenderingCore import vtkActor, vtkCellPicker, vtkLight, vtkPolyDataMapper, vtkRenderer, vtkRenderWindow
+
+from viewer.orbit import VIEW_ANGLE_DEG, Orbit
+from viewer.scene import Point, Scene, SceneNeedle, ScenePatch, point
+from viewer.surfaces import Mesh, Surface, contour, joined, tube, with_normals
+from viewer.theme import Theme
+
+_OPACITY = {"skin": 0.16, "canal": 0.22, "lung": 0.18, "kidney": 0.5}
+_GHOSTS = {"sac": 0.16, "roots": 0.3, "patch": 0.5, "needles": 0.55, "leaks": 0.7}
+"""Inner structures shine through the bone with this opacity, so that nothing that matters is hidden behind it."""
+_NEEDLE_MIN_MM = 0.9  # the radius at which a needle is still seen from afar
+_HUB_MM = (4.0, 14.0)  # radius and length
+_LEAK_MM = 3.0
+_BLEND = "volume rendering"
+
+messages: list[str] = []
+"""What VTK complained about since the program began; tests fail when it is not empty."""
+
+
+def _listen() -> None:
+    def heard(_window: Any, _event: str, words: str) -> None:
+        messages.append(words)
+
+    heard.CallDataType = VTK_STRING  # type: ignore[attr-defined]
+    window: Any = vtkOutputWindow.GetInstance()
+    window.AddObserver("ErrorEvent", heard)
+    window.AddObserver("WarningEvent", heard)
+
+
+_listen()
+
+
+class Stage:
+    """One off-screen render window. It belongs to the thread of the window; `close` it before the program ends."""
+
+    def __init__(self, theme: Theme) -> None:
+        self._theme = theme
+        self._window = vtkRenderWindow()
+        self._window.SetOffScreenRendering(1)
+        self._window.SetMultiSamples(0)
+        self._window.SetNumberOfLayers(2)
+        self._solid, self._ghost = vtkRenderer(), vtkRenderer()
+        self._solid.GradientBackgroundOn()
+        self._ghost.SetLayer(1)
+        self._ghost.SetActiveCamera(self._solid.GetActiveCamera())
+        for renderer in (self._solid, self._ghost):
+            self._window.AddRenderer(renderer)
+            renderer.SetAutomaticLightCreation(False)
+            for position, strength in (((-0.5, 0.7, 1.0), 0.78), ((0.9, -0.1, 0.7), 0.30), ((0.0, 0.2, 1.0), 0.12)):
+                light = vtkLight()
+                light.SetLightTypeToCameraLight()
+                light.SetPosition(*position)
+                light.SetIntensity(strength)
+                renderer.AddLight(light)
+        self._bytes = vtkUnsignedCharArray()
+        self._kept: dict[int, tuple[Surface, vtkPolyData]] = {}
+        self._actors: dict[str, list[vtkActor]] = {}
+        self._names: dict[vtkActor, str] = {}
+        self._meshes: dict[str, Mesh] = {}
+        self._volume: Any = None
+        self._volume_of: Any = None
+        self._patch_of: ScenePatch | None = None
+        self._drag = False
+        self.set_theme(theme)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take the colours of a theme."""
+        self._theme = theme
+        self._solid.SetBackground2(*theme.rgb("view top"))
+        self._solid.SetBackground(*theme.rgb("view bottom"))
+        for name, actors in self._actors.items():
+            for actor in actors:
+                actor.GetProperty().SetColor(*theme.rgb(_meaning(name)))
+
+    def show(self, scene: Scene, before: Scene | None) -> None:
+        """Put a scene on the stage; only what differs from the scene before is made anew."""
+        if before is None or scene.surfaces is not before.surfaces or scene.hidden != before.hidden:
+            self._show_surfaces(scene.surfaces or {}, scene)
+        if before is None or scene.volume is not before.volume or scene.hidden != before.hidden:
+            self._show_volume(scene)
+        if before is None or scene.patch is not before.patch or scene.shows("patch") != before.shows("patch"):
+            self._show_patch(scene.patch if scene.shows("patch") else None)
+        if before is None or scene.needles != before.needles or scene.shows("needles") != before.shows("needles"):
+            self._show_needles(scene.needles if scene.shows("needles") else ())
+        if before is None or scene.leaks != before.leaks or scene.shows("leaks") != before.shows("leaks"):
+            places = [leak.position_mm for leak in scene.leaks] if scene.shows("leaks") else []
+            self._put("leaks", [_ball(place, _LEAK_MM) for place in places])
+
+    def _show_surfaces(self, surfaces: Mapping[str, Mesh], scene: Scene) -> None:
+        for name in set(self._meshes) - set(surfaces):
+            self._put(name, [])
+            del self._meshes[name]
+        held = {id(surface) for mesh in surfaces.values() for surface in (mesh.fine, mesh.drag)}
+        self._kept = {key: value for key, value in self._kept.items() if key in held}
+        for name, mesh in surfaces.items():
+            if not scene.shows(name) or (name == "bone" and scene.shows(_BLEND)):
+                self._put(name, [])
+                self._meshes.pop(name, None)
+            elif self._meshes.get(name) is not mesh:
+                self._put(name, [mesh.drag if self._drag else mesh.fine])
+                self._meshes[name] = mesh
+
+    def _show_patch(self, patch: ScenePatch | None) -> None:
+        if patch is None:
+            self._put("patch", [])
+            return
+        self._put("patch", [surface] if (surface := _patch_surface(patch)) is not None else [])
+
+    def _show_needles(self, needles: tuple[SceneNeedle, ...]) -> None:
+        groups: dict[str, list[Surface]] = {"needles": [], "needles other": [], "needles failed": []}
+        for needle in needles:
+            group = "needles failed" if needle.ok is False else "needles other" if needle.role == "other" else "needles"
+            groups[group].append(_needle_surface(needle))
+        for name, parts in groups.items():
+            self._put(name, [joined(parts)] if parts else [])
+
+    def _put(self, name: str, parts: list[Surface]) -> None:
+        """What stands on the stage under a name."""
+        for actor in self._actors.pop(name, []):
+            self._solid.RemoveViewProp(actor)
+            self._ghost.RemoveViewProp(actor)
+            self._names.pop(actor, None)
+        actors = []
+        for surface in parts:
+            mapper = vtkPolyDataMapper()
+            mapper.SetInputData(self._poly(surface, keep=len(surface.points_mm) > 2000))
+            mapper.SetScalarModeToUsePointData()
+            mapper.SetScalarVisibility(surface.light is not None)
+            actor = vtkActor()
+            actor.SetMapper(mapper)
+            self._paint(actor, name)
+            self._solid.AddViewProp(actor)
+            self._names[actor] = name
+            actors.append(actor)
+            ghost = _GHOSTS.get(name.split(" ")[0])
+            if ghost is not None:
+                shade = vtkActor()
+                shade.SetMapper(mapper)
+                self._paint(shade, name)
+                shade.GetProperty().SetOpacity(ghost)
+                shade.PickableOff()
+                self._ghost.AddViewProp(shade)
+                actors.append(shade)
+        if actors:
+            self._actors[name] = actors
+
+    def _paint(self, actor: vtkActor, name: str) -> None:
+        look = actor.GetProperty()
+        look.SetColor(*self._theme.rgb(_meaning(name)))
+        look.SetOpacity(_OPACITY.get(name, 0.35 if name == "needles other" else 1.0))
+        look.SetAmbient(0.12)
+        look.SetDiffuse(0.9)
+        look.SetSpecular(0.18 if name in ("bone", "sac") else 0.08)
+        look.SetSpecularPower(18)
+        look.SetBackfaceCulling(name not in ("skin", "lung"))
+        look.SetInterpolationToPhong()
+
+    def _poly(self, surface: Surface, keep: bool) -> vtkPolyData:
+        if id(surface) in self._kept:
+            return self._kept[id(surface)][1]
+        points = vtkPoints()
+        points.SetData(numpy_to_vtk(surface.points_mm))
+        cells = vtkCellArray()
+        cells.SetData(3, numpy_to_vtkIdTypeArray(surface.triangles.astype(np.int64).ravel(), deep=1))
+        poly = vtkPolyData()
+        poly.SetPoints(points)
+        poly.SetPolys(cells)
+        normals = numpy_to_vtk(surface.normals)
+        poly.GetPointData().SetNormals(normals)
+        if surface.light is not None:
+            colour = np.array(self._theme.rgb("bone"))
+            light = surface.light[:, None]
+            # in the shade bone turns warmer, not only darker
+            tinted = colour * light ** np.array([0.85, 1.0, 1.2])
+            poly.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(np.clip(tinted * 255, 0, 255).astype(np.uint8)), deep=1))
+        if keep:
+            self._kept[id(surface)] = (surface, poly)
+        return poly
+
+    def _show_volume(self, scene: Scene) -> None:
+        wanted = scene.volume if scene.shows(_BLEND) else None
+        if wanted is self._volume_of:
+            return
+        if self._volume is not None:
+            self._solid.RemoveViewProp(self._volume)
+        self._volume, self._volume_of = None, wanted
+        if wanted is not None:
+            from viewer.blend import blended
+
+            self._volume = blended(wanted)
+            self._solid.AddViewProp(self._volume)
+
+    def set_dragging(self, drag: bool) -> None:
+        """The light meshes while the hand moves, the fine ones when it rests."""
+        if drag == self._drag:
+            return
+        self._drag = drag
+        for name, mesh in self._meshes.items():
+            for actor in self._actors.get(name, []):
+                actor.GetMapper().SetInputData(self._poly(mesh.drag if drag else mesh.fine, keep=True))
+        if self._volume is not None:
+            from viewer.blend import set_quick
+
+            set_quick(self._volume, drag)
+
+    def look(self, orbit: Orbit) -> None:
+        """Put the eye where an orbit says."""
+        camera = self._solid.GetActiveCamera()
+        camera.SetViewAngle(VIEW_ANGLE_DEG)
+        camera.SetFocalPoint(*orbit.focus_mm)
+        camera.SetPosition(*orbit.eye_mm)
+        camera.SetViewUp(*orbit.up)
+        self._solid.ResetCameraClippingRange()
+        near, far = camera.GetClippingRange()
+        self._ghost.ResetCameraClippingRange()
+        ghost_near, ghost_far = camera.GetClippingRange()
+        camera.SetClippingRange(max(1.0, min(near, ghost_near)), max(far, ghost_far))
+
+    def picture(self, orbit: Orbit, width: int, height: int) -> QImage:
+        """The stage as an RGB picture of device pixels."""
+        self._window.SetSize(width, height)
+        self.look(orbit)
+        self._window.Render()
+        self._window.GetPixelData(0, 0, width - 1, height - 1, 0, self._bytes, 0)
+        rows = vtk_to_numpy(self._bytes).reshape(height, width, 3)
+        upright = np.ascontiguousarray(rows[::-1])
+        return QImage(upright.data, width, height, 3 * width, QImage.Format.Format_RGB888).copy()
+
+    def pick(self, orbit: Orbit, x: float, y: float, width: int, height: int) -> tuple[str, Point] | None:
+        """The structure and the LPS point under a place of the picture (device pixels from its upper left)."""
+        self._window.SetSize(width, height)
+        self.look(orbit)
+        picker = vtkCellPicker()
+        picker.SetTolerance(0.0005)
+        if not picker.Pick(x, height - 1 - y, 0, self._solid):
+            return None
+        actor = picker.GetActor()
+        return self._names.get(actor, "bone"), point(picker.GetPickPosition())
+
+    def close(self) -> None:
+        """Let go of everything that the graphics hold. The stage cannot be used after it."""
+        self._actors.clear()
+        self._names.clear()
+        self._meshes.clear()
+        self._kept.clear()
+        self._volume = None
+        for renderer in (self._solid, self._ghost):
+            renderer.RemoveAllViewProps()
+            renderer.RemoveAllLights()
+            self._window.RemoveRenderer(renderer)
+        self._window.Finalize()
+
+
+def _meaning(name: str) -> str:
+    return {"needles": "needle", "needles other": "needle other", "needles failed": "needle failed", "leaks": "leak", "discs": "cord"}.get(
+        name, name
+    )
+
+
+def _needle_surface(needle: SceneNeedle) -> Surface:
+    entry, target = np.array(needle.entry_mm), np.array(needle.target_mm)
+    length = float(np.linalg.norm(target - entry))
+    along = (target - entry) / length if length > 1e-6 else np.array([0.0, -1.0, 0.0])
+    target = entry + max(length, 0.1) * along
+    radius = max(_NEEDLE_MIN_MM, needle.outer_mm / 2)
+    shaft = tube(np.stack([entry, target - 2 * radius * along, target]), np.array([radius, radius, radius * 0.3]), 14)
+    if needle.role == "other":
+        return shaft
+    hub = tube(np.stack([entry - _HUB_MM[1] * along, entry]), _HUB_MM[0], 20)
+    return joined([shaft, hub])
+
+
+def _ball(centre_mm: Point, radius_mm: float) -> Surface:
+    angles = np.linspace(0, np.pi, 13)
+    path = np.array(centre_mm) - radius_mm * np.cos(angles)[:, None] * np.array([0.0, 0.0, 1.0])
+    surface = tube(path, np.maximum(radius_mm * np.sin(angles), 1e-3), 20)
+    outward = surface.points_mm - np.array(centre_mm, dtype=np.float32)
+    return Surface(surface.points_mm, surface.triangles, outward / np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-9))
+
+
+def _patch_surface(patch: ScenePatch) -> Surface | None:
+    """The surface of what is filled; smooth, because the volume at which a voxel fills is."""
+    reached = np.argwhere(patch.arrival_ml <= patch.ml)
+    if not len(reached):
+        return None
+    low, high = np.maximum(reached.min(axis=0) - 2, 0), np.minimum(reached.max(axis=0) + 3, patch.arrival_ml.shape)
+    arrival = patch.arrival_ml[low[0] : high[0], low[1] : high[1], low[2] : high[2]]
+    # a wall is as far outside as the tolerance: the surface then runs half a voxel beyond the last filled one
+    give = max(0.5, 0.1 * patch.ml)
+    field = np.pad(np.clip(patch.ml - arrival, -give, give).astype(np.float32), 1, constant_values=-give)
+    found = contour(field, 0.0)
+    if found is None:
+        return None
+    points, triangles = found
+    return with_normals(patch.frame.to_world(points - 1 + low), triangles)
