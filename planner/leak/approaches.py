@@ -51,7 +51,7 @@ def window_levels(leak: Leak, anatomy: Anatomy) -> tuple[str, ...]:
 
 
 def approaches(leak: Leak, anatomy: Anatomy) -> tuple[Approach, ...]:
-    """The ways in for a leak, the proposed one first, each with its reason. One whose opening was not found gives way to one that is open."""
+    """The ways in for a leak, the proposed one first, each with its reason. One whose opening was not found stands back."""
     where = region(leak.level)
     if where == "neck":
         return _in_the_neck(leak, anatomy)

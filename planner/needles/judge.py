@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from planner.evidence import number
 from planner.geometry import Floats, PatientPosition, needle_angles
@@ -81,7 +81,7 @@ def to_skin(room: Room, entry: Floats, target: Floats) -> tuple[Floats, bool]:
     step = step / length
     reach = np.arange(0.0, 260.0, room.spacing_mm / 2)
     index = np.round(room.frame.to_index(target + np.outer(reach, step))).astype(int)
-    inside: NDArray[np.bool_] = ((index >= 0) & (index < room.frame.shape)).all(axis=1)
+    inside = np.asarray(((index >= 0) & (index < room.frame.shape)).all(axis=1))
     k, j, i = np.where(inside[:, None], index, 0).T
     space = np.where(inside, room.space[k, j, i], 255)
     out = np.flatnonzero(space != BODY)
@@ -210,8 +210,8 @@ def _foramen_checks(room: Room, gateway: Gateway | None, passage: Passage | None
     if gateway is None or passage is None or gateway.door.kind != "foramen":
         return []
     if region(level) == "neck":
-        behind = passage.across
-        return [Check("Posterior half of the foramen", behind >= 0, behind, 0.0, "of half its width", source("needles.vertebral_artery_mm"))]
+        name, unit = "Posterior half of the foramen", "of half its width"
+        return [Check(name, passage.across >= 0, passage.across, 0.0, unit, source("needles.vertebral_artery_mm"))]
     known = in_artery_levels(level)
     if known is False:
         return []
