@@ -10,8 +10,9 @@ import numpy as np
 
 from planner.geometry import Floats, Frame
 
-EVEN_MM = 0.05  # positions are written with rounding; a step is even within this or this share of it (reference: algorithms 6)
+EVEN_MM = 0.06  # a slice is at its place within this or this share of a step: positions are rounded, some to 0.1 mm (algorithms 6)
 EVEN_SHARE = 0.01
+STEP_MM = 0.12  # and a step is like the others within twice that
 SAME_PLACE_MM = 0.01
 SLIP_MM = 0.1  # a stack that slips sideways by less over its whole length is upright
 LEAST_BLOCK = 10  # slices of an even block that is worth offering on its own
@@ -79,40 +80,47 @@ def arrange(positions_mm: Floats, normal: Floats) -> Stack:
     places = positions_mm[order]
     steps = np.diff(places, axis=0)
     usual = np.median(steps, axis=0) if len(steps) else normal.copy()
-    blocks: tuple[tuple[int, int], ...] = _blocks(steps)
-    if len(steps):
-        mean = (places[-1] - places[0]) / len(steps)
-        if _even(steps, mean).all() and np.linalg.norm(mean) > SAME_PLACE_MM:
-            blocks, usual = ((0, len(places)),), mean
-        elif blocks:
-            start, stop = blocks[0]
-            usual = (places[stop - 1] - places[start]) / (stop - 1 - start)
+    blocks = ((0, len(places)),) if _even(places) else _blocks(places, steps)
+    if len(steps) and blocks:
+        start, stop = blocks[0]
+        usual = (places[stop - 1] - places[start]) / (stop - 1 - start)
     return Stack(tuple(int(n) for n in order), places, along[order] - along[order[0]], usual, normal, blocks)
 
 
-def _even(steps: Floats, expected: Floats) -> np.ndarray:
-    allowed = max(EVEN_MM, EVEN_SHARE * float(np.linalg.norm(expected))) + 1e-6
-    return np.linalg.norm(steps - expected, axis=1) <= allowed
+def _even(places: Floats) -> bool:
+    """Whether slices lie on one line at equal steps, within rounding."""
+    if len(places) < 3:
+        return True
+    count = np.arange(len(places)) - (len(places) - 1) / 2
+    step = count @ places / (count @ count)
+    off = places - places.mean(axis=0) - np.outer(count, step)
+    length = float(np.linalg.norm(step))
+    return length > SAME_PLACE_MM and float(np.linalg.norm(off, axis=1).max()) <= max(EVEN_MM, EVEN_SHARE * length)
 
 
-def _blocks(steps: Floats) -> tuple[tuple[int, int], ...]:
-    """(start, stop) of runs of equal steps, as slices, longest first. Neighbouring runs share the slice between them."""
+def _blocks(places: Floats, steps: Floats) -> tuple[tuple[int, int], ...]:
+    """(start, stop) of even runs, as slices, longest first. Neighbouring runs share the slice between them."""
     runs: list[tuple[int, int]] = []
     start = 0
     while start < len(steps):
         stop = start + 1
-        while stop < len(steps) and bool(_even(steps[stop : stop + 1], steps[start:stop].mean(axis=0))[0]):
+        while stop < len(steps) and _like(steps[stop], steps[start:stop].mean(axis=0)):
             stop += 1
-        runs.append((start, stop + 1))
+        if _even(places[start : stop + 1]):
+            runs.append((start, stop + 1))
         start = stop
     return tuple(sorted(runs, key=lambda run: run[0] - run[1]))
+
+
+def _like(step: Floats, expected: Floats) -> bool:
+    return float(np.linalg.norm(step - expected)) <= max(STEP_MM, 2 * EVEN_SHARE * float(np.linalg.norm(expected)))
 
 
 def odd_steps(stack: Stack) -> list[tuple[int, float, float]]:
     """Where the steps change: (slice before, 0 ..; its step in mm; the step expected there), steps along the normal."""
     distances = np.diff(stack.along_mm)
     usual = stack.distance_mm
-    allowed = max(EVEN_MM, EVEN_SHARE * usual) + 1e-6
+    allowed = max(STEP_MM, 2 * EVEN_SHARE * usual)
     return [(n, float(d), usual) for n, d in enumerate(distances) if abs(d - usual) > allowed]
 
 
