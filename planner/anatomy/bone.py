@@ -1,0 +1,84 @@
+"""Where bone begins in this scan, and which bright things are contrast instead."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from planner.geometry import Volume
+
+_UNEVEN = 0.08  # median change per voxel over the mean: contrast 0.03, dense bone 0.17 and more on the real scans
+
+
+@dataclass(frozen=True, eq=False)
+class Bone:
+    """Bone on the search grid. threshold_hu: bone begins here; noise_hu: standard deviation in soft tissue at the search resolution.
+    mask: bone without the tube of contrast. tube: a long homogeneous bright tube inside bone's range (sac of a myelogram, a vessel)."""
+
+    threshold_hu: float
+    noise_hu: float
+    mask: NDArray[np.bool_]
+    tube: NDArray[np.bool_]
+
+
+def threshold_of(search: Volume, body: NDArray[np.bool_]) -> tuple[float, float]:
+    """(threshold, noise) in HU: `clip(mode + 3.5 noise, 130, 250)` of the soft tissue (algorithms 1.1 step 2)."""
+    inside = search.voxels[body]
+    soft = inside[(inside > -60) & (inside < 150)]
+    if soft.size < 1000:
+        return 200.0, 20.0
+    counts = np.bincount((soft.astype(np.int64) + 60) // 2, minlength=105).astype(float)
+    smooth = ndimage.gaussian_filter1d(counts, 3.0)
+    mode = -60 + 2 * (30 + int(smooth[30:76].argmax()))  # the highest peak of 0 to 90 HU
+    middle = search.voxels[search.frame.shape[0] // 2 :: 7].astype(np.float32)
+    rest = np.stack([plane - cv2.GaussianBlur(plane, (0, 0), 1.4) for plane in middle])
+    flat = np.abs(middle - mode) < 60
+    noise = float(1.4826 * np.median(np.abs(rest[flat]))) if flat.any() else 15.0
+    return float(np.clip(mode + 3.5 * noise, 130.0, 250.0)), noise
+
+
+def find_bone(search: Volume, body: NDArray[np.bool_]) -> Bone:
+    """Bone by a threshold with hysteresis; long homogeneous bright tubes are set apart (algorithms 1.1 step 2, 1.2)."""
+    threshold, noise = threshold_of(search, body)
+    bright = (search.voxels > threshold) & body
+    sure = max(300.0, threshold + 100.0)
+    tube = _tubes(search, body, sure)
+    mask = bright & ~tube
+    parts, count = ndimage.label(mask)
+    if count:
+        held = np.zeros(count + 1, dtype=np.bool_)
+        held[np.unique(parts[(search.voxels > sure) & mask])] = True
+        held[0] = False
+        mask = held[parts]
+    return Bone(threshold, noise, mask, tube)
+
+
+def _tubes(search: Volume, body: NDArray[np.bool_], sure_hu: float) -> NDArray[np.bool_]:
+    """Bright things thicker than 6 mm everywhere that run 40 mm or more along the body: the opacified sac, an opacified vessel.
+
+    Cortical bone is thinner, cancellous bone darker; joints and endplates are shorter.
+    """
+    spacing = search.frame.spacing_mm
+    bright = ((search.voxels > sure_hu) & body).astype(np.uint8)
+    size = [max(3, 2 * round(3.0 / s) + 1) for s in spacing[1:]]
+    disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size[1], size[0]))
+    opened = np.stack([cv2.morphologyEx(plane, cv2.MORPH_OPEN, disk) for plane in bright])
+    parts, count = ndimage.label(opened)
+    out = np.zeros(bright.shape, dtype=np.bool_)
+    for n, box in enumerate(ndimage.find_objects(parts), start=1):
+        if (box[0].stop - box[0].start) * spacing[0] < 40.0:
+            continue
+        part = parts[box] == n
+        core = ndimage.binary_erosion(part, np.ones((1, 3, 3), dtype=np.bool_))
+        values = search.voxels[box].astype(np.float32)
+        change = ndimage.generic_gradient_magnitude(values, ndimage.sobel)[core] / 32
+        if change.size == 0 or np.median(change) > _UNEVEN * values[core].mean():
+            continue
+        areas = part.sum(axis=(1, 2)) * spacing[1] * spacing[2]
+        if 30.0 <= np.median(areas) <= 900.0:
+            out[box] |= part
+    return ndimage.binary_dilation(out, np.ones((1, 3, 3), dtype=np.bool_)) if out.any() else out

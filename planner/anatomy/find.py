@@ -1,0 +1,255 @@
+"""The walk from a scan to its anatomy. Read it top-down: body, bone, path, wall, levels, openings, sac, roots, labels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.anatomy import labels as codes
+from planner.anatomy.body import body_mask, full_body
+from planner.anatomy.bone import Bone, find_bone
+from planner.anatomy.grid import onto, reduced
+from planner.anatomy.hazards import find_air
+from planner.anatomy.levels import Column, bodies, find_column, named, openness_of
+from planner.anatomy.names import Body, first_name, guess, index_at, levels_structure
+from planner.anatomy.norms import at_level
+from planner.anatomy.openings import find_foramina, find_windows
+from planner.anatomy.paint import paint_canal, paint_roots, vertebra_map
+from planner.anatomy.reformat import RADII, Curve, curve_through, polar
+from planner.anatomy.roots import model_roots
+from planner.anatomy.sac import Sac, find_sac
+from planner.anatomy.spine import NOT_CHECKED, Anatomy, Anchor, Canal, Foramen, Level, Structure, Window
+from planner.anatomy.track import Path, track_canal
+from planner.anatomy.wall import Wall, area_of, as_canal, canal_along
+from planner.geometry import Floats, Volume
+from planner.progress import Progress, part, silent
+from planner.refusal import Refusal
+
+_LEAST_LENGTH_MM = 40.0
+_LEAST_SCAN_MM = 30.0
+_NOT_LOOKED_FOR = ("kidney", "aorta", "vena cava", "vertebral artery")
+_WAY_OUT = "Choose a scan that shows the spine from pedicles to spinous processes, or draw the canal."
+
+
+def find(volume: Volume, anchor: Anchor | None = None, progress: Progress = silent) -> Anatomy:
+    """The anatomy of a scan: CT, CT myelogram or T2 MR, axial and rectangular as `planner.scan` loads it.
+
+    anchor: a vertebra that a person named; without one the program guesses and says how sure it is. Raises Refusal with the failed test
+    where no canal is found, or where the anchor names no vertebra.
+    """
+    if not volume.frame.is_axial:
+        raise ValueError("the anatomy is found in axial volumes")
+    length_mm = (volume.frame.shape[0] - 1) * volume.frame.spacing_mm[0]
+    if length_mm < _LEAST_SCAN_MM or min(volume.frame.shape) < 8:
+        raise Refusal(
+            f"No spinal canal was found: the scan is {length_mm:.0f} mm long from head to foot, {_LEAST_SCAN_MM:.0f} mm are needed.",
+            "Load a series that covers at least one vertebra and its neighbours.",
+        )
+    if volume.modality == "MR":
+        from planner.anatomy.mr import find_in_mr
+
+        return find_in_mr(volume, anchor, progress)
+    return _find_in_ct(volume, anchor, progress)
+
+
+def _find_in_ct(volume: Volume, anchor: Anchor | None, progress: Progress) -> Anatomy:
+    search = reduced(volume, progress=part(progress, 0.0, 0.15))
+    progress(0.15, "Finding the body")
+    body = body_mask(search)
+    progress(0.2, "Finding bone")
+    bone = find_bone(search, body)
+    path = track_canal(search, body, bone, part(progress, 0.25, 0.4))
+    path = checked(path, search, body, bone)
+    cleared = Volume(search.frame, bone.tube.astype(np.uint8)) if bone.tube.any() else None
+    curve, wall = canal_along(volume, curve_through(path.points_mm, 8.0), bone.threshold_hu, cleared, part(progress, 0.4, 0.6))
+    curve, wall = trimmed(curve, wall)
+    rays = polar(volume, curve)
+    canal = as_canal(curve, wall, confidence_of(path, curve, wall))
+    progress(0.62, "Counting the vertebrae")
+    openness = openness_of(rays, wall.radius_mm, RADII, bone.threshold_hu)
+    mask = Volume(search.frame, bone.mask.astype(np.uint8))
+    column = find_column(search, mask, curve, wall.radius_mm, openness)
+    levels, anchor = name_levels(bodies(curve, column), anchor, lambda found: guess(search, mask, curve, column, found))
+    progress(0.68, "Finding the openings")
+    foramina = find_foramina(volume, bone.threshold_hu, canal, column, levels)
+    windows = find_windows(volume, bone.threshold_hu, canal, levels)
+    progress(0.78, "Finding the sac")
+    sure_names = anchor is not None and anchor.by == "user"
+    sac = find_sac(rays, canal, levels, sure_names)
+    roots = model_roots(volume, bone.threshold_hu, canal, sac, foramina)
+    progress(0.85, "Finding lung and gas")
+    lung, gas = find_air(search, body)
+    progress(0.88, "Writing labels")
+    labels = _paint_tissue(volume, search, body, bone, lung, gas, canal, column, levels, windows)
+    paint_canal(labels, volume.frame, canal, sac.radius_mm, sac.cord_mm, _flavum(canal, levels))
+    paint_roots(labels, volume.frame, roots)
+    structures = {
+        "canal": canal_structure(canal),
+        "sac": sac.sac,
+        "cord": sac.cord,
+        "levels": levels_structure(levels, anchor),
+        "foramina": _foramina_structure(foramina, levels),
+        "windows": _windows_structure(windows, levels, volume),
+        "roots": Structure("modelled", 0.4, "Roots are modelled tubes through the foramina, not seen.") if roots else NOT_CHECKED,
+        "skin": _skin_structure(volume, labels),
+        "bone": Structure("found", 0.9, None if max(volume.frame.spacing_mm) <= 2.0 else "Thin bone is blurred in slices this thick."),
+        "lung": Structure("found", 0.9, None if lung.any() else "There is no lung in view."),
+        "bowel gas": Structure("found", 0.7, "Only gas shows bowel; bowel without gas is not checked."),
+        "ligamentum flavum": Structure("modelled", 0.4),
+        "discs": Structure("modelled", 0.4, "Discs have the usual height of their level."),
+        **{name: Structure("not checked", None, f"The program does not look for the {name}.") for name in _NOT_LOOKED_FOR},
+    }
+    progress(1.0, "Anatomy found")
+    return Anatomy(volume.frame, volume.modality, labels, structures, canal, levels, foramina, windows, roots, anchor)
+
+
+def checked(path: Path | None, search: Volume, body: NDArray[np.bool_], bone: Bone) -> Path:
+    """The path when it is a canal; a Refusal that names the failed test otherwise (algorithms 1.1, "No canal")."""
+    if path is None or len(path.points_mm) < 4:
+        raise Refusal("No spinal canal was found: nowhere is soft tissue enclosed by bone.", _WAY_OUT)
+    length = float(np.linalg.norm(np.diff(path.points_mm, axis=0), axis=1).sum())
+    in_view = search.frame.shape[0] * search.frame.spacing_mm[0]
+    needed = min(_LEAST_LENGTH_MM, 0.8 * in_view)
+    if length < needed:
+        raise Refusal(f"No spinal canal was found: the longest tube enclosed by bone is {length:.0f} mm, {needed:.0f} mm are needed.", _WAY_OUT)
+    mean = float(path.score.mean())
+    if mean < 0.5:
+        raise Refusal(f"No spinal canal was found: bone encloses the best path too little (score {mean:.2f}, 0.50 is needed).", _WAY_OUT)
+    if path.margin < 0.05 and float(path.enclosed.mean()) < 0.6:
+        raise Refusal("No spinal canal was found: two paths through the scan look alike.", _WAY_OUT)
+    return path
+
+
+def trimmed(curve: Curve, wall: Wall) -> tuple[Curve, Wall]:
+    """The canal without ends that are too narrow (sacral hiatus) or too wide (foramen magnum) to be canal; a Refusal when nothing is left."""
+    area = area_of(wall.radius_mm)
+    good = (area > 45.0) & (area < 950.0)
+    if good.sum() < 20 or not 80.0 <= float(np.median(area[good])) <= 900.0:
+        raise Refusal("No spinal canal was found: the tube enclosed by bone is too narrow or too wide for a canal.", _WAY_OUT)
+    runs = np.flatnonzero(np.diff(np.concatenate([[0], good.astype(np.int8), [0]])))
+    starts, stops = runs[::2], runs[1::2]
+    longest = int(np.argmax(stops - starts))
+    keep = slice(int(starts[longest]), int(stops[longest]))
+    trimmed_curve = Curve(curve.points_mm[keep], curve.left[keep], curve.back[keep], curve.tangent[keep])
+    return trimmed_curve, Wall(wall.radius_mm[keep], wall.bridged[keep])
+
+
+def confidence_of(path: Path, curve: Curve, wall: Wall) -> Floats:
+    """(n,) 0..1 of each cross-section, from enclosure, margin, area against its neighbours and the bridged share (algorithms 1.1)."""
+    order = np.argsort(path.points_mm[:, 2])
+    enclosed = np.interp(curve.points_mm[:, 2], path.points_mm[order, 2], path.enclosed[order])
+    area = area_of(wall.radius_mm)
+    around = np.array([np.median(area[max(0, n - 30) : n + 31]) for n in range(len(area))])
+    odd = np.minimum(np.abs(area - around) / (0.2 * around), 3.0)
+    bridged = wall.bridged.mean(axis=1)
+    logit = -3.0 + 5.0 * enclosed + 1.5 * min(1.0, max(path.margin, 0.0) / 0.3) - 0.7 * odd - 2.5 * bridged
+    return np.asarray(1.0 / (1.0 + np.exp(-logit)))
+
+
+def name_levels(found: list[Body], anchor: Anchor | None, guessed) -> tuple[tuple[Level, ...], Anchor | None]:  # type: ignore[no-untyped-def]
+    """Named levels and the anchor that they rest on. Raises Refusal for an anchor that names no vertebra in view."""
+    if not found:
+        if anchor is not None:
+            raise Refusal("The vertebrae could not be told apart in this scan, so none can be named.", "Choose a scan with at least two discs in view.")
+        return (), None
+    if anchor is None:
+        anchor = guessed(found)
+        at = int(np.argmin([np.linalg.norm(np.subtract(body[1], anchor.position_mm)) for body in found]))
+        first = codes.LEVELS.index(anchor.name) - at
+        if first < 0 or first + len(found) > len(codes.LEVELS):
+            first = min(max(first, 0), len(codes.LEVELS) - len(found))
+            anchor = replace(anchor, name=codes.LEVELS[first + at], confidence=0.1)
+    else:
+        place = index_at(named(found, 0, codes.LEVELS[0]) or (), anchor.position_mm)
+        if place is None:
+            raise Refusal(f"There is no vertebra where {anchor.name} was named.", f"Click into the body of the vertebra that you call {anchor.name}.")
+        at = place
+        first_name(len(found), at, anchor.name)
+    levels = named(found, at, anchor.name)
+    return levels or (), anchor
+
+
+def canal_structure(canal: Canal) -> Structure:
+    """How the canal as a whole is known, and where along it is weak."""
+    weak = canal.confidence < 0.6
+    bridged = round(100 * float(canal.bridged.mean()))
+    problem = f"{bridged} % of the wall is bridged over openings."
+    if weak.any():
+        problem += f" {round(100 * float(weak.mean()))} % of its length is uncertain."
+    return Structure("found", round(float(np.median(canal.confidence)), 2), problem)
+
+
+def _flavum(canal: Canal, levels: tuple[Level, ...]) -> Floats:
+    """(n,): thickness of the ligamentum flavum along the canal."""
+    if not levels:
+        return np.full(len(canal.centreline_mm), 3.0)
+    thickness = [float(at_level("flavum_mm", level.name[0] if level.name[0] != "S" else "L5")) for level in levels]
+    s = canal.s_mm
+    out = np.interp(s, [level.s_mm for level in levels], thickness)
+    sacrum = next((level.s_mm for level in levels if level.name == "S1"), np.inf)
+    return np.asarray(np.where(s > sacrum, 0.0, out))
+
+
+def _paint_tissue(
+    volume: Volume,
+    search: Volume,
+    body: NDArray[np.bool_],
+    bone: Bone,
+    lung: NDArray[np.bool_],
+    gas: NDArray[np.bool_],
+    canal: Canal,
+    column: Column,
+    levels: tuple[Level, ...],
+    windows: tuple[Window, ...],
+) -> NDArray[np.uint8]:
+    """Soft tissue, air, discs and bone per vertebra on the scan's own voxels."""
+    frame = volume.frame
+    bone_code, disc_code = vertebra_map(search.frame, body, canal, column, levels, windows)
+    air = np.where(lung, codes.LUNG, np.where(gas, codes.BOWEL_GAS, 0)).astype(np.uint8)
+    inside = full_body(volume, search, body)
+    labels = inside.astype(np.uint8)
+    found_air = onto(air, search.frame, frame)
+    np.copyto(labels, found_air, where=(found_air > 0) & inside)
+    discs = onto(disc_code, search.frame, frame)
+    np.copyto(labels, discs, where=(discs > 0) & inside)
+    from scipy import ndimage
+
+    near_bone = ndimage.binary_dilation(bone.mask, ndimage.generate_binary_structure(3, 1))
+    solid = onto(near_bone & ~bone.tube, search.frame, frame)
+    stored = volume.to_stored(bone.threshold_hu)
+    solid &= volume.voxels > stored if volume.slope > 0 else volume.voxels < stored
+    np.copyto(labels, onto(bone_code, search.frame, frame), where=solid & inside)
+    return labels
+
+
+def _foramina_structure(foramina: tuple[Foramen, ...], levels: tuple[Level, ...]) -> Structure:
+    if not foramina:
+        return Structure("not checked", None, "No foramen lies in view.")
+    expected = 2 * sum(1 for level in levels[:-1] if level.name[0] != "S")
+    weak = sorted({f"{f.level} {f.side}" for f in foramina if f.confidence < 0.4})
+    sentences = []
+    if len(foramina) < expected:
+        sentences.append(f"{expected - len(foramina)} of {expected} lie outside the scan or were not found.")
+    if weak:
+        sentences.append(f"Uncertain: {', '.join(weak)}.")
+    return Structure("found", round(float(np.mean([f.confidence for f in foramina])), 2), " ".join(sentences) or None)
+
+
+def _windows_structure(windows: tuple[Window, ...], levels: tuple[Level, ...], volume: Volume) -> Structure:
+    pairs = [f"{a.name}-{b.name}" for a, b in zip(levels[:-1], levels[1:]) if a.name[0] != "S"]
+    closed = [pair for pair in pairs if pair not in {window.level for window in windows}]
+    sentences = [f"No open window was found at {', '.join(closed)}."] if closed else []
+    if volume.frame.spacing_mm[0] > 2.0:
+        sentences.append(f"Slices {volume.frame.spacing_mm[0]:.1f} mm apart close windows falsely.")
+    if not pairs:
+        return Structure("not checked", None, "No pair of vertebrae lies in view.")
+    sure = float(np.mean([w.confidence for w in windows])) if windows else 0.3
+    return Structure("found", round(sure, 2), " ".join(sentences) or None)
+
+
+def _skin_structure(volume: Volume, labels: NDArray[np.uint8]) -> Structure:
+    borders = {"left or right": labels[:, :, [0, -1]], "back": labels[:, -1], "front": labels[:, 0]}
+    cut = [name for name, plane in borders.items() if float((plane > 0).mean()) > 0.05]
+    return Structure("found", 0.95 if not cut else 0.8, f"The skin at the {' and the '.join(cut)} lies outside the scan." if cut else None)

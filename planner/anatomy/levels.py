@@ -1,0 +1,241 @@
+"""Vertebrae along the canal: discs from periodic signals, bodies between them, and what hints at their names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from planner.anatomy.labels import LEVELS
+from planner.anatomy.reformat import OUTSIDE, Curve, in_sections
+from planner.anatomy.spine import ANGLES, Level
+from planner.geometry import Floats, Volume
+
+_DEPTH_MM = 15.0  # of the middle of a body in front of the canal; discs turn about it
+_TILTS_DEG = np.arange(-40, 41, 5)
+_FORAMEN_ABOVE_MM = (3.0, 6.0, 9.0)  # the middle of a foramen lies about this far above the middle of its disc
+_TOLL = 0.3  # what a disc costs, in standard deviations of the evidence
+SHORTEST_MM, LONGEST_MM = 11, 48
+
+
+@dataclass(frozen=True, eq=False)
+class Disc:
+    """A disc: its place along the canal at the middle of the bodies, the slope of its plane (mm along the canal per mm to the front),
+    and how clearly it stands out (about 0 to 4)."""
+
+    s_mm: float
+    slope: float
+    strength: float
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """What was found in front of the canal. front_mm (n,): distance from the centreline to the back of the bodies; depth_mm: of the
+    bodies from back to front; evidence (n,): how much each place looks like a disc; openness (n, 2): left and right, 0 bone to 1 open."""
+
+    discs: tuple[Disc, ...]
+    front_mm: Floats
+    depth_mm: float
+    evidence: Floats
+    openness: Floats
+
+
+def _standard(signal: Floats) -> Floats:
+    """High-passed over 60 mm and divided by its spread over 90 mm."""
+    high = signal - ndimage.uniform_filter1d(signal, 61, mode="nearest")
+    spread = np.sqrt(ndimage.uniform_filter1d(high**2, 91, mode="nearest"))
+    return np.asarray(high / np.maximum(spread, 0.25 * np.median(spread) + 1e-6))
+
+
+def openness_of(rays: Floats, radius_mm: Floats, radii: Floats, threshold: float) -> Floats:
+    """(n, 2): share of the left and right side of the wall with no bone within 5 mm outside it."""
+    beyond = (radii >= radius_mm[..., None] - 1.0) & (radii <= radius_mm[..., None] + 5.0)
+    bony = ((rays > threshold) & beyond).any(axis=2)
+    sixth = ANGLES // 9
+    left = np.arange(-sixth, sixth + 1) % ANGLES
+    right = (np.arange(-sixth, sixth + 1) + ANGLES // 2) % ANGLES
+    return np.stack([1.0 - bony[:, left].mean(axis=1), 1.0 - bony[:, right].mean(axis=1)], axis=1)
+
+
+def find_column(search: Volume, bone: Volume, curve: Curve, radius_mm: Floats, openness: Floats) -> Column:
+    """Discs and bodies in front of the canal, from three signals that repeat with the vertebrae: open sides, the rims of the bodies that
+    stand out at the discs, and the bodies' inside, bright or dark (algorithms 2.1).
+
+    bone: the mask of bone (0 or 1) on the search grid.
+    """
+    n = len(curve.points_mm)
+    front = ndimage.gaussian_filter1d(np.median(radius_mm[:, ANGLES * 3 // 4 - 3 : ANGLES * 3 // 4 + 4], axis=1), 5.0, mode="nearest")
+    lateral = ndimage.gaussian_filter1d(openness.mean(axis=1), 2.5, mode="nearest")
+    at = np.arange(n, dtype=np.float64)
+    rims = _standard(ndimage.gaussian_filter1d(_outline(bone, curve, front), 2.5, mode="nearest"))
+    ridges = _ridges(search, curve, front)
+    slopes = np.tan(np.radians(_TILTS_DEG))
+    level = int(np.flatnonzero(_TILTS_DEG == 0)[0])
+    trusted = openness.mean(axis=1) < 0.75  # nothing closes the sides at the sacrum's end, at C1, at the scan's end
+    shifted = {above_mm: _standard(np.interp(at - above_mm, at, lateral)) for above_mm in _FORAMEN_ABOVE_MM}
+    match = {mm: _correlation(ridges[level][trusted], sides[trusted]) for mm, sides in shifted.items()}
+    above_mm = max(match, key=lambda mm: abs(match[mm]))
+    weight = float(np.clip(3.0 * match[above_mm], -0.4, 1.5))  # bodies of old bone are darker inside than their endplates, not brighter
+    tilts = (np.sign(weight) * ridges - 0.5 * np.abs(slopes)[:, None]).argmax(axis=0)
+    stand_out = float(np.clip(_correlation(rims[trusted], shifted[above_mm][trusted]), 0.0, 0.5))
+    signal = shifted[above_mm] + stand_out * rims + weight * _standard(ridges[tilts, np.arange(n)])
+    evidence = signal / max(float(np.std(signal)), 1e-6)
+    chosen = _choose(np.ascontiguousarray(evidence))
+    discs = tuple(Disc(float(curve.s_mm[a]), float(slopes[tilts[a]]), float(evidence[a])) for a in chosen)
+    return Column(discs, front, _depth_of(search, curve, front), evidence, openness)
+
+
+def _correlation(one: Floats, other: Floats) -> float:
+    if len(one) < 40 or np.std(one) < 1e-6 or np.std(other) < 1e-6:
+        return 0.0
+    return float(np.corrcoef(one, other)[0, 1])
+
+
+def _ridges(search: Volume, curve: Curve, front: Floats) -> Floats:
+    """(tilts, n): how much darker a plane through the bodies is than the planes above and below, for planes of several tilts."""
+    n = len(front)
+    u = np.arange(-9.0, 9.1, 3.0)
+    depth = np.arange(5.0, 26.0, 2.0)
+    shape = (n, len(depth), len(u))
+    v = -(front[:, None] + depth)
+    block = in_sections(search, curve, np.broadcast_to(u, shape), np.broadcast_to(v[:, :, None], shape))
+    profile = np.clip(block, -200.0, 600.0).mean(axis=2)
+    at = np.arange(n, dtype=np.float64)
+    out = []
+    for slope in np.tan(np.radians(_TILTS_DEG)):
+        turned = np.mean([np.interp(at + slope * (d - _DEPTH_MM), at, profile[:, m]) for m, d in enumerate(depth)], axis=0)
+        out.append(ndimage.gaussian_laplace(turned, 3.0, mode="nearest") * 9.0)
+    return np.array(out) / max(float(np.std(out)), 1e-6)
+
+
+def _outline(bone: Volume, curve: Curve, front: Floats) -> Floats:
+    """How far bone reaches to the front and to the sides of the bodies, in mm: the rims stand out at the discs."""
+    n = len(front)
+    ahead, beside = np.arange(10.0, 44.0, 1.0), np.arange(8.0, 30.0, 1.0)
+    across = np.array([-6.0, 0.0, 6.0])
+    shape = (n, len(ahead), 3)
+    v = -(front[:, None] + ahead)
+    to_front = in_sections(bone, curve, np.broadcast_to(across, shape), np.broadcast_to(v[:, :, None], shape)) > 0.5
+    shape = (n, 3, len(beside))
+    v = -(front[:, None] + np.array([8.0, 13.0, 18.0]))
+    v = np.broadcast_to(v[:, :, None], shape)
+    reach = [_reach(to_front.any(axis=2), ahead)]
+    for side in (-1.0, 1.0):
+        reach.append(_reach((in_sections(bone, curve, np.broadcast_to(side * beside, shape), v) > 0.5).any(axis=1), beside))
+    return np.asarray(np.mean(reach, axis=0))
+
+
+def _reach(mask: NDArray[np.bool_], places: Floats) -> Floats:
+    """The outermost marked place of each row, bounded to 6 mm around the running median."""
+    last = np.where(mask.any(axis=1), places[len(places) - 1 - mask[:, ::-1].argmax(axis=1)], np.nan)
+    median = float(np.nanmedian(last)) if np.isfinite(last).any() else 0.0
+    usual = ndimage.median_filter(np.nan_to_num(last, nan=median), 41, mode="nearest")
+    return np.asarray(np.clip(np.nan_to_num(last, nan=0.0), usual - 6.0, usual + 6.0))
+
+
+@njit(cache=True, nogil=True)
+def _spaced(evidence, shortest, longest, toll):  # type: ignore[no-untyped-def]
+    """Places of greatest summed evidence whose distances lie in range and change slowly (algorithms 2.1)."""
+    n = len(evidence)
+    width = longest - shortest + 1
+    value = np.full((n, width), -1e9)
+    source = np.full((n, width), -1, dtype=np.int64)
+    start = np.empty(n)
+    for s in range(n):
+        start[s] = evidence[s] - toll
+    for s in range(n):
+        for w in range(width):
+            p = s - (w + shortest)
+            if p < 0:
+                continue
+            best, back = start[p], -2
+            for q in range(width):
+                if value[p, q] > -1e8:
+                    change = np.log((w + shortest) / (q + shortest))
+                    there = value[p, q] - 12.0 * change * change
+                    if there > best:
+                        best, back = there, q
+            value[s, w] = best + evidence[s] - toll
+            source[s, w] = back
+    top, s_top, w_top = -1e9, -1, -1
+    for s in range(n):
+        for w in range(width):
+            if value[s, w] > top:
+                top, s_top, w_top = value[s, w], s, w
+    out = np.empty(n, dtype=np.int64)
+    count = 0
+    s, w = s_top, w_top
+    while s >= 0:
+        out[count] = s
+        count += 1
+        back = source[s, w]
+        s = s - (w + shortest)
+        if back == -2:
+            out[count] = s
+            count += 1
+            break
+        w = back
+    return out[:count][::-1]
+
+
+def _choose(evidence: Floats) -> NDArray[np.int64]:
+    if len(evidence) < SHORTEST_MM + 2:
+        return np.zeros(0, dtype=np.int64)
+    chosen: NDArray[np.int64] = _spaced(evidence, SHORTEST_MM, LONGEST_MM, _TOLL)
+    return chosen[(chosen > 1) & (chosen < len(evidence) - 2)]
+
+
+def _depth_of(search: Volume, curve: Curve, front: Floats) -> float:
+    """Depth of the bodies from back to front in mm: half way down to what lies in front of them, between the discs."""
+    n = len(front)
+    ahead = np.arange(2.0, 46.0, 1.0)
+    u = np.array([-4.0, 0.0, 4.0])
+    shape = (n, len(ahead), len(u))
+    v = -(front[:, None] + ahead)
+    block = in_sections(search, curve, np.broadcast_to(u, shape), np.broadcast_to(v[:, :, None], shape)).mean(axis=2)
+    steep = -np.gradient(ndimage.gaussian_filter1d(block, 1.5, axis=1), axis=1)
+    steep[:, (ahead < 12.0)] = 0.0
+    mean = np.median(steep, axis=0)
+    return float(np.clip(ahead[int(mean.argmax())], 14.0, 40.0))
+
+
+def bodies(curve: Curve, column: Column) -> list[tuple[float, tuple[float, float, float], float]]:
+    """(s, centre of the body, confidence) of every vertebra of which at least half lies in view, head to foot."""
+    if len(column.discs) < 2:
+        return []
+    length = float(curve.s_mm[-1])
+    places = [disc.s_mm for disc in column.discs]
+    strengths = [disc.strength for disc in column.discs]
+    gaps = np.diff(places)
+    first, last = places[0] - gaps[0] * 0.95, places[-1] + gaps[-1] * 1.02
+    borders = ([first] if (places[0] - max(first, 0.0)) > 0.55 * gaps[0] else []) + places
+    marks = ([0.0] if len(borders) > len(places) else []) + strengths
+    if (min(last, length) - places[-1]) > 0.55 * gaps[-1]:
+        borders, marks = borders + [last], marks + [0.0]
+    found = []
+    for n in range(len(borders) - 1):
+        s = (borders[n] + borders[n + 1]) / 2
+        sure = float(np.clip(0.5 + 0.2 * min(marks[n], marks[n + 1]), 0.3, 0.97))
+        found.append((min(max(s, 0.0), length), _body_centre(curve, column, s), sure))
+    return found
+
+
+def _body_centre(curve: Curve, column: Column, s_mm: float) -> tuple[float, float, float]:
+    at = float(np.interp(s_mm, curve.s_mm, np.arange(len(curve.s_mm))))
+    index = np.arange(len(curve.s_mm))
+    point = np.array([np.interp(at, index, curve.points_mm[:, n]) for n in range(3)])
+    back = np.array([np.interp(at, index, curve.back[:, n]) for n in range(3)])
+    ahead = float(np.interp(at, index, column.front_mm)) + column.depth_mm / 2
+    x, y, z = point - back * ahead
+    return float(x), float(y), float(z)
+
+
+def named(found: list[tuple[float, tuple[float, float, float], float]], index: int, name: str) -> tuple[Level, ...] | None:
+    """The vertebrae with their names when number `index` is called `name`; None when the count runs off C1 or S5."""
+    first = LEVELS.index(name) - index
+    if first < 0 or first + len(found) > len(LEVELS):
+        return None
+    return tuple(Level(LEVELS[first + n], centre, s, sure) for n, (s, centre, sure) in enumerate(found))

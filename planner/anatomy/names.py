@@ -1,0 +1,151 @@
+"""Which vertebra is which: a guess from what is in view, and the naming of all by one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import dist
+
+import cv2
+import numpy as np
+
+from planner.anatomy import labels as codes
+from planner.anatomy.labels import LEVELS
+from planner.anatomy.levels import Column
+from planner.anatomy.paint import repaint_cord
+from planner.anatomy.reformat import Curve, in_sections
+from planner.anatomy.roots import root_of
+from planner.anatomy.sac import modelled_cord, modelled_sac
+from planner.anatomy.spine import Anatomy, Anchor, Level, Structure
+from planner.evidence import number
+from planner.geometry import Floats, Volume
+from planner.refusal import Refusal
+
+_NEAR_MM = 35.0  # farther from the middle of a body than this is no vertebra
+Body = tuple[float, tuple[float, float, float], float]
+"""(place along the canal in mm, centre of the body, confidence)."""
+
+
+def guess(search: Volume, bone: Volume, curve: Curve, column: Column, found: list[Body]) -> Anchor:
+    """The program's own name for one vertebra, from the sacrum, the ribs or the top of the neck, with an honest confidence.
+
+    bone: the mask of bone (0 or 1) on the search grid.
+    """
+    width = _bone_beside(bone, curve)
+    s = curve.s_mm
+    sure_length = number("anatomy.transitional_share")
+    wide = np.array([float(np.median(width[np.abs(s - body[0]) <= 6.0])) if (np.abs(s - body[0]) <= 6.0).any() else 0.0 for body in found])
+    spacing = float(np.median(np.diff([body[0] for body in found]))) if len(found) > 1 else 30.0
+    sacral = np.flatnonzero(wide > 0.5)
+    if spacing > 23.0 and len(sacral) and sacral[0] > 0 and sacral[-1] == len(found) - 1:
+        clear = min(1.0, len(sacral) / 1.0) * float(np.clip((wide[sacral[0]] - wide[sacral[0] - 1]) / 0.4, 0.3, 1.0))
+        return _anchor("S1", found[int(sacral[0])], 0.9 * (1.0 - sure_length) * clear)
+    below_last = width[(s > found[-1][0] + 0.5 * spacing)]
+    if spacing > 23.0 and len(below_last) >= 6 and float(np.median(below_last)) > 0.5:
+        return _anchor("L5", found[-1], 0.8 * (1.0 - sure_length))
+    if spacing < 21.0 and len(found) >= 3:
+        return _anchor("C3" if found[0][0] > 25.0 else "C2", found[0], 0.45)
+    lengths = np.array([22.0, 23.5, 24.5, 25.5, 27.0, 29.5, 32.0, 34.0, 35.0, 36.0])  # disc to disc, T7 to L4 (algorithms 2.1)
+    last = int(np.abs(lengths - (found[-1][0] - found[-2][0])).argmin()) + LEVELS.index("T7") if len(found) > 1 else LEVELS.index("T12")
+    last = min(max(last, len(found) - 1), LEVELS.index("L5"))
+    return _anchor(LEVELS[last], found[-1], 0.15)
+
+
+def _anchor(name: str, body: Body, confidence: float) -> Anchor:
+    return Anchor(name, body[1], "program", round(float(confidence), 2))
+
+
+def _bone_beside(bone: Volume, curve: Curve) -> Floats:
+    """(n,): share of bone 22 to 40 mm beside the canal's front, the lesser of both sides: the wings of the sacrum fill it."""
+    n = len(curve.points_mm)
+    u, v = np.arange(22.0, 40.1, 2.0), np.arange(-22.0, 2.1, 2.0)
+    shape = (n, len(v), len(u))
+    sides = []
+    for sign in (1.0, -1.0):
+        block = in_sections(bone, curve, np.broadcast_to(sign * u, shape), np.broadcast_to(v[:, None], shape))
+        sides.append((block > 0.3).mean(axis=(1, 2)))
+    return np.minimum(*sides)
+
+
+def index_at(levels: tuple[Level, ...], point_mm: tuple[float, float, float]) -> int | None:
+    """The level whose body's middle is nearest to a point, within 35 mm; None farther off."""
+    if not levels:
+        return None
+    apart = [dist(level.centre_mm, point_mm) for level in levels]
+    nearest = int(np.argmin(apart))
+    return nearest if apart[nearest] <= _NEAR_MM else None
+
+
+def vertebra_at(anatomy: Anatomy, point_mm: tuple[float, float, float]) -> Level | None:
+    """The vertebra at an LPS point: the one whose bone it lies in, else the one whose body's middle is within 35 mm."""
+    if bool(anatomy.frame.contains(point_mm)):
+        k, j, i = (int(n) for n in np.rint(anatomy.frame.to_index(point_mm)))
+        code = int(anatomy.labels[k, j, i])
+        for level in anatomy.levels:
+            if codes.vertebra(level.name) == code:
+                return level
+    at = index_at(anatomy.levels, point_mm)
+    return None if at is None else anatomy.levels[at]
+
+
+def first_name(count: int, at: int, name: str) -> int:
+    """Index in LEVELS of the topmost of `count` vertebrae when number `at` is called `name`. Raises Refusal beyond C1 and S5."""
+    if name not in LEVELS:
+        raise Refusal(f"{name} is not the name of a vertebra.", "Names run from C1 to S5.")
+    first = LEVELS.index(name) - at
+    if first < 0 or first + count > len(LEVELS):
+        over = "above C1" if first < 0 else "below S5"
+        raise Refusal(f"If this vertebra is {name}, the {count} vertebrae in view run {over}.", "Check which vertebra this is.")
+    return first
+
+
+def rename(anatomy: Anatomy, anchor: Anchor) -> Anatomy:
+    """The same anatomy with the vertebra at the anchor's position called by its name and all others counted from it.
+
+    Levels, foramina, windows, roots, labels and the modelled conus follow. Raises Refusal when no vertebra is near the anchor, or when the
+    count runs off C1 or S5.
+    """
+    here = vertebra_at(anatomy, anchor.position_mm)
+    if here is None:
+        raise Refusal("There is no vertebra at this place.", f"Click into the body of the vertebra that you call {anchor.name}.")
+    at = anatomy.levels.index(here)
+    first = first_name(len(anatomy.levels), at, anchor.name)
+    new = {level.name: LEVELS[first + n] for n, level in enumerate(anatomy.levels)}
+    levels = tuple(replace(level, name=new[level.name]) for level in anatomy.levels)
+    labels = anatomy.labels
+    changed = any(old != name for old, name in new.items())
+    if changed:
+        table = np.arange(256, dtype=np.uint8)
+        for old, name in new.items():
+            table[codes.vertebra(old)] = codes.vertebra(name)
+            if codes.below(old) is not None and codes.below(name) is not None:
+                table[codes.disc(old)] = codes.disc(name)
+        labels = cv2.LUT(labels.reshape(1, -1), table).reshape(labels.shape)
+        if anatomy.structure("cord").provenance == "modelled" and anatomy.modality == "CT":
+            cord = modelled_cord(anatomy.canal, levels, modelled_sac(anatomy.canal, levels))
+            repaint_cord(labels, anatomy.frame, anatomy.canal, cord)
+    foramina = tuple(replace(f, between=(new[f.between[0]], new[f.between[1]])) for f in anatomy.foramina)
+    windows = tuple(replace(w, between=(new[w.between[0]], new[w.between[1]])) for w in anatomy.windows)
+    exits = {(root_of(f), f.side): root_of(g) for f, g in zip(anatomy.foramina, foramina)}
+    roots = tuple(replace(root, level=exits.get((root.level, root.side), root.level)) for root in anatomy.roots)
+    structures = {**anatomy.structures, "levels": levels_structure(levels, anchor)}
+    return replace(
+        anatomy, labels=labels, levels=levels, foramina=foramina, windows=windows, roots=roots, anchor=anchor, structures=structures
+    )
+
+
+def levels_structure(levels: tuple[Level, ...], anchor: Anchor | None) -> Structure:
+    """How the levels are known: found by their discs; named by a person, or only guessed."""
+    if not levels:
+        return Structure("not checked", None, "No vertebra could be told from its neighbours.")
+    weak = [level.name for level in levels if level.confidence < 0.5]
+    sentences = []
+    if anchor is None or anchor.by == "program":
+        sure = 0.0 if anchor is None or anchor.confidence is None else anchor.confidence
+        if sure < number("anatomy.sure_name_confidence"):
+            sentences.append(f"The names are a guess ({round(100 * sure)} %): name one vertebra.")
+    if weak:
+        sentences.append(f"The borders of {', '.join(weak)} are uncertain.")
+    confidence = float(np.mean([level.confidence for level in levels]))
+    if anchor is not None and anchor.by == "program" and anchor.confidence is not None:
+        confidence = min(confidence, anchor.confidence)
+    return Structure("found", round(confidence, 2), " ".join(sentences) or None)

@@ -1,0 +1,224 @@
+"""The label map on the scan's own voxels: from radii along the canal, bodies, tubes and masks."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from planner.anatomy import labels as codes
+from planner.anatomy.levels import Column
+from planner.anatomy.norms import at_level
+from planner.anatomy.spine import ANGLES, Canal, Level, Root, Window
+from planner.geometry import Floats, Frame
+
+_REACH_MM = 26.0
+
+
+@njit(cache=True, nogil=True)
+def _nearest_section(x, y, z, points, tangent, start):  # type: ignore[no-untyped-def]
+    """Fractional index of the cross-section through a point, walked to from `start`; outside [-1, n] when past the ends."""
+    n = points.shape[0]
+    at = start
+    for _ in range(12):
+        d = (x - points[at, 0]) * tangent[at, 0] + (y - points[at, 1]) * tangent[at, 1] + (z - points[at, 2]) * tangent[at, 2]
+        step = int(np.rint(d))
+        if step == 0:
+            return at + d
+        new = min(max(at + step, 0), n - 1)
+        if new == at:
+            return at + d
+        at = new
+    return at + d
+
+
+@njit(cache=True, nogil=True)
+def _paint_canal(out, low, affine, points, left, back, tangent, first, wall, sac, cord, bridged, flavum, bony, code):  # type: ignore[no-untyped-def]
+    nk, nj, ni = out.shape
+    n, angles = wall.shape
+    for k in range(nk):
+        z = affine[2, 0] * (k + low[0]) + affine[2, 3]
+        for j in range(nj):
+            y = affine[1, 1] * (j + low[1]) + affine[1, 3]
+            for i in range(ni):
+                x = affine[0, 2] * (i + low[2]) + affine[0, 3]
+                f = _nearest_section(x, y, z, points, tangent, first[k])
+                if f < -0.5 or f > n - 0.5:
+                    continue
+                at = min(max(int(np.rint(f)), 0), n - 1)
+                dx, dy, dz = x - points[at, 0], y - points[at, 1], z - points[at, 2]
+                u = dx * left[at, 0] + dy * left[at, 1] + dz * left[at, 2]
+                v = dx * back[at, 0] + dy * back[at, 1] + dz * back[at, 2]
+                r = np.sqrt(u * u + v * v)
+                if r > 26.0:
+                    continue
+                a = np.arctan2(v, u) / (2 * np.pi) * angles
+                if a < 0:
+                    a += angles
+                a0 = int(a) % angles
+                a1 = (a0 + 1) % angles
+                w = a - int(a)
+                edge = wall[at, a0] * (1 - w) + wall[at, a1] * w
+                if r <= edge:
+                    if r <= cord[at, a0] * (1 - w) + cord[at, a1] * w and cord[at, a0] > 0:
+                        out[k, j, i] = code[2]
+                    elif r <= sac[at, a0] * (1 - w) + sac[at, a1] * w and sac[at, a0] > 0:
+                        out[k, j, i] = code[1]
+                    else:
+                        out[k, j, i] = code[0]
+                elif r <= edge + flavum[at] and bridged[at, a0] and angles // 10 < a < angles // 2 - angles // 10 and not bony[out[k, j, i]]:
+                    out[k, j, i] = code[3]
+
+
+@njit(cache=True, nogil=True)
+def _paint_tube(out, low, spacing, affine, path, radius, gang0, gang1, root, ganglion, kept):  # type: ignore[no-untyped-def]
+    nk, nj, ni = out.shape
+    for n in range(path.shape[0]):
+        r = radius[n]
+        k0 = (path[n, 2] - affine[2, 3]) / spacing[0]
+        j0 = (path[n, 1] - affine[1, 3]) / spacing[1]
+        i0 = (path[n, 0] - affine[0, 3]) / spacing[2]
+        for k in range(max(0, int(k0 - r / spacing[0])), min(nk, int(k0 + r / spacing[0]) + 2)):
+            for j in range(max(0, int(j0 - r / spacing[1])), min(nj, int(j0 + r / spacing[1]) + 2)):
+                for i in range(max(0, int(i0 - r / spacing[2])), min(ni, int(i0 + r / spacing[2]) + 2)):
+                    d2 = ((k - k0) * spacing[0]) ** 2 + ((j - j0) * spacing[1]) ** 2 + ((i - i0) * spacing[2]) ** 2
+                    if d2 <= r * r and not kept[out[k, j, i]]:
+                        out[k, j, i] = ganglion if gang0 <= n < gang1 else root
+
+
+def _tangents(canal: Canal) -> Floats:
+    axis = np.cross(canal.left, canal.back)
+    return np.asarray(np.where(axis[:, 2:] > 0, -axis, axis))
+
+
+def _first_sections(frame: Frame, canal: Canal, low: int, high: int) -> NDArray[np.int64]:
+    """For each slice the cross-section nearest to it in height: where the walk to a voxel's own starts."""
+    z = frame.affine[2, 3] + frame.spacing_mm[0] * np.arange(low, high)
+    return np.asarray(np.abs(canal.centreline_mm[None, :, 2] - z[:, None]).argmin(axis=1), dtype=np.int64)
+
+
+def paint_canal(labels: NDArray[np.uint8], frame: Frame, canal: Canal, sac_mm: Floats, cord_mm: Floats, flavum_mm: Floats) -> None:
+    """Write epidural space, sac, cord, and the ligamentum flavum behind the bridged back of the wall into `labels`."""
+    box = frame.box_around(canal.centreline_mm, _REACH_MM + 1.0)
+    part = np.ascontiguousarray(labels[box])
+    bony = np.zeros(256, dtype=np.bool_)
+    bony[list(codes.BONE)] = True
+    bony[0] = True
+    _paint_canal(
+        part, np.array([b.start for b in box]), frame.affine, canal.centreline_mm, canal.left, canal.back, _tangents(canal),
+        _first_sections(frame, canal, box[0].start, box[0].stop), canal.wall_mm, sac_mm, cord_mm, canal.bridged, flavum_mm, bony,
+        np.array([codes.EPIDURAL_SPACE, codes.THECAL_SAC, codes.SPINAL_CORD, codes.LIGAMENTUM_FLAVUM], dtype=np.uint8),
+    )  # fmt: skip
+    labels[box] = part
+
+
+def paint_roots(labels: NDArray[np.uint8], frame: Frame, roots: tuple[Root, ...]) -> None:
+    """Write roots and ganglia into `labels`; they never overwrite bone, the sac or the cord, nor what lies outside the body."""
+    kept = np.zeros(256, dtype=np.bool_)
+    kept[[0, codes.THECAL_SAC, codes.SPINAL_CORD, codes.LUNG, codes.BOWEL_GAS, *codes.BONE]] = True
+    for root in roots:
+        fine = np.linspace(0, len(root.path_mm) - 1, 2 * len(root.path_mm) - 1)
+        at = np.arange(len(root.path_mm))
+        path = np.stack([np.interp(fine, at, root.path_mm[:, n]) for n in range(3)], axis=1)
+        radius = np.interp(fine, at, root.radius_mm)
+        _paint_tube(
+            labels, np.zeros(3), np.array(frame.spacing_mm), frame.affine, path, radius, 2 * root.ganglion.start, 2 * root.ganglion.stop - 1,
+            np.uint8(codes.NERVE_ROOT), np.uint8(codes.GANGLION), kept,
+        )  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def _coordinates(index, affine, points, left, back, tangent, first, out):  # type: ignore[no-untyped-def]
+    for m in range(index.shape[0]):
+        x = affine[0, 2] * index[m, 2] + affine[0, 3]
+        y = affine[1, 1] * index[m, 1] + affine[1, 3]
+        z = affine[2, 0] * index[m, 0] + affine[2, 3]
+        f = _nearest_section(x, y, z, points, tangent, first[index[m, 0]])
+        at = min(max(int(np.rint(f)), 0), points.shape[0] - 1)
+        dx, dy, dz = x - points[at, 0], y - points[at, 1], z - points[at, 2]
+        out[m, 0] = f
+        out[m, 1] = dx * left[at, 0] + dy * left[at, 1] + dz * left[at, 2]
+        out[m, 2] = dx * back[at, 0] + dy * back[at, 1] + dz * back[at, 2]
+
+
+def vertebra_map(
+    frame: Frame, body: NDArray[np.bool_], canal: Canal, column: Column, levels: tuple[Level, ...], windows: tuple[Window, ...]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """(bone code, disc code) a voxel of the search grid would have if it were bone, or soft: by the planes of the discs in front, by the
+    gaps between the laminae behind, sloping down along the spinous processes. Voxels far to the side are `bone other` and no disc."""
+    bone_code = np.full(frame.shape, codes.BONE_OTHER, dtype=np.uint8)
+    disc_code = np.zeros(frame.shape, dtype=np.uint8)
+    box = frame.box_around(canal.centreline_mm, 75.0)
+    index = np.argwhere(body[box]) + np.array([b.start for b in box])
+    if not len(levels) or not len(index):
+        return bone_code, disc_code
+    place = np.empty((len(index), 3))
+    first = _first_sections(frame, canal, 0, frame.shape[0])
+    _coordinates(index, frame.affine, canal.centreline_mm, canal.left, canal.back, _tangents(canal), first, place)
+    step = float(canal.s_mm[-1]) / (len(canal.centreline_mm) - 1)
+    row = np.clip(np.rint(place[:, 0]).astype(int), 0, len(canal.centreline_mm) - 1)
+    s, u, v = place[:, 0] * step, place[:, 1], place[:, 2]
+    ahead = -v - column.front_mm[row]
+    behind = np.maximum(v - canal.wall_mm[row, ANGLES // 4], 0.0)
+    share = np.clip((v + 4.0) / 12.0, 0.0, 1.0)  # 0 in front of the pedicles, 1 behind the canal
+    centre_s = np.array([level.s_mm for level in levels])
+    number_of = np.zeros(len(index), dtype=np.int64)
+    disc_at = np.zeros(len(index), dtype=np.uint8)
+    for n, (upper, lower) in enumerate(zip(levels[:-1], levels[1:])):
+        between = (centre_s[n] + centre_s[n + 1]) / 2
+        disc = min(column.discs, key=lambda d: abs(d.s_mm - between), default=None)
+        slope = disc.slope if disc is not None and abs(disc.s_mm - between) < 8.0 else 0.0
+        where = disc.s_mm if disc is not None and abs(disc.s_mm - between) < 8.0 else between
+        gap = next((w for w in windows if w.between == (upper.name, lower.name)), None)
+        gap_s = float(canal.s_mm[canal.nearest(gap.centre_mm)]) if gap is not None else where + 4.0
+        dip = np.tan(np.radians(float(at_level("spinous_dip_deg", upper.name))))
+        plane = where + slope * (np.clip(ahead, 0.0, 40.0) - 15.0) * (ahead > 0)
+        cut = (1 - share) * plane + share * (gap_s + dip * np.minimum(behind, 40.0))
+        number_of += s > cut
+        half = 0.5 * float(at_level("disc_height_mm", upper.name)) + 0.5
+        wide = 0.5 * float(at_level("body_width_mm", lower.name))
+        inside = (np.abs(s - plane) <= half) & (ahead > 0) & ((u / wide) ** 2 + ((ahead - column.depth_mm / 2) / (column.depth_mm / 2)) ** 2 <= 1)
+        disc_at[inside] = codes.disc(upper.name)
+    names = np.array([codes.vertebra(level.name) for level in levels], dtype=np.uint8)
+    beside = np.array([0.62 * float(at_level("body_width_mm", level.name)) + (18.0 if level.name[0] != "T" else 14.0) for level in levels])
+    beside[[level.name[0] == "S" for level in levels]] = 55.0
+    first_half = centre_s[0] - (centre_s[1] - centre_s[0]) * 0.62 if len(levels) > 1 else centre_s[0] - 20.0
+    last_half = centre_s[-1] + (centre_s[-1] - centre_s[-2]) * 0.62 if len(levels) > 1 else centre_s[0] + 20.0
+    near = (np.abs(u) <= beside[number_of]) & (ahead <= column.depth_mm + 6.0) & (v < 75.0)
+    near &= (s >= first_half) & ((s <= last_half + 0.4 * behind) | (levels[-1].name[0] == "S"))
+    found = np.where(near, names[number_of], codes.BONE_OTHER)
+    bone_code[index[:, 0], index[:, 1], index[:, 2]] = found
+    disc_code[index[:, 0], index[:, 1], index[:, 2]] = disc_at
+    return bone_code, disc_code
+
+
+@njit(cache=True, nogil=True)
+def _repaint_cord(out, low, affine, points, left, back, tangent, first, cord, sac_code, cord_code):  # type: ignore[no-untyped-def]
+    angles = cord.shape[1]
+    for k in range(out.shape[0]):
+        z = affine[2, 0] * (k + low[0]) + affine[2, 3]
+        for j in range(out.shape[1]):
+            for i in range(out.shape[2]):
+                if out[k, j, i] != sac_code and out[k, j, i] != cord_code:
+                    continue
+                y = affine[1, 1] * (j + low[1]) + affine[1, 3]
+                x = affine[0, 2] * (i + low[2]) + affine[0, 3]
+                f = _nearest_section(x, y, z, points, tangent, first[k])
+                at = min(max(int(np.rint(f)), 0), points.shape[0] - 1)
+                dx, dy, dz = x - points[at, 0], y - points[at, 1], z - points[at, 2]
+                u = dx * left[at, 0] + dy * left[at, 1] + dz * left[at, 2]
+                v = dx * back[at, 0] + dy * back[at, 1] + dz * back[at, 2]
+                a = int(np.rint((np.arctan2(v, u) / (2 * np.pi)) * angles)) % angles
+                inside = cord[at, a] > 0 and u * u + v * v <= cord[at, a] ** 2
+                out[k, j, i] = cord_code if inside else sac_code
+
+
+def repaint_cord(labels: NDArray[np.uint8], frame: Frame, canal: Canal, cord_mm: Floats) -> None:
+    """Write the cord anew inside what is sac or cord in `labels`."""
+    box = frame.box_around(canal.centreline_mm, 12.0)
+    part = np.ascontiguousarray(labels[box])
+    _repaint_cord(
+        part, np.array([b.start for b in box]), frame.affine, canal.centreline_mm, canal.left, canal.back, _tangents(canal),
+        _first_sections(frame, canal, box[0].start, box[0].stop), cord_mm, np.uint8(codes.THECAL_SAC), np.uint8(codes.SPINAL_CORD),
+    )  # fmt: skip
+    labels[box] = part

@@ -1,0 +1,142 @@
+"""The thecal sac and the cord inside the canal: seen where contrast or fat shows them, else modelled from the level's size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from planner.anatomy.labels import LEVELS
+from planner.anatomy.norms import at_level
+from planner.anatomy.reformat import RADIAL_MM, RADII, THETA
+from planner.anatomy.spine import ANGLES, Canal, Level, Structure
+from planner.evidence import evidence, number
+from planner.geometry import Floats
+
+_FAT_HU = -30.0
+_OPACIFIED_HU = 130.0  # a sac of this median or more holds contrast
+_LEAST_MM = 0.4  # dura and film between the sac and the wall
+
+
+@dataclass(frozen=True, eq=False)
+class Sac:
+    """radius_mm (n, ANGLES): of the sac from the canal's centreline, 0 below its end. cord_mm: the same for the cord.
+    seen (n, ANGLES): where the edge of the sac was seen. opacified: whether contrast fills it."""
+
+    radius_mm: Floats
+    cord_mm: Floats
+    seen: NDArray[np.bool_]
+    opacified: bool
+    sac: Structure
+    cord: Structure
+
+
+def ellipse(front_mm: Floats, back_mm: Floats, half_width_mm: Floats) -> Floats:
+    """(n, ANGLES): radii from the centreline of ellipses that reach front_mm to the front, back_mm to the back (n,)."""
+    middle = ((back_mm - front_mm) / 2)[:, None]
+    a, b = half_width_mm[:, None], ((front_mm + back_mm) / 2)[:, None]
+    c, s = np.cos(THETA) / a, np.sin(THETA) / b
+    along, offset = c**2 + s**2, s * middle / b
+    inner = offset**2 - along * ((middle / b) ** 2 - 1.0)
+    return np.asarray((offset + np.sqrt(np.maximum(inner, 0.0))) / along)
+
+
+def _profile(canal: Canal, levels: tuple[Level, ...], key: str) -> Floats:
+    """(n, 2) of a table of sizes, interpolated along the canal."""
+    s = canal.s_mm
+    places = np.array([level.s_mm for level in levels])
+    sizes = np.array([at_level(key, level.name) for level in levels], dtype=np.float64)
+    return np.stack([np.interp(s, places, sizes[:, n]) for n in range(2)], axis=1)
+
+
+def _below(canal: Canal, levels: tuple[Level, ...], name: str) -> Floats:
+    """(n,): distance below the middle of a level along the canal; the level's place is extrapolated when it is out of view."""
+    order = np.array([LEVELS.index(level.name) for level in levels], dtype=np.float64)
+    places = np.array([level.s_mm for level in levels])
+    target = float(LEVELS.index(name))
+    if len(order) < 2:
+        return canal.s_mm - (places[0] + 30.0 * (target - order[0]))
+    step = (places[-1] - places[0]) / (order[-1] - order[0])
+    here = float(np.interp(target, order, places))
+    if target < order[0]:
+        here = places[0] + step * (target - order[0])
+    elif target > order[-1]:
+        here = places[-1] + step * (target - order[-1])
+    return canal.s_mm - here
+
+
+def modelled_sac(canal: Canal, levels: tuple[Level, ...]) -> Floats:
+    """(n, ANGLES): a sac of the level's usual share of this canal, a little nearer to the front wall (algorithms 3)."""
+    share = _profile(canal, levels, "sac_size_mm") / _profile(canal, levels, "canal_size_mm")
+    wall = ndimage.gaussian_filter1d(canal.wall_mm, 4.0, axis=0, mode="nearest")
+    front, back = wall[:, ANGLES * 3 // 4], wall[:, ANGLES // 4]
+    width = (wall[:, 0] + wall[:, ANGLES // 2]) / 2
+    depth = np.clip(share[:, 0], 0.3, 0.95) * (front + back)
+    room = front + back - depth
+    ahead = front - number("anatomy.sac_front_share") * room
+    radius = ellipse(ahead, depth - ahead, np.clip(share[:, 1], 0.3, 0.95) * width)
+    past = _below(canal, levels, str(evidence("anatomy.sac_end_level").value))
+    taper = np.clip((number("anatomy.sac_taper_mm") / 2 - past) / number("anatomy.sac_taper_mm"), 0.0, 1.0)
+    return np.asarray(np.minimum(radius * np.sqrt(taper)[:, None], np.maximum(wall - _LEAST_MM, 0.3)))
+
+
+def modelled_cord(canal: Canal, levels: tuple[Level, ...], sac_mm: Floats) -> Floats:
+    """(n, ANGLES): a cord of the level's usual size in the middle of the sac, down to the conus; inside the sac everywhere."""
+    size = _profile(canal, levels, "cord_size_mm")
+    third = 8.0  # the conus ends in the lower third of its level
+    past = _below(canal, levels, str(evidence("anatomy.conus_level").value)) - third
+    taper = np.clip(-past / number("anatomy.conus_taper_mm"), 0.0, 1.0)
+    taper = np.where(past > 0, 0.0, 0.35 + 0.65 * taper)
+    middle = (sac_mm[:, ANGLES // 4] - sac_mm[:, ANGLES * 3 // 4]) / 2
+    half = size / 2 * taper[:, None]
+    radius = ellipse(np.maximum(half[:, 0] - middle, 0.1), np.maximum(half[:, 0] + middle, 0.1), np.maximum(half[:, 1], 0.1))
+    return np.asarray(np.where(taper[:, None] > 0, np.minimum(radius, np.maximum(sac_mm - 0.5, 0.0)), 0.0))
+
+
+def find_sac(rays: Floats, canal: Canal, levels: tuple[Level, ...], sure_names: bool) -> Sac:
+    """The sac and the cord in straightened HU rays (n, ANGLES, radii).
+
+    With contrast the sac's edge is the half-maximum; in plain CT it is the inner edge of the epidural fat where there is any, and the
+    level's usual size between (algorithms 1.2, 3). sure_names: whether the levels' names may be relied on.
+    """
+    smooth = np.asarray(ndimage.gaussian_filter(rays, (1.0, 0.7, 1.0), mode=("nearest", "wrap", "nearest")))
+    model = modelled_sac(canal, levels)
+    inner = RADII < 0.75 * canal.wall_mm[..., None]
+    core = np.where(inner, smooth, np.nan).reshape(len(smooth), -1)
+    bright = ndimage.median_filter(np.nanpercentile(core, 75, axis=1), 15, mode="nearest")
+    opacified = float(np.median(bright)) > _OPACIFIED_HU
+    names = "" if sure_names else " Its size follows level names that are not confirmed."
+    if opacified:
+        level = 0.5 * (bright + 20.0)[:, None, None]
+        inside = (smooth > level) & (RADII <= canal.wall_mm[..., None] + 0.2)
+        last = np.where(inside.any(axis=2), RADII[len(RADII) - 1 - inside[..., ::-1].argmax(axis=2)] + RADIAL_MM / 2, 0.0)
+        seen = (last > 2.0) & (bright > _OPACIFIED_HU)[:, None]
+        edge = np.minimum(last, canal.wall_mm - 0.3)
+        radius = _joined(edge, seen, model)
+        radius = np.where((bright > _OPACIFIED_HU)[:, None], radius, model)
+        share = float(seen.mean())
+        sac = Structure("found", round(0.5 + 0.4 * share, 2), None if share > 0.9 else "Contrast does not fill the sac everywhere in view.")
+    else:
+        fat = (smooth < _FAT_HU) & (RADII >= 3.0) & (RADII < canal.wall_mm[..., None] - 0.2)
+        first = np.where(fat.any(axis=2), RADII[fat.argmax(axis=2)] - RADIAL_MM / 2, np.inf)
+        # fat on the sac's side of half the model is a streak, not the sac's edge
+        seen = np.isfinite(first) & (first > 0.55 * model) & (model > 2.0)
+        radius = _joined(np.where(seen, first, model), seen, np.minimum(model * 1.05, canal.wall_mm - _LEAST_MM))
+        share = float(seen.mean())
+        where = f"Its edge was seen against fat in {round(100 * share)} % of its outline, the rest is modelled.{names}"
+        sac = Structure("found" if share > 0.25 else "modelled", round(0.3 + 0.5 * min(share, 0.6), 2), where)
+    radius = np.where(model.max(axis=1, keepdims=True) > 0.5, radius, 0.0)
+    cord = modelled_cord(canal, levels, radius)
+    problem = f"The cord is not seen in CT; its place is uncertain by {number('anatomy.cord_spread_mm'):.1f} mm.{names}"
+    return Sac(radius, cord, seen, opacified, sac, Structure("modelled", 0.5 if sure_names else 0.3, problem))
+
+
+def _joined(edge: Floats, seen: NDArray[np.bool_], model: Floats) -> Floats:
+    """Seen edges joined by the model's shape, moved to meet them: the difference to the model is spread from where it is known."""
+    weight = ndimage.gaussian_filter(seen.astype(np.float64), (4.0, 3.0), mode=("nearest", "wrap"))
+    change = ndimage.gaussian_filter(np.where(seen, edge - model, 0.0), (4.0, 3.0), mode=("nearest", "wrap"))
+    spread = np.where(weight > 1e-3, change / np.maximum(weight, 1e-3), 0.0) * np.clip(weight / 0.1, 0.0, 1.0)
+    joined = np.where(seen, 0.7 * edge + 0.3 * (model + spread), model + spread)
+    return np.asarray(np.clip(ndimage.gaussian_filter(joined, (0.7, 0.7), mode=("nearest", "wrap")), 0.3, None))

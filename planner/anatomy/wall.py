@@ -1,0 +1,207 @@
+"""The wall of the canal: in each cross-section the radius, in 64 directions, where bone begins; bridged over the openings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from planner.anatomy.reformat import RADIAL_MM, RADII, THETA, Curve, curve_through, polar
+from planner.anatomy.spine import ANGLES, Canal
+from planner.geometry import Floats, Volume
+from planner.progress import Progress, silent
+
+_PRIOR_MM = 9.0
+_NEIGHBOURS_MM = 30  # the prior is the running median of the seen wall over this length to both sides
+_BEYOND_MM = 4.5  # bone this far beyond the prior belongs to what lies outside an opening
+_SHORT_MM = 4.5
+
+
+@dataclass(frozen=True, eq=False)
+class Wall:
+    """radius_mm (n, ANGLES), bridged (n, ANGLES) and the share of each cross-section that was seen, (n,)."""
+
+    radius_mm: Floats
+    bridged: NDArray[np.bool_]
+
+
+@njit(cache=True, nogil=True)
+def _closed_paths(cost, smoothness, out):  # type: ignore[no-untyped-def]
+    """For each cross-section the closed path through (angle, radius) of least cost; steps of at most two radii between neighbours."""
+    n, angles, radii = cost.shape
+    total = angles + angles // 2 + 1
+    value = np.empty((total, radii))
+    source = np.zeros((total, radii), dtype=np.int8)
+    for s in range(n):
+        for r in range(radii):
+            value[0, r] = cost[s, 0, r]
+        for a in range(1, total):
+            for r in range(radii):
+                best, step = 1e18, 0
+                for d in range(-2, 3):
+                    p = r + d
+                    if 0 <= p < radii:
+                        there = value[a - 1, p] + smoothness * d * d
+                        if there < best:
+                            best, step = there, d
+                value[a, r] = best + cost[s, a % angles, r]
+                source[a, r] = step
+        r = 0
+        for p in range(radii):
+            if value[total - 1, p] < value[total - 1, r]:
+                r = p
+        quarter = angles // 4
+        for a in range(total - 1, quarter, -1):  # the middle turn is free of both ends
+            if a <= quarter + angles:
+                out[s, a % angles] = r
+            r = r + source[a, r]
+
+
+def _smoothed(rays: Floats, coarse_mm: float) -> Floats:
+    sigma = (0.7, 0.6, 0.7 / RADIAL_MM if coarse_mm < 2 else 0.5 / RADIAL_MM)
+    mode = ("nearest", "wrap", "nearest")
+    return np.asarray(ndimage.gaussian_filter(rays.astype(np.float32), sigma, mode=mode))
+
+
+def _first_beyond(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Index of the first True along the last axis; its length where there is none."""
+    return np.where(mask.any(axis=-1), mask.argmax(axis=-1), mask.shape[-1])
+
+
+def _running_median(radius: Floats, good: NDArray[np.bool_]) -> Floats:
+    """Median along the canal over the good samples of a direction and its two neighbours, filled from the direction's overall median."""
+    n = len(radius)
+    holed = np.where(good, radius, np.nan)
+    stacked = np.stack([np.roll(holed, d, axis=1) for d in (-1, 0, 1)])
+    out = np.empty_like(radius)
+    with np.errstate(all="ignore"):
+        import warnings
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # directions that are never seen are filled below
+            whole = np.nanmedian(stacked, axis=(0, 1))
+            step = 4
+            centres = np.arange(0, n, step)
+            medians = np.stack([np.nanmedian(stacked[:, max(0, c - _NEIGHBOURS_MM) : c + _NEIGHBOURS_MM + 1], axis=(0, 1)) for c in centres])
+    fallback = float(np.nanmedian(whole)) if np.isfinite(whole).any() else _PRIOR_MM
+    medians = np.where(np.isfinite(medians), medians, np.where(np.isfinite(whole), whole, fallback))
+    for a in range(radius.shape[1]):
+        out[:, a] = np.interp(np.arange(n), centres, medians[:, a])
+    return np.asarray(ndimage.gaussian_filter(out, (3.0, 1.0), mode=("nearest", "wrap")))
+
+
+def _relaxed(radius: Floats, holes: NDArray[np.bool_], prior: Floats) -> Floats:
+    """The holes filled smoothly from their border (harmonic, 120 sweeps), twice as stiff along the canal as around it."""
+    filled = np.where(holes, prior, radius)
+    for _ in range(120):
+        up = np.concatenate([filled[:1], filled[:-1]])
+        down = np.concatenate([filled[1:], filled[-1:]])
+        mean = (2 * up + 2 * down + np.roll(filled, 1, axis=1) + np.roll(filled, -1, axis=1)) / 6
+        filled = np.where(holes, mean, filled)
+    return filled
+
+
+def find_wall(rays: Floats, threshold: float, coarse_mm: float) -> Wall:
+    """The wall in straightened rays (n, ANGLES, radii) of HU (algorithms 1.1 step 6): polar dynamic programming, then bridges.
+
+    threshold: where bone begins. coarse_mm: the largest spacing of the scan; blurred scans have softer edges.
+    """
+    smooth_rays = _smoothed(rays, coarse_mm)
+    slope = np.gradient(smooth_rays, RADIAL_MM, axis=2)
+    sharp = min(150.0, 260.0 / max(coarse_mm, 0.5))
+    ahead = ndimage.maximum_filter1d(smooth_rays, 7, axis=2, origin=-3) > threshold
+    edge = 1.0 - np.clip(slope / sharp, 0.0, 1.0) * ahead
+    is_bone = smooth_rays > threshold
+    behind = np.cumsum(is_bone, axis=2) * RADIAL_MM - is_bone * RADIAL_MM
+    first = _first_beyond(is_bone)
+    seen_mm = np.where(first < len(RADII), RADII[np.minimum(first, len(RADII) - 1)], np.inf)
+    prior = _running_median(seen_mm, np.isfinite(seen_mm) & (seen_mm < 16.0) & (seen_mm > 3.0))
+    radius = prior
+    holes = np.zeros(prior.shape, dtype=np.bool_)
+    for _ in range(2):
+        holes = (seen_mm > prior + _BEYOND_MM) | ~np.isfinite(seen_mm)
+        cost = edge + 1.0 * behind + 0.15 * ((RADII - prior[..., None]) / 3.0) ** 2
+        flat = 0.6 + 0.35 * ((RADII - prior[..., None]) / 2.0) ** 2
+        cost = np.where(holes[..., None], flat, cost)
+        index = np.zeros(prior.shape, dtype=np.int64)
+        _closed_paths(cost, 0.3, index)
+        radius = RADII[index]
+        sure = ~holes & (np.take_along_axis(edge, index[..., None], axis=2)[..., 0] < 0.7)
+        prior = _running_median(radius, sure)
+    short = radius < prior - _SHORT_MM
+    holes |= short & ~np.isfinite(np.where(seen_mm < prior - _SHORT_MM, seen_mm, np.inf))
+    radius = np.where(holes, radius, _half_maximum(smooth_rays, radius))
+    filled = _relaxed(radius, holes, np.minimum(radius, prior + 1.0))
+    filled = ndimage.gaussian_filter(filled, (0.8, 0.7), mode=("nearest", "wrap"))
+    return Wall(filled, holes)
+
+
+def _half_maximum(rays: Floats, radius: Floats) -> Floats:
+    """The radius where the value passes half way from the inside to the wall's peak, within 1.5 mm of `radius` (algorithms 1.1 step 7)."""
+    near = np.abs(RADII - radius[..., None]) <= 2.5
+    inside = (RADII > radius[..., None] - 4.0) & (RADII < radius[..., None] - 1.5)
+    base = np.where(inside, rays, 0).sum(axis=2) / np.maximum(inside.sum(axis=2), 1)
+    peak = np.where(near & (RADII >= radius[..., None] - 0.5), rays, -np.inf).max(axis=2)
+    level = 0.5 * (base + np.minimum(peak, 900.0))
+    over = (rays > level[..., None]) & (np.abs(RADII - radius[..., None]) <= 1.5)
+    at = _first_beyond(over)
+    good = (at > 0) & (at < len(RADII))
+    at = np.clip(at, 1, len(RADII) - 1)
+    high = np.take_along_axis(rays, at[..., None], axis=2)[..., 0]
+    low = np.take_along_axis(rays, at[..., None] - 1, axis=2)[..., 0]
+    share = np.clip((level - low) / np.maximum(high - low, 1e-3), 0.0, 1.0)
+    return np.where(good & (high > low), RADII[at] - RADIAL_MM * (1 - share), radius)
+
+
+def area_of(radius_mm: Floats) -> Floats:
+    """Area of each cross-section from its radii (n, ANGLES)."""
+    return np.asarray(0.5 * np.sin(2 * np.pi / ANGLES) * (radius_mm * np.roll(radius_mm, -1, axis=1)).sum(axis=1))
+
+
+def centroids(radius_mm: Floats) -> tuple[Floats, Floats]:
+    """(u, v) of the centroid of each cross-section."""
+    nearer, farther = radius_mm, np.roll(radius_mm, -1, axis=1)
+    triangles = nearer * farther
+    middle = THETA + np.pi / ANGLES
+    weight = triangles.sum(axis=1)
+    reach = (nearer + farther) / 3.0
+    return (triangles * reach * np.cos(middle)).sum(axis=1) / weight, (triangles * reach * np.sin(middle)).sum(axis=1) / weight
+
+
+def canal_along(volume: Volume, curve: Curve, threshold: float, cleared: Volume | None, progress: Progress = silent) -> tuple[Curve, Wall]:
+    """The wall along a rough curve: found, centred on what it encloses, and found again.
+
+    cleared: the mask of an opacified sac (0 or 1) to be looked through, or None.
+    """
+    coarse = max(volume.frame.spacing_mm)
+    wall = Wall(np.zeros((0, ANGLES)), np.zeros((0, ANGLES), dtype=np.bool_))
+    for turn in range(3):
+        progress(turn / 3, "Finding the wall of the canal")
+        rays = polar(volume, curve)
+        if cleared is not None:
+            rays = _looked_through(rays, polar(cleared, curve), threshold)
+        wall = find_wall(rays, threshold, coarse)
+        if turn == 2:
+            break
+        u, v = centroids(wall.radius_mm)
+        points = curve.points_mm + u[:, None] * curve.left + v[:, None] * curve.back
+        curve = curve_through(points, 5.0 if turn == 0 else 4.0)
+    return curve, wall
+
+
+def _looked_through(rays: Floats, sac: Floats, threshold: float) -> Floats:
+    """The rays with the opacified sac, and its edge while it falls, replaced by soft tissue."""
+    within = (sac > 0.3) & (RADII < 16.0)
+    last = np.where(within.any(axis=2), len(RADII) - 1 - within[..., ::-1].argmax(axis=2), -1)
+    index = np.arange(len(RADII))
+    falling = (index > last[..., None]) & (index <= last[..., None] + 3) & (rays > threshold)
+    falls = np.cumprod(np.where(index > last[..., None], falling, True), axis=2).astype(bool) & (last[..., None] >= 0)
+    return np.where(falls, np.minimum(rays, 40.0), rays)
+
+
+def as_canal(curve: Curve, wall: Wall, confidence: Floats) -> Canal:
+    """The canal as the value that the station hands on."""
+    return Canal(curve.points_mm, curve.left, curve.back, wall.radius_mm, wall.bridged, area_of(wall.radius_mm), confidence)
