@@ -81,7 +81,7 @@ def vertebra_parts(layout: Layout, v: Vertebra, jitter: np.random.Generator) -> 
 
     inner = t("canal_depth", v.name) / 2
     thickness = t("lamina_thickness", v.name)
-    width, depth = t("canal_width", v.name) / 2, inner
+    width = t("canal_width", v.name) / 2
     ridge = {True: 0.82, False: 0.55}[lumbar]
     slope = tan(radians(t("lamina_slope", v.name)))
     parts.append(lamina(v.origin, axes, inner, slope, v.lamina_top_mm, v.lamina_bottom_mm, ridge, thickness * 0.94, width + 3.0,
@@ -109,7 +109,8 @@ def vertebra_parts(layout: Layout, v: Vertebra, jitter: np.random.Generator) -> 
             knob = above.centre + above.normal * (above.reach + 1.0) + above.along * above.wide * 0.8 - above.up * 2
             parts += both(capsule(knob, knob + above.along * 1.5, X, (3.0, 3.6), (2.2, 2.6), blend=4.0))
     parts += _transverse(layout, v, (px, pd, pu), half_pw)
-    del depth
+    # the basivertebral vein's way into the back of the body
+    parts.append(capsule(v.place(0, 2.0 - inner, 0), v.place(0, -inner - 13.0, 0), X, (4.5, 1.7), (1.5, 0.7), blend=1.0, carve=True))
     return parts
 
 
@@ -137,9 +138,9 @@ def _spinous(layout: Layout, v: Vertebra, thickness: float) -> list[Part]:
         return [box(crest, np.stack([X, across, along]), (2.6, height / 2, length / 2), 2.4, blend=4.0)]
     plate = v.place(0, *(base + aim * (length / 2)))
     grow = 1.12 if v.name[0] == "L" else 0.85
-    half = (2.3, height / 2 / (1.05 if v.name[0] == "L" else 1.0), length / 2)
+    half = (2.3, height / 2 * (0.82 if v.name[0] == "L" else 0.9), length / 2)
     tip = base + aim * (length - 4.0)
-    rise = np.array([sin(dip), cos(dip)]) * (height / 2 - 4.0)
+    rise = np.array([sin(dip), cos(dip)]) * (height / 2 - 5.0)
     return [
         box(plate, np.stack([X, across, along]), half, 2.2, taper=grow, blend=5.0),
         capsule(v.place(0, *(tip + rise * 0.7)), v.place(0, *(tip - rise)), X, (3.0, 3.6), (4.0, 4.2), blend=5.0),
@@ -176,7 +177,7 @@ def sacrum_parts(layout: Layout, v: Vertebra) -> list[Part]:
     thick = {"S1": 14.0, "S2": 11.0, "S3": 8.0}[v.name]
     front = {"S1": -20.0, "S2": -10.0, "S3": -6.0}[v.name]
     wing_up = {"S1": 3.0, "S2": 1.0, "S3": 0.0}[v.name]
-    parts += both(capsule(v.place(half * 0.62, front, wing_up - 1), v.place(span - 9, front + 10, wing_up - 3), v.back,
+    parts += both(capsule(v.place(half * 0.62, front, wing_up - 1), v.place(span - 9, front + 8, wing_up - 7), v.back,
                           (thick, height * 0.42), (thick * 0.95, height * 0.48), blend=8.0))
     column = v.place(span * 0.62, 1.0, -height / 2)
     parts += both(capsule(v.place(span * 0.68, -3.0, height * 0.35), column, X, (10.0 * thick / 14, 9.0 * thick / 14),

@@ -108,7 +108,7 @@ def _paint_outside(canvas: Canvas, layout: Layout, skin: Outline, labels: dict[s
         progress(0.7 * start / slices, "Painting the trunk")
         paint_trunk(canvas, layout, skin, labels, start, min(start + 24, slices))
     progress(0.7, "Painting muscles and organs")
-    paint_organs(canvas, layout, labels, 1.0 if parameters.position == "prone" else -1.0)
+    paint_organs(canvas, layout, skin, labels, 1.0 if parameters.position == "prone" else -1.0)
     if parameters.modality != "mr":
         paint_table(canvas, skin, parameters.position)
 

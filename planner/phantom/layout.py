@@ -249,7 +249,7 @@ def _profile(table: SpineTable, vertebrae: tuple[Vertebra, ...], s0: float, n: i
     taper = np.sqrt(np.clip((s - end) / 16.0, 0.0, 1.0))
     sac_d = front + (back - front) * np.clip(0.12 + 0.88 * body, 0, 1)
     sac_d = np.clip(sac_d, front, np.maximum(front, back))
-    sac_d = np.convolve(np.pad(sac_d, 6, mode="edge"), np.full(13, 1 / 13), mode="valid")
+    sac_d = np.convolve(np.pad(sac_d, 12, mode="edge"), np.full(25, 1 / 25), mode="valid")
 
     cord = table.raw["cord"]
     order = sorted(cord["width"], key=lambda name: next(v.s_mm for v in vertebrae if v.name == name))

@@ -75,9 +75,9 @@ def paint_swept(image, labels, first, stop, origin, step, bend, bend_z0, table, 
                 turn = table[m, 4] * (1 - w) + table[m + 1, 4] * w
                 c, s = np.cos(turn), np.sin(turn)
                 u, v = (c * gx + s * gy) / ra, (-s * gx + c * gy) / rb
-                rr = u * u + v * v - 0.25 * u * u * v * v
-                if rr > 1.6:
+                if abs(u) > 1.3 or abs(v) > 1.3:
                     continue
+                rr = u * u + v * v - 0.25 * u * u * v * v
                 k0 = np.sqrt(rr)
                 k1 = np.sqrt((u / ra) ** 2 + (v / rb) ** 2)
                 d = k0 * (k0 - 1) / k1 if k1 > 1e-9 else -min(ra, rb)

@@ -54,6 +54,14 @@ class Outline:
         r = 1 / np.sqrt(0.5 * (1 + np.sqrt(max(1 - 0.45 * 4 * u * u * v * v * 0.25, 0.0))))
         return np.array([(half_width - depth) * u * r, centre + (half_depth - depth) * v * r, z])
 
+    def held_inside(self, point: Floats, margin: float) -> Floats:
+        """The point, drawn towards the middle until it lies `margin` mm inside the abdominal wall."""
+        centre, half_depth, half_width, _, wall = self.at(float(point[2]))
+        a, b = half_width - self.side_fat - wall - margin, half_depth - self.front_fat - 0.6 * wall - margin
+        u, v = point[0] / a, (point[1] - centre) / b
+        far = float(np.sqrt(u * u + v * v - 0.3 * u * u * v * v)) if max(abs(u), abs(v)) < 1.3 else float(np.hypot(u, v))
+        return point if far <= 1 else np.array([point[0] / far, centre + (point[1] - centre) / far, point[2]])
+
 
 def outline(parameters: PhantomParameters, layout: Layout) -> Outline:
     """The skin of this patient: over the spinous tips at the table's depth, as wide and deep as the body mass index makes it."""
@@ -159,7 +167,7 @@ def _paint_trunk(image, labels, k_first, k_stop, origin, step, rows, z0, fats, v
                     lungs = min(min(z - floor, inside - 1.5), spine)
                     air = covered(-lungs, width)
                     under = min(z - liver[0] - 0.35 * (x + 60.0), floor - 3.0 - z)
-                    flank = min(min(inside - 2.5, liver[1] + 0.5 * (z - liver[0] - 60.0) - x), liver[2] - 0.45 * (x + 60.0) - y)
+                    flank = min(min(inside - 2.5, liver[1] + 0.5 * (z - liver[0] - 60.0) - x), liver[2] - 0.62 * (x + 60.0) - y)
                     organ = covered(-min(under, flank), width)
                     if organ > 0:
                         flesh = values[5] + 6.0 * (values[3] - values[2]) / 155.0 * sample_texture(texture, x / 6.0, y / 6.0, z / 6.0)
@@ -228,14 +236,14 @@ def paint_table(canvas: Canvas, skin: Outline, position: str) -> None:
                  canvas.value("table skin"), canvas.value("table foam"), -960.0)
 
 
-def paint_organs(canvas: Canvas, layout: Layout, labels: dict[str, int], gas_up: float) -> None:
+def paint_organs(canvas: Canvas, layout: Layout, skin: Outline, labels: dict[str, int], gas_up: float) -> None:
     """Bowel, then muscles, vessels and kidneys. gas_up: +1 when gas rises to the back (prone), -1 when to the belly."""
     t = trunk_table()
     axis_z, axis_y = layout.axis[:, 1], layout.axis[:, 0]
     for loop in t["bowel"]["loops"]:
         z = height_of(layout, loop["at"])
-        centre = np.array([loop["x"], float(np.interp(z, axis_z, axis_y)) + loop["d"], z])
         rx, ry, rz = loop["radii"]
+        centre = skin.held_inside(np.array([loop["x"], float(np.interp(z, axis_z, axis_y)) + loop["d"], z]), max(rx, ry) + 3.0)
         reach = max(rx - rz, 1.0)
         solid = capsule(centre - [reach, 0, 2.0], centre + [reach, 0, 2.0], np.array([0.0, 0, 1]), (rz, ry), (rz, ry), blend=1.0)
         field, (first, _) = canvas.field([solid])
