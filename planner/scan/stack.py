@@ -79,7 +79,8 @@ def arrange(positions_mm: Floats, normal: Floats) -> Stack:
     order = np.argsort(along, kind="stable")
     places = positions_mm[order]
     steps = np.diff(places, axis=0)
-    usual = np.median(steps, axis=0) if len(steps) else normal.copy()
+    moving = steps[np.linalg.norm(steps, axis=1) > SAME_PLACE_MM]
+    usual = np.median(moving, axis=0) if len(moving) else np.zeros(3)
     blocks = ((0, len(places)),) if _even(places) else _blocks(places, steps)
     if len(steps) and blocks:
         start, stop = blocks[0]
@@ -106,7 +107,7 @@ def _blocks(places: Floats, steps: Floats) -> tuple[tuple[int, int], ...]:
         stop = start + 1
         while stop < len(steps) and _like(steps[stop], steps[start:stop].mean(axis=0)):
             stop += 1
-        if _even(places[start : stop + 1]):
+        if stop - start > 1 and _even(places[start : stop + 1]):
             runs.append((start, stop + 1))
         start = stop
     return tuple(sorted(runs, key=lambda run: run[0] - run[1]))
