@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from planner.anatomy.spine import Anatomy
     from planner.case.acts import Act
     from planner.case.derive import Plan, SitePlan
+    from planner.case.lock import Lock
     from planner.geometry import Volume
     from planner.needles.candidate import Candidate
     from planner.patch.forecast import Forecast
@@ -68,8 +69,10 @@ class Session(QObject):
         self.surfaces: Derived[Any] = Derived()
         self.sites: tuple[Derived[SitePlan], ...] = ()
         self.forecast: Derived[Forecast] = Derived()
-        self.hidden: frozenset[str] = frozenset()
+        self.hidden: frozenset[str] = frozenset({"skin", "volume rendering"})
         self._paused: set[Hashable] = set()  # derivations that the user cancelled, by key
+        self._scan_before: Derived[Scan] = Derived()
+        self._lock: Lock | None = None
 
     # ---- acts and undo -------------------------------------------------------------------------------------------------
 
@@ -148,7 +151,8 @@ class Session(QObject):
             from planner.case.acts import choose_scan
 
             folder, scan = value
-            self.path = folder / "dicom"
+            self._hold(None)
+            self.path, self.case_path = folder / "dicom", None
             self._ready_scan(scan)
             _, case = choose_scan(Case(), self.path, scan.series[0])
             assert case.scan is not None
@@ -158,7 +162,7 @@ class Session(QObject):
 
     def open_path(self, path: Path) -> None:
         """A folder, a file, a ZIP or a case file."""
-        if path.suffix == ".duraplan":
+        if path.name.endswith((".duraplan", ".duraplan.bak")):
             self.open_case(path)
             return
 
@@ -168,7 +172,8 @@ class Session(QObject):
             return read(path, progress)
 
         def done(scan: Scan) -> None:
-            self.path = path
+            self._hold(None)
+            self.path, self.case_path = path, None
             self._ready_scan(scan)
             usable = [series for series in scan.series if series.verdict != "refused"]
             self._begin(Case())
@@ -184,19 +189,32 @@ class Session(QObject):
         scan_path: where the scan is now, when it has moved.
         """
 
-        def work(progress: Progress) -> tuple[Case, Path, Scan | None]:
-            from planner.case.file import find_scan, open_case
+        own = path.suffix == ".duraplan"
+
+        def work(progress: Progress) -> tuple[Case, Path, Scan | None, Lock | None]:
+            from planner.case.file import find_scan, open_case, series_of
+            from planner.case.lock import lock_case
             from planner.scan import read
 
             case = recovered or open_case(path)
-            if case.scan is None:
-                return case, path, None
-            where = find_scan(case, path)
-            return case, where, read(where, progress)
+            lock = lock_case(path) if own and path != self.case_path else None
+            try:
+                if case.scan is None:
+                    return case, path, None, lock
+                where = scan_path or find_scan(case, path)
+                scan = read(where, progress)
+                series_of(case, scan)
+            except BaseException:
+                if lock is not None:
+                    lock.release()
+                raise
+            return case, where, scan, lock
 
-        def done(value: tuple[Case, Path, Scan | None]) -> None:
-            case, where, scan = value
-            self.case_path = path if path.suffix == ".duraplan" else None
+        def done(value: tuple[Case, Path, Scan | None, Lock | None]) -> None:
+            case, where, scan, lock = value
+            if not own or path != self.case_path:
+                self._hold(lock)
+            self.case_path = path if own else None
             self.path = where
             if scan is not None:
                 self._ready_scan(scan)
@@ -206,10 +224,10 @@ class Session(QObject):
         self._open("Opening the case", work, done)
 
     def _open(self, what: str, work: Callable[[Progress], T], done: Callable[[T], None]) -> None:
-        for kind in ("volume", "anatomy", "surfaces", "forecast", *(f"site {n}" for n in range(len(self.sites)))):
-            self.jobs.cancel(kind)
-        before = self.scan
-        self.scan = Derived("running", what=what)
+        self._stop_deriving()
+        before = self._scan_before if self.scan.state == "running" else self.scan
+        self._scan_before = before
+        self.scan = Derived("running", before.key, before.value, what=what)
         self.changed.emit()
 
         def ended(outcome: Outcome) -> None:
@@ -226,6 +244,23 @@ class Session(QObject):
                 self._trusted(lambda: done(outcome.value))
 
         self.jobs.start("scan", work, ended)
+
+    def _stop_deriving(self) -> None:
+        """Whatever is being made belongs to a case that is about to go; should it stay, `refresh` starts it again."""
+        for kind in ("volume", "anatomy", "surfaces", "forecast"):
+            self.jobs.cancel(kind)
+            if getattr(self, kind).state == "running":
+                setattr(self, kind, Derived())
+        for index, derived in enumerate(self.sites):
+            self.jobs.cancel(f"site {index}")
+            if derived.state == "running":
+                self._set_site(index, Derived())
+
+    def _hold(self, lock: Lock | None) -> None:
+        """Hold the lock of another case file, or of none."""
+        if self._lock is not None:
+            self._lock.release()
+        self._lock = lock
 
     def _trusted(self, step: Callable[[], None]) -> None:
         """Run the end of an opening, which may still refuse."""
@@ -278,16 +313,35 @@ class Session(QObject):
 
     def cancel(self, kind: str) -> None:
         """The user's wish: stop this derivation, and do not start it again for the same key until `resume`."""
+        self.jobs.cancel(kind)
+        if kind == "scan":
+            self.scan = self._scan_before  # what was open stays open
+            self.refresh()
+            return
         derived: Derived[Any] = getattr(self, kind)
         self._paused.add((kind, derived.key))
-        self.jobs.cancel(kind)
         setattr(self, kind, Derived())
-        self.changed.emit()
+        self.refresh()
 
     def resume(self, kind: str) -> None:
         """Start a derivation that was cancelled, or that was refused."""
         self._paused = {paused for paused in self._paused if paused[0] != kind}  # type: ignore[index]
         setattr(self, kind, Derived())
+        self.refresh()
+
+    def cancel_site(self, index: int) -> None:
+        """The same for the search of a site."""
+        if index < len(self.sites):
+            self._paused.add((f"site {index}", self.sites[index].key))
+            self.jobs.cancel(f"site {index}")
+            self._set_site(index, Derived())
+            self.refresh()
+
+    def resume_site(self, index: int) -> None:
+        """Start the search of a site again."""
+        self._paused = {paused for paused in self._paused if paused[0] != f"site {index}"}  # type: ignore[index]
+        if index < len(self.sites):
+            self._set_site(index, Derived())
         self.refresh()
 
     def _refresh_volume(self) -> None:
@@ -351,7 +405,7 @@ class Session(QObject):
             if derived.key == key and derived.value is not None:
                 self._set_site(index, replace(derived, value=with_taken(derived.value, case, index)))
                 continue
-            if derived.key == key and derived.state in ("running", "refused"):
+            if (derived.key == key and derived.state in ("running", "refused")) or (f"site {index}", key) in self._paused:
                 continue
             self._set_site(index, Derived("running", key, derived.value))
 
@@ -455,6 +509,23 @@ class Session(QObject):
         problem = str(self.forecast.refusal) if self.forecast.refusal else None
         return Plan(self.case, self.anatomy.value, plans, forecast, problem)
 
+    def save(self, path: Path) -> Refusal | None:
+        """Save the case; a refusal (a full disk, a read-only folder) changes nothing, is announced and is returned."""
+        from planner.case.file import save_case
+        from planner.case.lock import lock_case
+
+        try:
+            if path != self.case_path:
+                self._hold(lock_case(path))
+            save_case(self.case, path)
+        except Refusal as refusal:
+            self.announced.emit(str(refusal))
+            return refusal
+        self.case_path, self.saved_case = path, self.case
+        self.changed.emit()
+        return None
+
     def close(self) -> None:
-        """Stop all work."""
+        """Stop all work and let the case file go."""
         self.jobs.close()
+        self._hold(None)

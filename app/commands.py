@@ -1,0 +1,104 @@
+"""Every command once: its name, its keys, what it does and when it can. Menus, shortcuts, the palette and F1 all read this table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.rail import STATIONS
+
+if TYPE_CHECKING:
+    from app.window import Window
+
+
+def _always() -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class Command:
+    """group: its menu. keys: as the user reads them ("Ctrl+Shift+S"); bound: whether the window binds them (else a view does).
+    title: the name with what it applies to now ("Undo: take a needle")."""
+
+    group: str
+    name: str
+    keys: str
+    act: Callable[[], object]
+    enabled: Callable[[], bool] = _always
+    bound: bool = True
+    title: Callable[[], str] | None = None
+
+    @property
+    def words(self) -> str:
+        """The name as it stands now."""
+        return self.title() if self.title is not None else self.name
+
+
+def commands(window: Window) -> tuple[Command, ...]:
+    """All commands of a window, in the order of the menus."""
+
+    def ready() -> bool:
+        return window.is_ready
+
+    def has_case() -> bool:
+        return window.is_ready and window.session.case.scan is not None
+
+    def undo_words() -> str:
+        name = window.session.undo_name if window.is_ready else None
+        return f"Undo: {name}" if name else "Undo"
+
+    def redo_words() -> str:
+        name = window.session.redo_name if window.is_ready else None
+        return f"Redo: {name}" if name else "Redo"
+
+    files = (
+        Command("File", "Open a folder", "Ctrl+O", window.choose_folder, ready),
+        Command("File", "Open a file, ZIP or case", "Ctrl+Shift+O", window.choose_file, ready),
+        Command("File", "Open the example", "", window.open_example, ready),
+        Command("File", "Save the case", "Ctrl+S", window.save, has_case),
+        Command("File", "Save the case as", "Ctrl+Shift+S", window.save_as, has_case),
+        Command("File", "Save the sheet as PDF", "Ctrl+P", lambda: window.make_sheet("pdf"), window.has_sheet),
+        Command("File", "Save the sheet as HTML", "", lambda: window.make_sheet("html"), window.has_sheet),
+        Command("File", "Print the sheet", "", lambda: window.make_sheet("print"), window.has_sheet),
+        Command("File", "Quit", "Ctrl+Q", window.close),
+    )
+    edits = (
+        Command("Edit", "Undo", "Ctrl+Z", lambda: window.session.undo(), lambda: ready() and window.session.undo_name is not None, title=undo_words),
+        Command("Edit", "Redo", "Ctrl+Y", lambda: window.session.redo(), lambda: ready() and window.session.redo_name is not None, title=redo_words),
+        Command("Edit", "Mark a leak", "K", lambda: window.gesture("leak"), window.has_anatomy, bound=False),
+        Command("Edit", "Name a vertebra", "V", lambda: window.gesture("vertebra"), window.has_anatomy, bound=False),
+        Command("Edit", "Take the best needle", "N", window.take_proposal, window.has_proposal, bound=False),
+        Command("Edit", "Leave what was begun", "Esc", window.leave, ready),
+    )
+    walk = (
+        *(
+            Command("Stations", f"Go to {name}", f"Alt+{n + 1}", lambda n=n: window.go_to(n), ready)  # type: ignore[misc]
+            for n, name in enumerate(STATIONS)
+        ),
+        Command("Stations", "Next station", "Ctrl+Return", window.go_on, window.can_go_on),
+    )
+    looks = (
+        Command("Window", "Find a command", "Ctrl+K", window.find_command),
+        Command("Window", "Help: keys and mouse", "F1", window.show_help),
+        Command("Window", "Projector theme", "F5", window.switch_projector),
+        Command("Window", "Light or dark theme", "Shift+F5", window.switch_light),
+        Command("Window", "Full screen", "F11", window.switch_full_screen),
+    )
+    return (*files, *edits, *walk, *window.view_commands(), *looks)
+
+
+HANDS = (
+    ("Scroll", "wheel, PgUp and PgDn, arrows; Shift for 5; Home, End"),
+    ("Crosshair", "click jumps, drag moves, Shift+move follows, X hides"),
+    ("Window and level", "right drag; double right click: by itself; 1 to 5 presets"),
+    ("Pan", "middle drag, or Space and left drag"),
+    ("Zoom", "Ctrl+wheel at the pointer; F fits"),
+    ("Turn the planes", "Alt+drag; R returns to the standard view"),
+    ("Large view and back", "double click, Ctrl+1 to 4; Esc back"),
+    ("Measure", "D distance, A angle, Del removes"),
+    ("Leak, vertebra", "K marks a leak, V names a vertebra under the pointer"),
+    ("Needle", "N takes the best; drag its ends, T snaps to the target, Ctrl+drag moves the whole"),
+    ("3D", "drag turns, middle drag pans, wheel zooms"),
+)
+"""What hands do in a view, for F1."""

@@ -1,0 +1,102 @@
+"""The status line: where the pointer is and what lies there; what the levels rest on and what was not checked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
+
+from app.widgets.text import dress, label
+
+if TYPE_CHECKING:
+    from planner.anatomy.spine import Anatomy
+
+_SAID_MS = 9000
+_HAZARDS = ("lung", "kidney", "bowel gas", "aorta", "vena cava")
+
+
+class StatusLine(QWidget):
+    """Left: the pointer. Middle: the newest sentence, for a while. Right: the anchor, and what is not checked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("statusline")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        line = QHBoxLayout(self)
+        line.setContentsMargins(14, 4, 14, 4)
+        line.setSpacing(18)
+        self._place = label(role="muted", wrap=False, name="Position of the pointer")
+        self._value = label(role="muted", wrap=False, name="Value under the pointer")
+        self._name = label(role="muted", wrap=False, name="Place under the pointer")
+        self._said = label(role="", wrap=False, name="Message")
+        self._anchor = label(role="muted", wrap=False, name="What the levels rest on, status")
+        self._unseen = label(role="muted", wrap=False, name="Not checked, status")
+        for one in (self._place, self._value, self._name):
+            line.addWidget(one)
+        line.addWidget(self._said, 1)
+        for one in (self._anchor, self._unseen):
+            line.addWidget(one)
+        self._said.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._name.setMinimumWidth(0)
+        self._quiet = QTimer(self, singleShot=True, interval=_SAID_MS)
+        self._quiet.timeout.connect(lambda: self._said.clear())
+
+    def point(self, at: tuple[float, float, float], value: float | None, modality: str, anatomy: Anatomy | None) -> None:
+        """The pointer is over a place of the scan."""
+        x, y, z = at
+        self._place.setText(f"{'L' if x >= 0 else 'R'} {abs(x):.1f}  {'P' if y >= 0 else 'A'} {abs(y):.1f}  {'H' if z >= 0 else 'F'} {abs(z):.1f} mm")
+        unit = " HU" if modality == "CT" else ""
+        self._value.setText("outside the scan" if value is None else f"{value:.0f}{unit}".replace("-", "−"))
+        self._name.setText(_place_words(at, anatomy) if anatomy is not None else "")
+
+    def leave(self) -> None:
+        """The pointer left the views."""
+        for one in (self._place, self._value, self._name):
+            one.clear()
+
+    def say(self, sentence: str) -> None:
+        """Show a sentence for a while."""
+        self._said.setText(sentence)
+        self._said.setToolTip(sentence)
+        self._quiet.start()
+
+    def hold(self, sentence: str) -> None:
+        """Show a sentence until `say` or an empty `hold`."""
+        self._quiet.stop()
+        self._said.setText(sentence)
+
+    def show_anatomy(self, anatomy: Anatomy | None, anchor_words: str) -> None:
+        """What the levels rest on, and what nobody looked for."""
+        if anatomy is None:
+            self._anchor.clear()
+            self._unseen.clear()
+            return
+        confirmed = anatomy.anchor is not None and anatomy.anchor.by == "user"
+        self._anchor.setText(anchor_words if confirmed else f"△ {anchor_words}")
+        dress(self._anchor, "muted" if confirmed else "caution")
+        unseen = [name for name in _HAZARDS if anatomy.structure(name).provenance == "not checked"]
+        self._unseen.setText(f"△ {', '.join(unseen)} not checked" if unseen else "")
+        dress(self._unseen, "caution")
+
+    def stop(self) -> None:
+        """The window closes."""
+        self._quiet.stop()
+
+
+def _place_words(at: tuple[float, float, float], anatomy: Anatomy) -> str:
+    """`L1-L2, epidural space`."""
+    import numpy as np
+
+    from planner.anatomy import labels
+
+    index = np.rint(anatomy.frame.to_index(at)).astype(int)
+    if (index < 0).any() or (index >= np.array(anatomy.frame.shape)).any():
+        return ""
+    code = int(anatomy.labels[tuple(index)])
+    pair = anatomy.disc_space(at)
+    level = "-".join(pair) if pair else ""
+    structure = labels.name(code) if code else ""
+    return ", ".join(part for part in (level, structure) if part)
+
+

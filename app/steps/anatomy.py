@@ -1,0 +1,196 @@
+"""Anatomy: what was found, how each structure is known, and the one vertebra that a person names."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QPainter, QPainterPath, QPaintEvent, QPen
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+
+from app.session import Derived
+from app.steps.panel import Panel
+from app.steps.words import SIGNS, anchor_words
+from app.style import theme
+from app.widgets.progress import ProgressRow
+from app.widgets.rows import Rows
+from app.widgets.text import Card, button, dress, label, row, say
+from planner.anatomy.labels import LEVELS
+from planner.anatomy.spine import Anatomy, Structure
+
+_SHOWN = (
+    "bone", "canal", "sac", "cord", "levels", "foramina", "windows", "roots", "ligamentum flavum", "skin", "lung", "kidney",
+    "bowel gas", "aorta", "vena cava", "vertebral artery",
+)  # fmt: skip
+_ALWAYS = frozenset({"bone", "canal", "sac", "cord", "levels", "foramina", "windows", "roots", "skin", "lung", "kidney", "bowel gas"})
+_LIKELY_REACH = 1
+
+
+class AnatomyPanel(Panel):
+    """Finds, names, shows and hides."""
+
+    station = 1
+
+    def build(self) -> None:
+        self._working = ProgressRow("finding the anatomy", lambda: self.session.cancel("anatomy"))
+        self._meshing = ProgressRow("making the surfaces")
+        self.body.addWidget(self._working)
+        self.body.addWidget(self._meshing)
+        self._stopped = row(label("Stopped.", "muted", wrap=False), None, button("Find the anatomy", lambda: self.session.resume("anatomy")))
+        self._again = row(None, button("Try again", lambda: self.session.resume("anatomy"), name="Try to find the anatomy again"))
+        self.body.addWidget(self._stopped)
+        self.body.addWidget(self._again)
+        self._levels = Card(name="Levels")
+        self._anchor = label(name="What the levels rest on")
+        self._named = label(role="muted", name="Levels found")
+        self._ask = button("Name a vertebra", lambda: self.desk.ask("vertebra"), hint="V names the vertebra under the pointer")
+        self._ask.setCheckable(True)
+        self._levels.add(self._anchor, self._named, row(self._ask, None))
+        self.body.addWidget(self._levels)
+        self._chooser = Rows()
+        self.body.addWidget(self._chooser)
+        self._head = label("Structures", "head")
+        self.body.addWidget(self._head)
+        self._structures = Rows(1)
+        self.body.addWidget(self._structures)
+
+    def lead(self) -> str:
+        anatomy = self.session.anatomy.value
+        if anatomy is None or not anatomy.levels:
+            return "Where the canal, the sac, the openings and the hazards are."
+        names = f"{anatomy.levels[0].name} to {anatomy.levels[-1].name}"
+        length = anatomy.canal.s_mm[-1] / 10 if len(anatomy.canal.centreline_mm) else 0.0
+        return f"{names}, {length:.0f} cm of canal. {anchor_words(anatomy.anchor)}."
+
+    def refusals(self) -> tuple[Derived[object], ...]:
+        return (self.session.anatomy, self.session.surfaces)  # type: ignore[return-value]
+
+    def fill(self) -> None:
+        derived, anatomy = self.session.anatomy, self.session.anatomy.value
+        self._working.put(derived.state == "running", derived.share, derived.what)
+        surfaces = self.session.surfaces
+        self._meshing.put(surfaces.state == "running", surfaces.share, surfaces.what)
+        self._stopped.setVisible(derived.state == "missing" and self.session.volume.state == "ready")
+        self._again.setVisible(derived.state == "refused")
+        self._levels.setVisible(anatomy is not None)
+        self._head.setVisible(anatomy is not None)
+        if anatomy is not None:
+            by_user = anatomy.anchor is not None and anatomy.anchor.by == "user"
+            say(self._anchor, f"{'✓' if by_user else '△'} {anchor_words(anatomy.anchor)}")
+            dress(self._anchor, "good" if by_user else "caution")
+            say(self._named, _level_words(anatomy))
+        self._ask.setChecked(self.desk.gesture == "vertebra")
+        at = self.desk.vertebra_at
+        self._chooser.show_items([(("chooser", at), self._make_chooser)] if at is not None and anatomy is not None else [])
+        names = [name for name in _SHOWN if anatomy is not None and (name in _ALWAYS or name in anatomy.structures)]
+        self._structures.show_items(
+            [
+                (
+                    (name, anatomy.structure(name), name in self.session.hidden),
+                    lambda name=name, of=anatomy: self._structure(name, of.structure(name)),  # type: ignore[misc]
+                )
+                for name in names
+                if anatomy is not None
+            ]
+        )
+
+    def _structure(self, name: str, known: Structure) -> QWidget:
+        made = QWidget()
+        column = QVBoxLayout(made)
+        column.setContentsMargins(0, 1, 0, 1)
+        column.setSpacing(0)
+        line = QHBoxLayout()
+        line.setSpacing(6)
+        loose = known.provenance == "not checked"
+        if loose:
+            gap = QWidget()
+            gap.setFixedWidth(_Eye.WIDTH)
+            line.addWidget(gap)
+        else:
+            line.addWidget(_Eye(name, name not in self.session.hidden, self.session.show_structure))
+        line.addWidget(label(name[0].upper() + name[1:], wrap=False))
+        line.addStretch(1)
+        sure = f" {round(100 * known.confidence)} %" if known.confidence is not None and not loose else ""
+        role = {"not checked": "caution", "modelled": "muted"}.get(known.provenance, "")
+        words = label(f"{SIGNS[known.provenance]} {known.provenance}{sure}", role, wrap=False)
+        words.setAccessibleName(f"{name}: {known.provenance}{sure}")
+        line.addWidget(words)
+        column.addLayout(line)
+        if known.problem:
+            problem = label(known.problem, "small")
+            problem.setContentsMargins(_Eye.WIDTH + 6, 0, 0, 2)
+            column.addWidget(problem)
+        return made
+
+    def _make_chooser(self) -> QWidget:
+        card = Card("card current", "Name the vertebra")
+        card.add(label("Which vertebra is this?", "head"))
+        grid = QGridLayout()
+        grid.setSpacing(4)
+        likely = self._likely()
+        shown: tuple[tuple[str, int], ...] = (("C", 7), ("T", 12), ("L", 5), ("S", 5))
+        line = 0
+        for letter, count in shown:
+            for n in range(count):
+                name = f"{letter}{n + 1}"
+                choice = button(name, lambda name=name: self.desk.name_vertebra(name), "likely" if name in likely else "level", f"It is {name}")  # type: ignore[misc]
+                choice.setMinimumWidth(36)
+                grid.addWidget(choice, line + n // 6, n % 6)
+            line += (count + 5) // 6
+        holder = QWidget()
+        holder.setLayout(grid)
+        card.add(holder, row(button("Leave", self.desk.leave, name="Leave it unnamed"), None))
+        return card
+
+    def _likely(self) -> set[str]:
+        """The name that the program gives to the picked vertebra now, and its neighbours."""
+        anatomy, at = self.session.anatomy.value, self.desk.vertebra_at
+        if anatomy is None or at is None or not anatomy.levels:
+            return set()
+        nearest = min(anatomy.levels, key=lambda level: sum((a - b) ** 2 for a, b in zip(level.centre_mm, at)))
+        here = LEVELS.index(nearest.name)
+        return set(LEVELS[max(0, here - _LIKELY_REACH) : here + _LIKELY_REACH + 1])
+
+
+def _level_words(anatomy: Anatomy) -> str:
+    if not anatomy.levels:
+        return "No vertebra was found."
+    unsure = [level.name for level in anatomy.levels if level.confidence < 0.5]
+    words = ", ".join(level.name for level in anatomy.levels)
+    return f"{words}." + (f" Unsure: {', '.join(unsure)}." if unsure else "")
+
+
+class _Eye(QPushButton):
+    """Shows or hides a structure."""
+
+    WIDTH = 24
+
+    def __init__(self, name: str, shown: bool, show: object) -> None:
+        super().__init__()
+        self.setCheckable(True)
+        self.setChecked(shown)
+        self.setAccessibleName(f"Show {name}")
+        self.setToolTip(f"{'Hide' if shown else 'Show'} {name}")
+        self.setFixedWidth(self.WIDTH)
+        self.toggled.connect(lambda on: show(name, on))  # type: ignore[operator]
+
+    def sizeHint(self) -> QSize:
+        return QSize(self.WIDTH, 20)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        look, painter = theme(), QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        middle = QPointF(self.width() / 2, self.height() / 2)
+        painter.setPen(QPen(look.colour("text" if self.isChecked() else "muted"), 1.4))
+        lid = QPainterPath()
+        lid.moveTo(middle - QPointF(7, 0))
+        lid.quadTo(middle - QPointF(0, 8), middle + QPointF(7, 0))
+        lid.quadTo(middle + QPointF(0, 8), middle - QPointF(7, 0))
+        painter.drawPath(lid)
+        if self.isChecked():
+            painter.setBrush(look.colour("text"))
+            painter.drawEllipse(middle, 2, 2)
+        else:
+            painter.drawLine(middle + QPointF(-6, 5), middle + QPointF(6, -5))
+        if self.hasFocus():
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.setPen(QPen(look.colour("accent"), 1))
+            painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 4, 4)

@@ -1,0 +1,113 @@
+"""Approach: the way in that the leak calls for, with its reason; the needle; how the patient lies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtWidgets import QComboBox, QRadioButton, QWidget
+
+from app.session import Derived
+from app.steps.panel import Panel
+from app.steps.sites import SiteSwitch, Sources
+from app.steps.words import leak_words
+from app.widgets.progress import ProgressRow
+from app.widgets.rows import Rows
+from app.widgets.text import Card, label
+from planner.case.acts import choose_approach, choose_needle, set_position
+from planner.case.words import POSITION_WORDS
+from planner.leak import TITLES
+
+if TYPE_CHECKING:
+    from planner.case.derive import SitePlan
+    from planner.leak.leak import Approach
+
+
+class ApproachPanel(Panel):
+    """Chooses the way, the needle and the position."""
+
+    station = 3
+
+    def build(self) -> None:
+        self._switch = SiteSwitch(self.desk)
+        self._working = ProgressRow("reading the anatomy around the leak")
+        self._ways = Rows(7)
+        self._needle = Rows()
+        self._position = Rows()
+        for widget in (self._switch, self._working, self._ways, self._needle, self._position):
+            self.body.addWidget(widget)
+
+    def lead(self) -> str:
+        plan = self.desk.plan
+        if plan is None:
+            return "The way in that the leak calls for."
+        return f"{leak_words(plan.site.leak)}. {TITLES[plan.approach.name]}."
+
+    def refusals(self) -> tuple[Derived[object], ...]:
+        sites = self.session.sites
+        return (sites[self.desk.site],) if self.desk.site < len(sites) else ()  # type: ignore[return-value]
+
+    def fill(self) -> None:
+        self._switch.refresh()
+        plan, index = self.desk.plan, self.desk.site
+        sites = self.session.sites
+        derived = sites[index] if index < len(sites) else Derived()
+        self._working.put(derived.state == "running" and plan is None, derived.share, derived.what)
+        if plan is None:
+            for rows in (self._ways, self._needle, self._position):
+                rows.show_items([])
+            return
+        decided = self.session.case.sites[index].approach
+        now = decided or plan.approaches[0].name
+        self._ways.show_items([((index, way, way.name == now), lambda way=way: self._way(way, way.name == now)) for way in plan.approaches])  # type: ignore[misc]
+        needle = self.session.case.sites[index].needle or plan.needle.id
+        self._needle.show_items([((index, needle), lambda: self._needle_card(plan, needle))])
+        self._position.show_items([(self.session.case.position, self._position_card)])
+
+    def _way(self, way: Approach, chosen: bool) -> QWidget:
+        card = Card("card chosen" if chosen else "card", f"Approach {TITLES[way.name]}")
+        choice = QRadioButton(TITLES[way.name] if len(TITLES[way.name]) < 38 else TITLES[way.name].replace(", ", ",\n", 1))
+        choice.setAccessibleName(TITLES[way.name])
+        choice.setChecked(chosen)
+        choice.setAutoExclusive(False)
+        choice.clicked.connect(lambda: self._choose(way))
+        card.add(choice)
+        if way.proposed:
+            card.add(label("Proposed", "small"))
+        card.add(label(way.why, "muted"))
+        if way.evidence:
+            card.add(Sources(way.evidence, TITLES[way.name]))
+        return card
+
+    def _choose(self, way: Approach) -> None:
+        index = self.desk.site
+        self.desk.candidate = None
+        self.desk.attempt(lambda: choose_approach(self.session.case, index, None if way.proposed else way.name))
+        self.refresh()
+
+    def _needle_card(self, plan: SitePlan, chosen: str) -> QWidget:
+        from planner.needles import catalogue
+
+        card = Card(name="Needle")
+        box = QComboBox()
+        box.setAccessibleName("Needle gauge, length and tip")
+        for needle in catalogue():
+            box.addItem(needle.words, needle.id)
+        box.setCurrentIndex(max(0, box.findData(chosen)))
+        index = self.desk.site
+        box.activated.connect(lambda: self.desk.attempt(lambda: choose_needle(self.session.case, index, box.currentData())))
+        best = plan.used
+        card.add(label("Needle", "head"), box)
+        if best is not None:
+            card.add(label(f"Skin to tip is {best.depth_mm:.0f} mm on the {'needle taken' if plan.taken else 'best way'}.", "small"))
+        return card
+
+    def _position_card(self) -> QWidget:
+        card = Card(name="Position")
+        box = QComboBox()
+        box.setAccessibleName("How the patient lies")
+        for position, words in POSITION_WORDS.items():
+            box.addItem(words[0].upper() + words[1:], position)
+        box.setCurrentIndex(box.findData(self.session.case.position))
+        box.activated.connect(lambda: self.desk.attempt(lambda: set_position(self.session.case, box.currentData())))
+        card.add(label("The patient lies", "head"), box, label("Angles are read for this position.", "small"))
+        return card

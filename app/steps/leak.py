@@ -1,0 +1,129 @@
+"""Leak: where it leaks, which kind, seen or suspected; up to ten sites."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from PySide6.QtWidgets import QButtonGroup, QComboBox, QRadioButton, QWidget
+
+from app.steps.panel import Panel
+from app.steps.words import leak_words
+from app.widgets.rows import Rows
+from app.widgets.text import Card, button, label, row
+from planner.case.acts import change_leak, remove_leak
+from planner.case.case import MOST_SITES, Site
+from planner.leak import KINDS
+from planner.leak.leak import Certainty, LeakKind, LeakSide
+
+
+class LeakPanel(Panel):
+    """Marks, moves and removes."""
+
+    station = 2
+
+    def build(self) -> None:
+        self._new = Card(name="New leak")
+        self._kinds = QButtonGroup(self)
+        for kind, words in KINDS.items():
+            choice = QRadioButton(words.title)
+            choice.setAccessibleName(f"Kind {words.title}")
+            choice.setToolTip(words.line)
+            choice.setProperty("kind", kind)
+            choice.setChecked(kind == self.desk.leak_kind)
+            choice.toggled.connect(lambda on, kind=kind: on and self._choose_kind(kind))
+            self._kinds.addButton(choice)
+            self._new.add(choice)
+        self._line = label(KINDS[self.desk.leak_kind].line, "small")
+        self._new.add(self._line)
+        certainty = QComboBox()
+        certainty.setAccessibleName("Certainty of the new leak")
+        certainty.addItem("Observed: contrast seen outside", "observed")
+        certainty.addItem("Potential: suspected", "potential")
+        certainty.currentIndexChanged.connect(lambda: setattr(self.desk, "certainty", certainty.currentData()))
+        self._mark = button("Mark a leak", lambda: self.desk.ask("leak"), hint="K marks it under the pointer")
+        self._mark.setCheckable(True)
+        self._new.add(certainty, row(self._mark, label("or K under the pointer", "small", wrap=False), None))
+        self.body.addWidget(self._new)
+        self._full = label(f"{MOST_SITES} sites are marked. Remove one before you mark another.", "caution")
+        self.body.addWidget(self._full)
+        self._sites = Rows()
+        self.body.addWidget(self._sites)
+
+    def lead(self) -> str:
+        sites = self.session.case.sites
+        if not sites:
+            return "Where spinal fluid leaves the sac. Level and side are filled in from the anatomy."
+        if len(sites) == 1:
+            return f"{leak_words(self._read(0).leak)}."
+        return f"{len(sites)} sites; {leak_words(self._read(self.desk.site).leak)[0].lower()}{leak_words(self._read(self.desk.site).leak)[1:]} chosen."
+
+    def fill(self) -> None:
+        possible = self.session.anatomy.value is not None
+        room = len(self.session.case.sites) < MOST_SITES
+        self._new.setVisible(possible and room)
+        self._full.setVisible(possible and not room)
+        self._mark.setChecked(self.desk.gesture == "leak")
+        anatomy = self.session.anatomy.value
+        confirmed = anatomy is not None and anatomy.anchor is not None and anatomy.anchor.by == "user"
+        items = []
+        for index in range(len(self.session.case.sites)):
+            site, chosen = self._read(index), index == self.desk.site
+            derived = self.session.sites[index] if index < len(self.session.sites) else None
+            refusal = str(derived.refusal) if derived is not None and derived.refusal is not None else ""
+            moving = chosen and self.desk.gesture == "move leak"
+            key = (index, site.leak, chosen, confirmed, refusal, moving)
+            items.append((key, lambda index=index, site=site, chosen=chosen, refusal=refusal: self._card(index, site, chosen, confirmed, refusal)))  # type: ignore[misc]
+        self._sites.show_items(items)
+
+    def _read(self, index: int) -> Site:
+        """The site with its level read from the anatomy of now, where that is ready."""
+        derived = self.session.sites[index] if index < len(self.session.sites) else None
+        decided = self.session.case.sites[index]
+        plan = derived.value if derived is not None else None
+        if plan is not None and plan.site.leak.position_mm == decided.leak.position_mm and plan.site.leak.kind == decided.leak.kind:
+            return plan.site
+        return decided
+
+    def _card(self, index: int, site: Site, chosen: bool, confirmed: bool, refusal: str) -> QWidget:
+        leak = site.leak
+        card = Card("card current" if chosen else "card", f"Site {index + 1}: {leak_words(leak)}")
+        head = button(f"{index + 1} · {leak_words(leak)}", lambda: self.desk.choose_site(index), "row", f"Choose site {index + 1}: {leak_words(leak)}")
+        head.setText(f"{index + 1} · {KINDS[leak.kind].title}, {leak.level or 'level not known'}")
+        card.add(head)
+        side = "midline" if leak.side == "midline" else f"{leak.side} of the midline"
+        card.add(label(f"{side}, {leak.certainty}" + ("" if confirmed else ". Level not confirmed"), "muted" if confirmed else "caution"))
+        if refusal:
+            card.add(label(f"× {refusal}", "bad"))
+        if not chosen:
+            return card
+        kind = _choices("Kind of the leak", {kind: words.title for kind, words in KINDS.items()}, leak.kind)
+        kind.activated.connect(lambda: self._change(index, kind=kind.currentData()))
+        certainty = _choices("Certainty of the leak", {one: one.capitalize() for one in get_args(Certainty)}, leak.certainty)
+        certainty.activated.connect(lambda: self._change(index, certainty=certainty.currentData()))
+        sides = _choices("Side of the leak", {one: one.capitalize() for one in get_args(LeakSide)}, leak.side)
+        sides.activated.connect(lambda: self._change(index, side=sides.currentData()))
+        move = button("Move", lambda: self.desk.ask("move leak"), "small", f"Move site {index + 1}")
+        move.setCheckable(True)
+        move.setChecked(self.desk.gesture == "move leak")
+        remove = button("Remove", lambda: self._remove(index), "small", f"Remove site {index + 1}")
+        card.add(kind, row(certainty, sides), row(move, remove, None))
+        return card
+
+    def _choose_kind(self, kind: LeakKind) -> None:
+        self.desk.leak_kind = kind
+        self._line.setText(KINDS[kind].line)
+
+    def _change(self, index: int, kind: LeakKind | None = None, certainty: Certainty | None = None, side: LeakSide | None = None) -> None:
+        self.desk.attempt(lambda: change_leak(self.session.case, index, kind, certainty, side))
+
+    def _remove(self, index: int) -> None:
+        self.desk.attempt(lambda: remove_leak(self.session.case, index))
+
+
+def _choices(name: str, words: dict[str, str], chosen: str) -> QComboBox:
+    box = QComboBox()
+    box.setAccessibleName(name)
+    for value, text in words.items():
+        box.addItem(text, value)
+    box.setCurrentIndex(list(words).index(chosen))
+    return box

@@ -1,0 +1,135 @@
+"""Scan: what to open, what was found in it with a verdict each, and what was skipped and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtWidgets import QLineEdit, QListWidget, QWidget
+
+from app.desk import Desk
+from app.recent import recent
+from app.session import Derived
+from app.steps.panel import Next, Panel
+from app.widgets.progress import ProgressRow
+from app.widgets.rows import Rows
+from app.widgets.text import Card, button, dress, label, row, say
+
+if TYPE_CHECKING:
+    from planner.scan import Scan, Series
+
+_VERDICTS = {"good": ("✓ can be planned on", "good"), "repaired": ("△ repaired", "caution"), "refused": ("× refused", "bad")}
+
+
+class ScanPanel(Panel):
+    """Opens and chooses."""
+
+    station = 0
+
+    def __init__(self, desk: Desk, onward: Next, open_folder: Next, open_file: Next) -> None:
+        self._open_folder, self._open_file = open_folder, open_file
+        super().__init__(desk, onward)
+
+    def build(self) -> None:
+        self._path = QLineEdit()
+        self._path.setPlaceholderText("Path of a folder, file, ZIP or case")
+        self._path.setAccessibleName("Path to open")
+        self._path.returnPressed.connect(self._open_path)
+        opening = Card()
+        opening.add(
+            row(button("Open folder…", self._open_folder), button("Open file…", self._open_file), None),
+            self._path,
+            label("Or drop a folder, a file, a ZIP or a case on the window.", "small"),
+        )
+        self._recent = Rows(0)
+        opening.add(self._recent)
+        self.body.addWidget(opening)
+        self._reading = ProgressRow("reading the files", lambda: self.session.cancel("scan"))
+        self._loading = ProgressRow("loading the series", lambda: self.session.cancel("volume"))
+        self.body.addWidget(self._reading)
+        self.body.addWidget(self._loading)
+        self._stopped = row(label("Loading was stopped.", "muted"), None, button("Load it", lambda: self.session.resume("volume")))
+        self.body.addWidget(self._stopped)
+        self._series_head = label("Series", "head")
+        self._series = Rows()
+        self.body.addWidget(self._series_head)
+        self.body.addWidget(self._series)
+        self._skipped_head = label(role="head")
+        self._skipped = QListWidget()
+        self._skipped.setAccessibleName("Skipped files")
+        self._skipped.setWordWrap(True)
+        self._skipped.setFixedHeight(150)
+        self.body.addWidget(self._skipped_head)
+        self.body.addWidget(self._skipped)
+        self._listed: Scan | None = None
+
+    def lead(self) -> str:
+        scan, series = self.session.scan.value, self.session.series
+        if scan is None:
+            return "Nothing is open yet."
+        if self.session.case.scan is not None and self.session.case.scan.example:
+            return f"The built-in example, a phantom: {_size_words(series) if series else ''}."
+        if series is None:
+            return f"{len(scan.series)} series found. None is chosen."
+        return f"Planning on {series.description or 'a series without description'}: {_size_words(series)}."
+
+    def refusals(self) -> tuple[Derived[object], ...]:
+        return (self.session.scan, self.session.volume)  # type: ignore[return-value]
+
+    def fill(self) -> None:
+        scan = self.session.scan
+        self._reading.put(scan.state == "running", scan.share, scan.what)
+        volume = self.session.volume
+        self._loading.put(volume.state == "running", volume.share, volume.what)
+        self._stopped.setVisible(self.session.series is not None and volume.state == "missing" and scan.state == "ready")
+        paths = recent()
+        items = [("example", lambda: self._entry("The built-in example", self.session.open_example))]
+        items += [(path, lambda path=path: self._entry(Path(path).name, lambda: self.desk.open(Path(path)), path)) for path in paths]
+        self._recent.show_items(items)
+        found = scan.value
+        chosen = self.session.series
+        say(self._series_head, "Series" if found and found.series else "")
+        series = found.series if found else ()
+        self._series.show_items([((one.key, one == chosen), lambda one=one: self._card(one, one == chosen)) for one in series])  # type: ignore[misc]
+        if found is not self._listed:
+            self._listed = found
+            self._skipped.clear()
+            for file in found.skipped if found else ():
+                self._skipped.addItem(f"{file.path}: {file.reason}")
+        count = found.skipped_count if found else 0
+        say(self._skipped_head, f"{count} file{'s' if count != 1 else ''} skipped" if count else "")
+        self._skipped.setVisible(count > 0)
+
+    def _entry(self, text: str, act: Callable[[], object], path: str = "") -> QWidget:
+        return button(text, act, "link", f"Open {text}", path)
+
+    def _card(self, series: Series, chosen: bool) -> QWidget:
+        name = series.description or "Without description"
+        card = Card("card chosen" if chosen else "card", f"Series {name}")
+        words, role = _VERDICTS[series.verdict]
+        verdict = label(words, role, wrap=False)
+        title = label(name, "head")
+        if chosen:
+            dress(card, "card chosen")
+        card.add(title, label(f"{series.modality}, {series.plane}. {_size_words(series)}.", "muted"), verdict)
+        for sentence in (*series.reasons, *(f"Repair: {repair}" for repair in series.repairs)):
+            card.add(label(sentence, "small"))
+        if series.verdict == "refused":
+            if series.way_out:
+                card.add(label(series.way_out, "small"))
+        elif chosen:
+            card.add(label("In use", "small"))
+        else:
+            card.add(row(button("Use this series", lambda: self.session.choose_series(series), name=f"Use series {name}"), None))
+        return card
+
+    def _open_path(self) -> None:
+        text = self._path.text().strip().strip('"')
+        if text:
+            self.desk.open(Path(text).expanduser())
+
+
+def _size_words(series: Series) -> str:
+    k, j, i = series.spacing_mm
+    return f"{series.slices} slices, {k:.2g} × {j:.2g} × {i:.2g} mm"

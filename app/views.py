@@ -1,0 +1,155 @@
+"""Views: tells the four linked views what to show of the session, and hands what they report to the desk."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import replace
+from math import dist
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+
+from app.desk import Desk, Point
+from viewer.linked import ViewGrid
+from viewer.scene import Scene, SceneNeedle, ScenePatch
+from viewer.theme import ThemeName
+from viewer.windows import preset
+
+PATCH_STATION = 5
+_OTHERS = 3
+
+
+class Views(QObject):
+    """`grid` is the widget. `pointed` says what is under the pointer: (point, value), or (None, None)."""
+
+    pointed = Signal(object, object)
+
+    def __init__(self, desk: Desk, theme: ThemeName, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._desk, self._session = desk, desk.session
+        self.grid = ViewGrid()
+        self.grid.setAccessibleName("Views")
+        self.grid.set_theme(theme)
+        self._key: Hashable = None
+        self._dragged: list[int] = []  # the site of each needle of the scene
+        grid = self.grid
+        grid.clicked.connect(self._clicked)
+        grid.leak_marked.connect(desk.mark_leak)
+        grid.vertebra_pointed.connect(desk.ask_vertebra)
+        grid.proposal_taken.connect(self.take_proposal)
+        grid.snap_wanted.connect(self._snap)
+        grid.needle_dragged.connect(self._drag)
+        grid.cursor_moved.connect(self.pointed)
+        grid.cursor_left.connect(lambda: self.pointed.emit(None, None))
+        desk.place_wanted.connect(self.show_place)
+        desk.along_wanted.connect(lambda candidate: grid.look_along(candidate.entry_mm, candidate.target_mm))
+        desk.moved_ml.connect(self._move_patch)
+
+    # ---- showing -------------------------------------------------------------------------------------------------------
+
+    def show(self, station: int) -> None:
+        """Show the session as it is now; nothing is drawn anew where nothing changed."""
+        session, desk = self._session, self._desk
+        volume = session.volume.value if session.volume.state == "ready" else None
+        anatomy = session.anatomy.value if volume is not None else None
+        needles, self._dragged = self._needles() if anatomy is not None else ((), [])
+        forecast = session.forecast.value
+        patch = ScenePatch.of(forecast, desk.ml) if forecast is not None and anatomy is not None and station >= PATCH_STATION else None
+        surfaces = session.surfaces.value if anatomy is not None else None
+        leaks = tuple(site.leak for site in session.case.sites)
+        example = session.case.scan is not None and session.case.scan.example is not None
+        key = (id(volume), id(anatomy), id(surfaces), session.hidden, leaks, needles, id(forecast) if patch else None, patch.ml if patch else 0.0)
+        if key == self._key:
+            return
+        fresh = volume is not None and volume is not self.grid.scene.volume
+        self._key = key
+        self.grid.set_scene(
+            Scene(
+                volume=volume,
+                anatomy=anatomy,
+                hidden=session.hidden,
+                leaks=leaks,
+                needles=needles,
+                patch=patch,
+                surfaces=surfaces,
+                watermark="phantom" if example else "",
+            )
+        )
+        if fresh and leaks:
+            self.show_place(leaks[min(desk.site, len(leaks) - 1)].position_mm)
+        if fresh and example and volume is not None:
+            self.grid.set_window(*preset("myelogram").window(volume))
+
+    def _needles(self) -> tuple[tuple[SceneNeedle, ...], list[int]]:
+        """Every site's needle, then the one that is looked at, then a few others of its site, thin."""
+        desk = self._desk
+        made: list[SceneNeedle] = []
+        sites: list[int] = []
+        for index, derived in enumerate(self._session.sites):
+            plan = derived.value
+            if plan is None:
+                continue
+            here, outer = index == desk.site, plan.needle.outer_mm
+            looked_at = desk.looked_at if here else plan.used
+            own = desk.live if here and desk.live is not None else plan.taken
+            if own is not None:
+                made.append(SceneNeedle.of(own, "taken", index + 1, outer))
+                sites.append(index)
+            if looked_at is not None and looked_at is not own:
+                made.append(SceneNeedle.of(looked_at, "preview", index + 1, outer))
+                sites.append(index)
+            if here:
+                others = [one for one in plan.search.candidates[: _OTHERS + 1] if one is not looked_at and one is not own]
+                made += [SceneNeedle.of(one, "other", index + 1, outer) for one in others[:_OTHERS]]
+                sites += [index] * len(others[:_OTHERS])
+        return tuple(made), sites
+
+    def show_place(self, at: Point) -> None:
+        """Bring a place into all views."""
+        if self.grid.scene.volume is not None:
+            self.grid.set_crosshair(at)
+
+    def _move_patch(self, ml: float) -> None:
+        scene = self.grid.scene
+        if scene.patch is not None:
+            self._key = None
+            self.grid.set_scene(replace(scene, patch=replace(scene.patch, ml=ml)))
+
+    # ---- hands ---------------------------------------------------------------------------------------------------------
+
+    def _clicked(self, at: Point) -> None:
+        if self._desk.gesture:
+            self._desk.click(at)
+
+    def _drag(self, index: int, entry: Point, target: Point, finished: bool) -> None:
+        if index >= len(self._dragged):
+            return
+        self._desk.site = self._dragged[index]
+        if finished:
+            self._desk.drop(entry, target)
+        else:
+            self._desk.drag(entry, target)
+
+    def take_proposal(self) -> None:
+        """N: take the needle that is looked at, else the best."""
+        candidate = self._desk.looked_at
+        if candidate is not None:
+            self._desk.take(candidate)
+
+    def _snap(self) -> None:
+        """T: the tip of the taken needle goes to the nearest target of the search."""
+        plan = self._desk.plan
+        if plan is None or plan.taken is None or not plan.search.candidates:
+            return
+        tip = plan.taken.target_mm
+        nearest = min((one.target_mm for one in plan.search.candidates), key=lambda target: dist(target, tip))
+        self._desk.drop(plan.taken.entry_mm, nearest)
+
+    def close(self) -> None:
+        """Let go of the graphics."""
+        self.grid.close_graphics()
+
+
+def hidden_toggle(session: Any, name: str) -> None:
+    """Switch what has no eye of its own in a panel."""
+    session.show_structure(name, name in session.hidden)

@@ -1,0 +1,538 @@
+"""The window: rail, panel, views. It is drawn first; what is slow to import comes behind it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent, QKeySequence, QPaintEvent
+from PySide6.QtWidgets import QApplication, QFileDialog, QHBoxLayout, QMainWindow, QMessageBox, QStackedWidget, QVBoxLayout, QWidget
+
+from app import errors, style
+from app.commands import HANDS, Command, commands
+from app.jobs import Jobs, Outcome
+from app.rail import STATIONS, Rail
+from app.recent import remember, settings
+from app.statusline import StatusLine
+from app.topbar import Notice, Topbar
+from app.widgets.palette import Help, Palette
+from app.widgets.text import label
+from planner.progress import Progress
+from viewer.theme import THEMES, ThemeName
+
+if TYPE_CHECKING:
+    from app.desk import Desk
+    from app.keeper import Keeper
+    from app.sheet_view import SheetView
+    from app.session import Session
+    from app.steps.panel import Panel
+    from app.views import Views
+
+_BEHIND = ("app.desk", "app.steps.state", "app.steps.scan", "app.views", "app.keeper", "app.sheet_view")
+_PANELS = ("scan", "anatomy", "leak", "approach", "needles", "patch", "report")
+_NEEDLES, _REPORT = 4, 6
+_SETTLE_MS = 15
+_LEAST = (960, 600)
+
+
+class Window(QMainWindow):
+    """One open case. `ready` once everything behind the first paint is there."""
+
+    ready = Signal()
+
+    def __init__(self, path: Path | None = None, theme: ThemeName | None = None) -> None:
+        super().__init__()
+        self._path = path
+        self._theme: ThemeName = theme or _kept_theme()
+        self._station = 0
+        self._session: Session | None = None
+        self._desk: Desk | None = None
+        self._views: Views | None = None
+        self._keeper: Keeper | None = None
+        self._sheet: SheetView | None = None
+        self._panels: dict[int, Panel] = {}
+        self._loading = self._navigated = self._closed = False
+        self._jobs = Jobs(self)
+        self._settle = QTimer(self, singleShot=True, interval=_SETTLE_MS)
+        self._settle.timeout.connect(self._follow)
+        self.setAcceptDrops(True)
+        self.setMinimumSize(*_LEAST)
+        self.setWindowTitle("Duraplan[*]")
+        self._build()
+        self.put_on(self._theme)
+
+    # ---- the first paint ---------------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        whole = QWidget()
+        whole.setObjectName("window")
+        column = QVBoxLayout(whole)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        self._commands: tuple[Command, ...] = commands(self)
+        self._topbar = Topbar(lambda: self._commands)
+        self._notice = Notice()
+        self._rail = Rail()
+        self._rail.wanted.connect(self.go_to)
+        self._holder = QStackedWidget()
+        self._holder.addWidget(_waiting())
+        self._stage = QStackedWidget()
+        empty = QWidget()
+        empty.setAccessibleName("Views, not ready yet")
+        self._stage.addWidget(empty)
+        middle = QHBoxLayout()
+        middle.setSpacing(0)
+        middle.addWidget(self._rail)
+        middle.addWidget(self._holder)
+        middle.addWidget(self._stage, 1)
+        self._status = StatusLine()
+        column.addWidget(self._topbar)
+        column.addWidget(self._notice)
+        column.addLayout(middle, 1)
+        column.addWidget(self._status)
+        self.setCentralWidget(whole)
+        self._palette = Palette(whole, lambda: self._commands)
+        self._help = Help(whole, lambda: self._commands, HANDS)
+        for command in self._commands:
+            if command.bound and command.keys:
+                action = QAction(command.name, self)
+                keys = [QKeySequence(command.keys)]
+                if command.keys == "Ctrl+Return":
+                    keys.append(QKeySequence("Ctrl+Enter"))
+                action.setShortcuts(keys)
+                action.triggered.connect(lambda _on=False, command=command: command.act() if command.enabled() else None)
+                self.addAction(action)
+        self._topbar.show_state(False)
+        self._rail.show_stations(0, [("open", "open")] * len(STATIONS))
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if not self._loading:
+            self._loading = True
+            QTimer.singleShot(0, self._load)
+
+    def _load(self) -> None:
+        if self._closed:
+            return
+
+        def work(progress: Progress) -> None:
+            for name in (*_BEHIND, *(f"app.steps.{one}" for one in _PANELS)):
+                importlib.import_module(name)
+                progress(0.0, "Starting")
+
+        self._jobs.start("loading", work, self._loaded)
+
+    def _loaded(self, outcome: Outcome) -> None:
+        if outcome.error is not None:
+            raise outcome.error
+        from app.desk import Desk
+        from app.keeper import Keeper
+        from app.session import Session
+        from app.sheet_view import SheetView
+        from app.views import Views
+        from viewer import warming
+
+        self._jobs.start("warming", lambda progress: warming.warm(), lambda outcome: self._stage.update())
+        self._session = Session(self)
+        self._desk = Desk(self._session, self)
+        self._views = Views(self._desk, self._theme, self)
+        self._sheet = SheetView(self._desk)
+        self._stage.addWidget(self._views.grid)
+        self._stage.addWidget(self._sheet)
+        self._stage.setCurrentWidget(self._views.grid)
+        self._keeper = Keeper(self._session, self._notice)
+        self._session.changed.connect(self._settle.start)
+        self._session.progressed.connect(lambda *_: self._settle.isActive() or self._settle.start())
+        self._session.announced.connect(self._status.say)
+        self._session.failed.connect(lambda _error: self.tell_of_bug())
+        self._desk.changed.connect(self._settle.start)
+        self._desk.station_wanted.connect(self.go_to)
+        self._desk.sheet_wanted.connect(self.make_sheet)
+        self._views.pointed.connect(self._pointed)
+        self._show_panel()
+        self._follow()
+        self._keeper.offer()
+        if self._path is not None:
+            self.open(self._path)
+        else:
+            self.open_example()
+        self.ready.emit()
+
+    # ---- following the session ---------------------------------------------------------------------------------------
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is a session to work on."""
+        return self._session is not None and not self._closed
+
+    @property
+    def session(self) -> Session:
+        """The open case."""
+        assert self._session is not None
+        return self._session
+
+    @property
+    def desk(self) -> Desk:
+        """What the screen looks at."""
+        assert self._desk is not None
+        return self._desk
+
+    @property
+    def views(self) -> Views:
+        """The four views."""
+        assert self._views is not None
+        return self._views
+
+    @property
+    def station(self) -> int:
+        """The station that is open, 0 to 6."""
+        return self._station
+
+    def _follow(self) -> None:
+        """Show the session as it is now, everywhere."""
+        if not self.is_ready:
+            return
+        from app.desk import PROMPTS
+        from app.steps.state import MARK_WORDS, stations
+        from app.steps.words import anchor_words
+
+        session, desk = self.session, self.desk
+        states = stations(desk)
+        self._rail.show_stations(self._station, [(one.mark, MARK_WORDS[one.mark]) for one in states])
+        self._panels[self._station].refresh()
+        self.views.show(self._station)
+        on_sheet = self._station == _REPORT and session.plan is not None
+        if self._sheet is not None:
+            if on_sheet:
+                self._sheet.show_plan()
+            self._stage.setCurrentWidget(self._sheet if on_sheet else self.views.grid)
+        self._topbar.show_case(_case_words(session))
+        self._topbar.show_state(self._theme == "projector")
+        anatomy = session.anatomy.value
+        self._status.show_anatomy(anatomy, anchor_words(anatomy.anchor) if anatomy is not None else "")
+        if desk.gesture:
+            self._status.hold(PROMPTS[desk.gesture])
+        elif self._prompting:
+            self._status.hold("")
+        self._prompting = bool(desk.gesture)
+        name = session.case_path.name if session.case_path is not None else ""
+        self.setWindowTitle(f"{name}[*] – Duraplan" if name else "Duraplan[*]")
+        self.setWindowModified(not session.is_saved)
+        if not self._navigated and self._station == 0 and self._is_example and session.site_plans is not None:
+            self.go_to(_NEEDLES)  # the first start shows what the program is for
+
+    _prompting = False
+
+    @property
+    def _is_example(self) -> bool:
+        scan = self.session.case.scan
+        return scan is not None and scan.example is not None
+
+    def _show_panel(self) -> None:
+        if self._station not in self._panels:
+            panel = self._make_panel(self._station)
+            panel.setFixedWidth(round(style.PANEL_WIDTH * (1.3 if self._theme == "projector" else 1.0)))
+            self._panels[self._station] = panel
+            self._holder.addWidget(panel)
+        self._holder.setCurrentWidget(self._panels[self._station])
+        self._holder.setFixedWidth(self._panels[self._station].width())
+
+    def _make_panel(self, station: int) -> Panel:
+        module = importlib.import_module(f"app.steps.{_PANELS[station]}")
+        kind = getattr(module, f"{STATIONS[station]}Panel")
+        if station == 0:
+            return kind(self.desk, self.go_on, self.choose_folder, self.choose_file)
+        return kind(self.desk, self.go_on)
+
+    def _pointed(self, at: tuple[float, float, float] | None, value: float | None) -> None:
+        if at is None:
+            self._status.leave()
+            return
+        volume, anatomy = self.session.volume.value, self.session.anatomy.value
+        self._status.point(at, value, volume.modality if volume is not None else "", anatomy)
+
+    # ---- commands ----------------------------------------------------------------------------------------------------
+
+    def go_to(self, station: int) -> None:
+        """Open a station."""
+        if not self.is_ready:
+            return
+        self._navigated = True
+        if station != self._station:
+            self._station = station
+            self.desk.problem = ""
+            if self.desk.gesture and station not in (1, 2):
+                self.desk.gesture = ""
+            self._show_panel()
+        self._follow()
+
+    def go_on(self) -> None:
+        """The next station, if it has what it needs."""
+        if self.can_go_on():
+            self.go_to(self._station + 1)
+
+    def can_go_on(self) -> bool:
+        """Whether the blue button is offered."""
+        return self.is_ready and self._panels[self._station].can_go_on
+
+    def open(self, path: Path) -> None:
+        """Open a folder, a file, a ZIP or a case; what is not saved is asked for first."""
+        if self.is_ready and self._may_leave():
+            self._navigated = True
+            self.go_to(0)
+            remember(str(path))
+            self.desk.open(path)
+
+    def open_example(self) -> None:
+        """Open the built-in example."""
+        if self.is_ready and self._may_leave():
+            self.session.open_example()
+
+    def choose_folder(self) -> None:
+        """Let the user choose a folder, beside the window: it blocks nothing."""
+        self._choose("Open a folder", QFileDialog.FileMode.Directory)
+
+    def choose_file(self) -> None:
+        """Let the user choose a file, a ZIP or a case."""
+        self._choose("Open a file, ZIP or case", QFileDialog.FileMode.ExistingFile)
+
+    def _choose(self, title: str, mode: QFileDialog.FileMode) -> None:
+        dialog = QFileDialog(self, title)
+        dialog.setFileMode(mode)
+        dialog.setModal(False)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(lambda chosen: self.open(Path(chosen)))
+        dialog.show()
+
+    def save(self) -> bool:
+        """Save the case where it is, or ask where. False when it was not saved."""
+        path = self.session.case_path
+        return self.save_to(path) if path is not None else self.save_as()
+
+    def save_as(self) -> bool:
+        """Ask where to save the case."""
+        from planner.case.file import SUFFIX
+
+        chosen = self._ask_where("Save the case", f"plan{SUFFIX}", f"Duraplan case (*{SUFFIX})")
+        if chosen is None:
+            return False
+        return self.save_to(chosen if chosen.suffix == SUFFIX else chosen.with_name(chosen.name + SUFFIX))
+
+    def save_to(self, path: Path) -> bool:
+        """Save the case at a path; a refusal is the panel's sentence."""
+        refusal = self.session.save(path)
+        if refusal is None:
+            remember(str(path))
+            self._status.say(f"Saved as {path.name}.")
+        else:
+            self.desk.problem = str(refusal)
+        self._follow()
+        return refusal is None
+
+    def _ask_where(self, title: str, name: str, kinds: str) -> Path | None:
+        folder = self.session.case_path.parent if self.session.case_path is not None else Path.home()
+        chosen, _ = QFileDialog.getSaveFileName(self, title, str(folder / name), kinds)
+        return Path(chosen) if chosen else None
+
+    def has_sheet(self) -> bool:
+        """Whether there is a sheet that is not stale."""
+        return self.is_ready and self.session.plan is not None
+
+    def make_sheet(self, kind: str) -> None:
+        """Save the sheet as "pdf" or "html", or "print" it."""
+        if not self.has_sheet() or self._sheet is None:
+            return
+        if kind == "print":
+            self._sheet.print()
+            return
+        path = self._ask_where(f"Save the sheet as {kind.upper()}", f"plan.{kind}", f"{kind.upper()} (*.{kind})")
+        if path is not None:
+            self.save_sheet(kind, path if path.suffix == f".{kind}" else path.with_name(f"{path.name}.{kind}"))
+
+    def save_sheet(self, kind: str, path: Path) -> None:
+        """Save the sheet at a path."""
+        if self._sheet is not None:
+            self._sheet.save(kind, path)
+
+    def has_anatomy(self) -> bool:
+        """Whether levels and sides can be told."""
+        return self.is_ready and self.session.anatomy.value is not None
+
+    def has_proposal(self) -> bool:
+        """Whether there is a needle to take."""
+        return self.is_ready and self.desk.looked_at is not None
+
+    def gesture(self, name: str) -> None:
+        """Let the next click in a view mark a leak or name a vertebra."""
+        self.go_to(2 if name == "leak" else 1)
+        self.desk.ask(name)  # type: ignore[arg-type]
+
+    def take_proposal(self) -> None:
+        """Take the needle that is looked at."""
+        self.views.take_proposal()
+
+    def leave(self) -> None:
+        """Esc: leave what was begun."""
+        self.desk.leave()
+
+    def find_command(self) -> None:
+        """Open the palette."""
+        self._palette.appear()
+
+    def show_help(self) -> None:
+        """Show or hide what keys and mouse do."""
+        if self._help.isVisible():
+            self._help.vanish()
+        else:
+            self._help.appear()
+
+    def view_commands(self) -> tuple[Command, ...]:
+        """The commands of the views."""
+        from app.view_commands import view_commands
+
+        return view_commands(self)
+
+    # ---- looks -------------------------------------------------------------------------------------------------------
+
+    def put_on(self, name: ThemeName) -> None:
+        """Wear a theme."""
+        self._theme = name
+        application = QApplication.instance()
+        if isinstance(application, QApplication):
+            style.apply(application, name)
+        if self._views is not None:
+            self._views.grid.set_theme(name)
+        for panel in self._panels.values():
+            panel.setFixedWidth(round(style.PANEL_WIDTH * (1.3 if name == "projector" else 1.0)))
+        if self._panels:
+            self._holder.setFixedWidth(self._panels[self._station].width())
+        self._rail.updateGeometry()
+        self._follow()
+        self._topbar.show_state(name == "projector")
+
+    @property
+    def theme(self) -> ThemeName:
+        """The theme that is worn."""
+        return self._theme
+
+    def switch_projector(self) -> None:
+        """F5: the projector theme and back."""
+        self.put_on(_kept_theme() if self._theme == "projector" else "projector")
+
+    def switch_light(self) -> None:
+        """The light theme and back."""
+        name: ThemeName = "dark" if self._theme == "light" else "light"
+        settings().setValue("theme", name)
+        self.put_on(name)
+
+    def switch_full_screen(self) -> None:
+        """The whole screen and back."""
+        self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
+
+    # ---- what Qt asks ------------------------------------------------------------------------------------------------
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape and self.is_ready:
+            self.leave()
+        else:
+            super().keyPressEvent(event)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        local = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
+        if local:
+            event.acceptProposedAction()
+            self.open(local[0])
+
+    def tell_of_bug(self) -> None:
+        """Something failed inside the program: say so; the case is kept."""
+        if self._closed:
+            return
+        self._notice.say("Something failed inside the program. The case is kept; you can go on, or save it.", [("Close", lambda: None)])
+
+    def _may_leave(self) -> bool:
+        """Ask what to do with what is not saved."""
+        if not self.is_ready or self.session.is_saved:
+            return True
+        box = QMessageBox(self)
+        box.setOption(QMessageBox.Option.DontUseNativeDialog)
+        box.setIcon(QMessageBox.Icon.Question)
+        box.setWindowTitle("Duraplan")
+        box.setText("The case has changes that are not saved.")
+        kinds = QMessageBox.StandardButton
+        box.setStandardButtons(kinds.Save | kinds.Discard | kinds.Cancel)
+        box.setDefaultButton(kinds.Save)
+        answer = box.exec()
+        return answer == kinds.Discard or (answer == kinds.Save and self.save())
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        if self._closed:
+            event.accept()
+            return
+        if not self._may_leave():
+            event.ignore()
+            return
+        settings().setValue("geometry", self.saveGeometry())
+        self._closed = True
+        self._settle.stop()
+        self._status.stop()
+        self._jobs.close()
+        if self._session is not None:
+            self._session.close()
+        if self._keeper is not None:
+            self._keeper.close()
+        if self._sheet is not None:
+            self._sheet.close_work()
+        if self._views is not None:
+            self._views.close()
+        event.accept()
+
+
+def _waiting() -> QWidget:
+    panel = QWidget()
+    panel.setObjectName("panel")
+    panel.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+    panel.setFixedWidth(style.PANEL_WIDTH)
+    column = QVBoxLayout(panel)
+    column.setContentsMargins(14, 13, 14, 12)
+    column.addWidget(label("Scan", "title"))
+    column.addWidget(label("Starting", "lead"))
+    column.addStretch(1)
+    return panel
+
+
+def _kept_theme() -> ThemeName:
+    kept = settings().value("theme")
+    return kept if kept in THEMES and kept != "projector" else "dark"
+
+
+def _case_words(session: Session) -> str:
+    series = session.series
+    if series is None:
+        return "Nothing is open" if session.scan.state != "running" else session.scan.what
+    what = "Example case, a phantom" if session.case.scan is not None and session.case.scan.example else series.description or "Scan"
+    return f"{what} · {series.modality}, {max(series.spacing_mm):.2g} mm"
+
+
+def run(arguments: list[str]) -> int:
+    """Open the window on the example, or on the path that follows the program's name in `arguments`; returns the exit code."""
+    application = QApplication.instance() or QApplication(arguments[:1])
+    assert isinstance(application, QApplication)
+    application.setApplicationName("Duraplan")
+    handler = errors.start_log()
+    window = Window(Path(arguments[1]) if len(arguments) > 1 else None)
+    restore: Callable[[], None] = errors.catch(lambda _error: window.tell_of_bug())
+    geometry = settings().value("geometry")
+    if geometry is None or not window.restoreGeometry(geometry):
+        window.resize(1440, 900)
+    window.show()
+    code = application.exec()
+    restore()
+    errors.stop_log(handler)
+    return code
