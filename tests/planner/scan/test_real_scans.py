@@ -20,7 +20,10 @@ pytestmark = pytest.mark.real
 EXPECTED = {
     "thoracic-ct": [("good", (90, 512, 512), "")],
     "cervical-ct": [("good", (52, 511, 511), "Slices are 3.0 mm apart: too coarse")],
-    "lumbar-ct-labelled-3mm": [("good", (112, 101, 122), "3.0 mm apart: too coarse"), ("good", (20, 512, 512), "38 mm from head to foot: a short stack")],
+    "lumbar-ct-labelled-3mm": [
+        ("good", (112, 101, 122), "3.0 mm apart: too coarse"),
+        ("good", (20, 512, 512), "38 mm from head to foot: a short stack"),
+    ],
     "thoracolumbar-ct-labelled": [("good", (133, 290, 350), "")],
     "lumbar-mr-t2": [("good", (201, 257, 38), "37 mm from left to right")],
     "lumbar-mr-t2-labelled": [("good", (381, 381, 77), "left to right"), ("good", (224, 224, 77), ""), ("good", (221, 221, 67), "")],
@@ -212,7 +215,9 @@ def test_a_sheared_scan_holds_the_native_value_at_every_place(folder):
     assert np.median(misses) < 8 and np.percentile(misses, 90) < 60
 
 
-@pytest.mark.parametrize("file", ["thoracolumbar-ct-labelled/ct.nii.gz", "cervical-mr/t2-crop.nii.gz", "vertebra-ct-mr-crops/sub-ct_label-22_ct.nii.gz"])
+@pytest.mark.parametrize(
+    "file", ["thoracolumbar-ct-labelled/ct.nii.gz", "cervical-mr/t2-crop.nii.gz", "vertebra-ct-mr-crops/sub-ct_label-22_ct.nii.gz"]
+)
 def test_nifti_is_where_nibabel_says(file):
     image = nibabel.load(real(file))
     data = np.asarray(image.dataobj)
