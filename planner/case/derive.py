@@ -122,7 +122,9 @@ def with_taken(plan: SitePlan, case: Case, index: int) -> SitePlan:
     site = replace(case.sites[index], leak=plan.site.leak)
     taken = plan.taken if site.taken == plan.site.taken else None
     if taken is None and site.taken is not None and plan.room is not None:
-        taken = needles.check(plan.room, plan.needle, site.taken.entry_mm, site.taken.target_mm, plan.position)
+        ends = (site.taken.entry_mm, site.taken.target_mm)
+        found = next((candidate for candidate in plan.search.candidates if (candidate.entry_mm, candidate.target_mm) == ends), None)
+        taken = found or needles.check(plan.room, plan.needle, *ends, plan.position)
     blood_ml = plan.preset.blood_ml if site.blood_ml is None else site.blood_ml
     fibrin_ml = plan.preset.fibrin_ml if site.fibrin_ml is None else site.fibrin_ml
     return replace(plan, site=site, taken=taken, blood_ml=blood_ml, fibrin_ml=fibrin_ml)

@@ -1,0 +1,231 @@
+"""One site of a plan as a card of the sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from app.report import room_words
+from app.report.numbers import levels, measured, millilitres, millimetres, percent, volume
+from app.report.sheet import Card, Figure, Picture, Row, Table, Tone
+from planner.anatomy.labels import LEVELS
+from planner.anatomy.spine import Anatomy
+from planner.case.derive import Plan, SitePlan
+from planner.case.words import APPROACH_WORDS, KIND_WORDS, POSITION_WORDS
+from planner.evidence import evidence
+from planner.geometry import PatientPosition
+from planner.leak.leak import Leak
+from planner.needles.candidate import Candidate, Check
+from planner.needles.rules import HAZARDS
+from planner.patch.forecast import Forecast
+
+NOT_CHECKED = "not checked: look before you advance"
+_FAR_MM = 20.0  # organs farther than this share a line
+
+
+def card(plan: Plan, index: int, pictures: Sequence[Picture], scan_cautions: Sequence[str]) -> Card:
+    """The card of a site. scan_cautions: what the scan itself makes doubtful."""
+    site = plan.sites[index]
+    leak = site.site.leak
+    badge = f"Needle {index + 1} of {len(plan.sites)}" if len(plan.sites) > 1 else ""
+    title = leak_title(leak)
+    subtitle = f"{leak.certainty} · {anchor_words(plan.anatomy)}"
+    used = site.used
+    if used is None:
+        reason = site.search.reason or "The needle that was taken cannot be checked here."
+        return Card(badge, title, subtitle, (f"No needle: {reason}", *scan_cautions), "", (), tuple(pictures), None, "", "", (), (), ())
+    table, note = checks(site, used)
+    position = plan.case.position
+    return Card(
+        badge,
+        title,
+        subtitle,
+        (*_cautions(site, used), *scan_cautions),
+        f"Room card · {POSITION_WORDS[position]} · {room_words.operator(used, position)}",
+        room_figures(site, used, position),
+        tuple(pictures),
+        table,
+        note,
+        "Patch" if len(plan.sites) == 1 else "Patch, all needles together",
+        patch_figures(plan, index),
+        _in_the_room(site, used, plan.forecast, sum(each.blood_ml + each.fibrin_ml for each in plan.sites)),
+        tuple(evidence("report.ask_before").value),
+    )
+
+
+def leak_title(leak: Leak) -> str:
+    """`Ventral leak, L1-L2 right`; a potential site is never called a leak."""
+    where = " ".join(filter(None, (leak.level or "level not named", leak.side)))
+    if leak.certainty == "potential":
+        words = KIND_WORDS[leak.kind].removesuffix(" leak")
+        return f"Potential site: {words}, {where}"
+    return f"{KIND_WORDS[leak.kind][0].upper()}{KIND_WORDS[leak.kind][1:]}, {where}"
+
+
+def anchor_words(anatomy: Anatomy) -> str:
+    """What the level names rest on."""
+    anchor = anatomy.anchor
+    if anchor is None:
+        return "level not confirmed"
+    if anchor.by == "user":
+        return f"levels counted from {anchor.name}, named by the user"
+    return f"level not confirmed: counted from {anchor.name}, guessed by the program"
+
+
+def room_figures(site: SitePlan, used: Candidate, position: PatientPosition) -> tuple[Figure, ...]:
+    """The room card: what is read from across the room."""
+    table, table_note = room_words.table_position(used.entry_mm[2])
+    gantry, gantry_note = room_words.gantry(used.in_plane_deg, used.out_of_plane_deg)
+    c_arm, c_arm_note = room_words.c_arm(used.in_plane_deg, used.out_of_plane_deg, position)
+    needle, needle_note = room_words.needle_words(site.needle, used.depth_mm)
+    off = used.target_mm[2] - used.entry_mm[2]
+    tip = "the tip is in the same slice" if abs(off) < 0.5 else f"the tip is {abs(off):.0f} mm to the {'head' if off > 0 else 'feet'} of it"
+    return (
+        Figure("Table to the entry slice", table, f"{table_note}; {tip}"),
+        Figure("Entry from the spinous midline", room_words.entry_from_midline(used.entry_offset_mm), "on the skin, in the entry slice"),
+        Figure("In plane, from vertical", room_words.in_plane(used.in_plane_deg, position), "the needle advances to that side"),
+        Figure("Out of plane", room_words.out_of_plane(used.out_of_plane_deg), "the needle advances to there"),
+        Figure("Skin to target", f"{used.depth_mm:.0f} mm", f"{room_words.straight_down_mm(used):.0f} mm straight down"),
+        Figure("Needle", needle, needle_note),
+        Figure("Gantry for one slice", gantry, gantry_note),
+        Figure("C-arm, down the barrel", c_arm, c_arm_note),
+    )
+
+
+def checks(site: SitePlan, used: Candidate) -> tuple[Table, str]:
+    """The table of structures, and a line that says which rules hold. What fails or was not checked stands out."""
+    by_name = {check.name: check for check in used.checks}
+    hazards = {hazard.title: hazard for hazard in HAZARDS}
+    near, far, unknown = [], [], []
+    for title, hazard in hazards.items():
+        check = by_name.get(title)
+        if check is None or check.ok is None:
+            unknown.append(title)
+        elif check.ok and check.value is not None and check.limit is not None and check.value > max(_FAR_MM, check.limit):
+            far.append((title, check, _seen(site, hazard.structure)))
+        else:
+            near.append(
+                Row((title, millimetres(check.value), limit_words(check), result(check), _seen(site, hazard.structure)), _tone(check))
+            )
+    rows = list(near)
+    if far:
+        values = " · ".join(f"{check.value:.0f}" for _, check, _ in far)
+        limits = sorted({check.limit for _, check, _ in far if check.limit is not None})
+        limit = "at least " + ", ".join(f"{value:g}" for value in limits) + " mm"
+        seen = ", ".join(dict.fromkeys(words for _, _, words in far))
+        rows.append(Row((" · ".join(title for title, _, _ in far), f"{values} mm", limit, "kept", seen), "good"))
+    rules = [check for check in used.checks if check.name not in hazards]
+    kept = [check for check in rules if check.ok]
+    for check in rules:
+        if check.ok is False:
+            rows.append(Row((check.name, measured(check.value, check.unit), limit_words(check), result(check), ""), _tone(check)))
+    unknown += [check.name for check in rules if check.ok is None]
+    if unknown:
+        rows.append(Row((", ".join(unknown), NOT_CHECKED), "bad"))
+    table = Table(("Structure or rule", "Least clearance", "Limit", "Result", "Seen how"), (0.27, 0.17, 0.17, 0.18, 0.21), tuple(rows))
+    said = ", ".join(f"{check.name[0].lower()}{check.name[1:]} {measured(check.value, check.unit)}" for check in kept)
+    return table, f"Rules that are kept: {said}." if said else ""
+
+
+def _seen(site: SitePlan, structure: str) -> str:
+    if site.room is not None:
+        for danger in site.room.dangers:
+            if danger.hazard.structure == structure:
+                return danger.provenance
+    return site.anatomy.structure(structure).provenance
+
+
+def limit_words(check: Check) -> str:
+    """`at least 2.0 mm`."""
+    if check.limit is None:
+        return ""
+    return f"{'at least' if _is_least(check) else 'at most'} {measured(check.limit, check.unit)}"
+
+
+def _is_least(check: Check) -> bool:
+    """Whether the limit is a least value: told from what the check made of its own value."""
+    if check.value is None or check.limit is None or check.ok is None:
+        return True
+    return (check.value >= check.limit) == check.ok
+
+
+def result(check: Check) -> str:
+    """What a check found, in words."""
+    if check.ok is None:
+        return "not checked"
+    if check.ok:
+        return "kept"
+    return "not as wanted" if check.soft else "NOT KEPT"
+
+
+def _tone(check: Check) -> Tone:
+    return "good" if check.ok else "caution" if check.soft else "bad"
+
+
+def patch_figures(plan: Plan, index: int) -> tuple[Figure, ...]:
+    """Doses of this needle, and what all needles together are expected to do at the planned total."""
+    site = plan.sites[index]
+    doses = (
+        Figure("Fibrin, first", millilitres(site.fibrin_ml), "this needle" if len(plan.sites) > 1 else ""),
+        Figure("Blood, to tolerance", millilitres(site.blood_ml), "this needle" if len(plan.sites) > 1 else ""),
+    )
+    forecast = plan.forecast
+    if forecast is None:
+        return doses
+    row = forecast.at(sum(each.blood_ml + each.fibrin_ml for each in plan.sites))
+    covered = row.each_leak_covered[index] if index < len(row.each_leak_covered) else row.leak_covered
+    least = percent(row.sac_reduction_max)
+    figures = [
+        *doses,
+        Figure("This leak covered" if len(plan.sites) > 1 else "Leak covered", *percent(covered)),
+        Figure("Canal filled, fullest slice", *percent(row.canal_fill_max)),
+        Figure("Extent", *levels(row.levels_up, row.levels_down)),
+        Figure("Sac area, least", f"\u2212{least[0]}", least[1]),
+    ]
+    if 90 in forecast.ml_for_cover:
+        figures.append(Figure("90 % cover from", *volume(forecast.ml_for_cover[90])))
+    return (*figures, Figure("Out of the foramina", *volume(row.escaped_ml)))
+
+
+def _cautions(site: SitePlan, used: Candidate) -> list[str]:
+    said = []
+    failed = [check.name.lower() for check in used.checks if check.ok is False and not check.soft]
+    if failed:
+        said.append(f"This needle breaks a limit: {', '.join(failed)}.")
+    if site.taken is None:
+        said.append("Proposed by the program; nobody has taken this needle yet.")
+    elif site.site.taken is not None and site.site.taken.moved:
+        said.append("This needle was moved by hand; the checks are those of where it is now.")
+    if not site.approach.proposed:
+        said.append(f"Approach chosen by the user: {APPROACH_WORDS[site.approach.name]}. {site.approach.why}")
+    if "arterial zone" in used.remark:
+        said.append(str(evidence("report.artery_zone").value))
+    if site.preset.remark:
+        said.append(f"Dose: {site.preset.remark}")
+    return said
+
+
+def _in_the_room(site: SitePlan, used: Candidate, forecast: Forecast | None, total_ml: float) -> tuple[str, ...]:
+    said = [str(evidence(f"report.{_expectation(site)}").value)]
+    if site.site.leak.kind == "fistula":
+        said.append(str(evidence("report.fistula_in_the_room").value))
+    said.append(str(evidence("report.aspirate").value))
+    rate = site.preset.rate_ml_per_s
+    said.append(f"Inject slowly: {f'1 mL in {1 / rate:.0f} s' if rate < 1 else f'{rate:g} mL/s'}, with pauses (preset {site.preset.name}).")
+    level = used.level or site.site.leak.level
+    lowest = LEVELS.index(str(evidence("report.cord_lowest_level").value))
+    if level is None or site.anatomy.anchor is None:
+        said.append(str(evidence("report.cord_level_unknown").value))
+    elif LEVELS.index(level.split("-")[0]) < lowest:
+        said.append(str(evidence("report.cord_level").value))
+    if site.fibrin_ml > 0:
+        said.append(str(evidence("report.fibrin").value))
+    if forecast is not None:
+        said += [sentence for least, sentence, _ in forecast.warnings if least <= total_ml]
+    said += [str(evidence(f"report.{key}").value) for key in ("stop", "check_scan", "after")]
+    return tuple(said)
+
+
+def _expectation(site: SitePlan) -> str:
+    if site.approach.name.startswith("transforaminal"):
+        return f"expect_{site.approach.name.replace('-', '_')}"
+    return "expect_interlaminar_ventral" if site.site.leak.kind == "ventral" else "expect_interlaminar"

@@ -1,0 +1,167 @@
+"""The sheet on paper: as PDF, on a printer, or as pictures of its pages. One layout draws all three."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QMarginsF, QSizeF, Qt
+from PySide6.QtGui import QImage, QPagedPaintDevice, QPageLayout, QPageSize, QPainter, QPdfWriter
+
+from app.report.flow import BODY, GREY, INK, PALE, SMALL, TITLE, TONES, Flow, Style
+from app.report.fonts import ready_to_paint
+from app.report.sheet import Card, Sheet
+
+_RESOLUTION = 600
+_A4_POINTS = (595.28, 841.89)
+_CHECKS, _BEHIND = Style(9.4), Style(7.8)
+_LEAD = Style(9.0)
+
+
+def write_pdf(sheet: Sheet, path: Path, size: QPageSize.PageSizeId = QPageSize.PageSizeId.A4) -> None:
+    """Write the sheet as PDF, A4 unless said otherwise. Raises OSError when the file cannot be written."""
+    writer = QPdfWriter(str(path))
+    writer.setPageSize(QPageSize(size))
+    writer.setPageMargins(QMarginsF(0, 0, 0, 0), QPageLayout.Unit.Point)
+    writer.setResolution(_RESOLUTION)
+    writer.setTitle(sheet.title)
+    writer.setCreator("Duraplan")
+    print_sheet(sheet, writer)
+    if not path.exists() or path.stat().st_size == 0:
+        raise OSError(f"the PDF was not written to {path.name}")
+
+
+def print_sheet(sheet: Sheet, device: QPagedPaintDevice) -> None:
+    """Draw the sheet on a printer or a PDF writer. Raises OSError when the device cannot begin or goes on no further."""
+    ready_to_paint()
+    page: QSizeF = device.pageLayout().fullRect(QPageLayout.Unit.Point).size()
+    scale = device.logicalDpiX() / 72.0
+    painter = QPainter()
+    if not painter.begin(device):
+        raise OSError("the printer cannot begin")
+    failed = False
+
+    def turn() -> None:
+        nonlocal failed
+        failed = not device.newPage() or failed
+
+    _draw(sheet, painter, page.width(), page.height(), scale, turn)
+    if not painter.end() or failed:
+        raise OSError("the sheet could not be printed to its end")
+
+
+def page_images(sheet: Sheet, dots_per_inch: float = 110.0) -> list[QImage]:
+    """The pages as pictures, A4, for the preview on screen."""
+    ready_to_paint()
+    scale = dots_per_inch / 72.0
+    pages: list[QImage] = []
+    painter = QPainter()
+
+    def turn() -> None:
+        painter.end()
+        page = QImage(round(_A4_POINTS[0] * scale), round(_A4_POINTS[1] * scale), QImage.Format.Format_RGB32)
+        page.fill(Qt.GlobalColor.white)
+        pages.append(page)
+        painter.begin(page)
+        painter.setRenderHints(QPainter.RenderHint.Antialiasing | QPainter.RenderHint.SmoothPixmapTransform)
+
+    turn()
+    _draw(sheet, painter, *_A4_POINTS, scale, turn)
+    painter.end()
+    return pages
+
+
+def _draw(sheet: Sheet, painter: QPainter, width: float, height: float, scale: float, turn: Callable[[], None]) -> None:
+    measured = Flow(None, width, height, scale, lambda: None)
+    _sheet(measured, sheet, 0)
+    painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+    _sheet(Flow(painter, width, height, scale, turn), sheet, measured.pages)
+
+
+def _sheet(flow: Flow, sheet: Sheet, pages: int) -> None:
+    flow.foot = lambda on: _foot(on, sheet, pages)
+    for number, card in enumerate(sheet.cards):
+        if number:
+            flow.new_page()
+        _card(flow, sheet, card)
+    if sheet.sections:
+        flow.new_page()
+    for section in sheet.sections:
+        flow.heading(section.title, 60.0 if section.table or section.graph else 20.0)
+        for paragraph in section.paragraphs:
+            flow.paragraph(paragraph)
+        if section.pictures:
+            flow.pictures(section.pictures)
+        if section.graph:
+            flow.graph(section.graph)
+        if section.table:
+            flow.table(section.table, _BEHIND, pick=True)
+    flow.foot(flow)
+
+
+def _card(flow: Flow, sheet: Sheet, card: Card) -> None:
+    _title(flow, sheet, card)
+    if card.cautions:
+        _cautions(flow, card.cautions)
+    if card.figures:
+        flow.heading(card.room_title)
+        flow.figures(card.figures)
+    if card.pictures:
+        flow.heading("The way in")
+        flow.pictures(card.pictures)
+    if card.checks:
+        flow.heading("Checks")
+        flow.table(card.checks, _CHECKS)
+        if card.checks_note:
+            flow.y += 2
+            flow.paragraph(card.checks_note, SMALL)
+    if card.patch:
+        flow.heading(card.patch_title)
+        flow.figures(card.patch)
+    if card.in_the_room:
+        flow.heading("In the room")
+        for line in card.in_the_room:
+            flow.paragraph(line, bullet="•", gap=1.5)
+    if card.questions:
+        flow.heading("Ask before", 12.0)
+        flow.paragraph("     ".join(f"☐ {question}" for question in card.questions))
+
+
+def _title(flow: Flow, sheet: Sheet, card: Card) -> None:
+    half = flow.width * 0.5
+    right = flow.left + half
+    badge = f"{card.badge} · " if card.badge else ""
+    top = flow.y
+    if sheet.watermark:
+        flow.y += flow.text(f"{sheet.watermark}: no patient", Style(9.0, True, TONES["bad"], spaced=True), flow.left, flow.y, half)
+    flow.y += flow.text(sheet.title, TITLE, flow.left, flow.y, half) + 1
+    blanks = "Patient: ____________________   Date: __________   Operator: ____________"
+    patient = f"Patient: {sheet.patient}   Date: __________   Operator: ____________" if sheet.patient else blanks
+    flow.y += flow.text(patient, _LEAD, flow.left, flow.y, flow.width * 0.6)
+    under = flow.text(badge + card.title, Style(10.5, True, right=True), right, top + 4, half)
+    under += flow.text(card.subtitle, Style(_LEAD.size, colour=GREY, right=True), right, top + 5 + under, half)
+    flow.y = max(flow.y, top + 5 + under) + 2
+
+
+def _cautions(flow: Flow, cautions: tuple[str, ...]) -> None:
+    style = Style(BODY.size, True)
+    heights = [flow.measure(caution, style, flow.width - 20) for caution in cautions]
+    total = sum(heights) + 2.0 * len(heights) + 6
+    flow.need(total)
+    flow.y += 4
+    flow.box(flow.left, flow.y, flow.width, total, PALE)
+    flow.box(flow.left, flow.y, 4, total, TONES["caution"])
+    flow.y += 4
+    for caution, height in zip(cautions, heights):
+        flow.text(caution, style, flow.left + 12, flow.y, flow.width - 20)
+        flow.y += height + 2
+    flow.y += 2
+
+
+def _foot(flow: Flow, sheet: Sheet, pages: int) -> None:
+    top = flow.bottom + 4
+    flow.rule(top)
+    small = Style(6.8, colour=GREY)
+    said = sheet.foot if flow.pages == 1 else f"{sheet.title} · {' · '.join(sheet.foot.split(' · ')[:3])}"
+    flow.text(said, small, flow.left, top + 4, flow.width - 60)
+    flow.text(f"Page {flow.pages} of {pages}", Style(6.8, colour=INK, right=True), flow.left + flow.width - 58, top + 4, 58)
