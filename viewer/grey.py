@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,9 +15,11 @@ from viewer.windows import Window
 if TYPE_CHECKING:
     from planner.geometry import Volume
 
+_BLACK = np.uint32(0xFF000000)
 _ALIGNED = 1e-9  # of an index a pixel: below it a step is rounding
 
 
+@lru_cache(maxsize=64)  # scrolling asks the same again and again
 def stretch(start: float, step: float, count: int, size: int, fine: bool) -> tuple[int, NDArray[np.int64], NDArray[np.float32]]:
     """How `count` pixels take from a line of `size` voxels: pixel n is at index `start + n * step`.
 
@@ -50,29 +53,27 @@ class GreyPicture:
     """Makes the grey picture of a pose; its buffers are kept, so one for each view."""
 
     def __init__(self) -> None:
-        self._buffer = np.zeros((1, 1), dtype=np.uint8)
+        self._buffer = np.zeros((1, 1), dtype=np.uint32)
         self._rows = np.zeros((1, 1), dtype=np.float32)
 
     def image(self, volume: Volume, pose: Pose, window: Window, ratio: float = 1.0, fine: bool = True) -> QImage:
-        """The plane of `pose` as Grayscale8 with `ratio` device pixels in a logical one.
+        """The plane of `pose` as an RGB32 picture with `ratio` device pixels in a logical one.
 
         It shares the kept buffer: draw it before the next call.
 
         fine: cubic rather than linear between voxels; for oblique planes full rather than half resolution.
         """
         wide, high = max(1, round(pose.width * ratio)), max(1, round(pose.height * ratio))
-        stride = (wide + 3) // 4 * 4
-        if self._buffer.shape != (high, stride):
-            self._buffer = np.zeros((high, stride), dtype=np.uint8)
-        out = self._buffer[:, :wide]
+        if self._buffer.shape != (high, wide):
+            self._buffer = np.zeros((high, wide), dtype=np.uint32)
         low = np.float32((window.centre - window.width / 2 - volume.intercept) / volume.slope)
         scale = np.float32(255.0 * volume.slope / max(window.width, 1e-6))
-        self._shade(volume, pose, ratio, low, scale, fine, out)
-        image = QImage(self._buffer.data, wide, high, stride, QImage.Format.Format_Grayscale8)
+        self._shade(volume, pose, ratio, low, scale, fine, self._buffer)
+        image = QImage(self._buffer.data, wide, high, 4 * wide, QImage.Format.Format_RGB32)
         image.setDevicePixelRatio(ratio)
         return image
 
-    def _shade(self, volume: Volume, pose: Pose, ratio: float, low: Any, scale: Any, fine: bool, out: NDArray[np.uint8]) -> None:
+    def _shade(self, volume: Volume, pose: Pose, ratio: float, low: Any, scale: Any, fine: bool, out: NDArray[np.uint32]) -> None:
         from viewer.kernels import resample_rows, shade_columns, shade_oblique
 
         first, right, down = pose.pixel_grid(volume.frame, ratio)
@@ -83,10 +84,10 @@ class GreyPicture:
             shade_oblique(volume.voxels, first, right, down, low, scale, 1 if fine else 2, out)
             return
         slice_at = int(np.rint(first[rest]))
-        out[:] = 0
+        out[:] = _BLACK
         if not 0 <= slice_at < volume.frame.shape[rest]:
             return
-        plane = volume.voxels.take(slice_at, axis=rest)
+        plane = volume.voxels[slice_at] if rest == 0 else volume.voxels.take(slice_at, axis=rest)
         if under > along:
             plane = np.ascontiguousarray(plane.T)
         left, column, column_weight = stretch(first[along], right[along], out.shape[1], plane.shape[1], fine)
@@ -116,7 +117,7 @@ def warm() -> None:
     from viewer import kernels
 
     one = np.zeros(3)
-    grey = np.zeros((4, 4), dtype=np.uint8)
+    grey = np.zeros((4, 4), dtype=np.uint32)
     first, weight = np.zeros(4, dtype=np.int64), np.ones((4, 1), dtype=np.float32)
     zero = np.float32(0)
     for kind in (np.int16, np.uint16, np.uint8):
@@ -126,10 +127,10 @@ def warm() -> None:
         kernels.shade_columns(rows, first, weight, zero, zero, 0, 0, grey)
         kernels.shade_oblique(voxels, one, one, one, zero, zero, 1, grey)
     labels = np.zeros((4, 4, 4), dtype=np.uint8)
-    kernels.sample_labels(labels, one, one, one, grey)
-    kernels.label_boxes(grey, np.zeros((256, 4), dtype=np.int64))
+    kernels.sample_labels(labels, one, one, one, labels[0])
+    kernels.label_boxes(labels[0], np.zeros((256, 4), dtype=np.int64))
     field = np.zeros((4, 4), dtype=np.float32)
-    kernels.soft_mask(grey, np.zeros(256, dtype=np.bool_), 0, 0, field)
+    kernels.soft_mask(labels[0], np.zeros(256, dtype=np.bool_), 0, 0, field)
     kernels.level_lines(field, np.float32(0.5))
     tint = np.zeros((4, 4, 4), dtype=np.uint8)
     kernels.tint_arrival(np.ones((2, 2, 2), dtype=np.float32), one, one, one, 0.0, 1, 1, 1, zero, zero, tint)

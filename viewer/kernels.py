@@ -21,7 +21,7 @@ def resample_rows(plane, first, weight, start, stop, out):  # type: ignore[no-un
 
 @njit(cache=True, nogil=True, fastmath=True)
 def shade_columns(rows, first, weight, low, scale, top, left, out):  # type: ignore[no-untyped-def]
-    """Stretch along columns, then window into grey: 0 at `low`, 255 at `low + 255 / scale`; black outside the slice."""
+    """Stretch along columns, then window into grey (0 at `low`, 255 at `low + 255 / scale`) as 0xffRRGGBB."""
     taps = weight.shape[1]
     count = weight.shape[0]
     wide = rows.shape[1]
@@ -35,13 +35,13 @@ def shade_columns(rows, first, weight, low, scale, top, left, out):  # type: ign
             for c in range(wide):
                 line[c] += share * rows[at + t, c]
         for c in range(wide):
-            grey = (line[c] - low) * scale
-            out[top + r, left + c] = np.uint8(min(max(grey, np.float32(0.0)), np.float32(255.0)))
+            grey = np.uint32(min(max((line[c] - low) * scale, np.float32(0.0)), np.float32(255.0)))
+            out[top + r, left + c] = np.uint32(0xFF000000) | grey * np.uint32(0x010101)
 
 
 @njit(cache=True, nogil=True)
 def shade_oblique(voxels, first, right, down, low, scale, block, out):  # type: ignore[no-untyped-def]
-    """A plane through voxels [k, j, i], trilinear, windowed into grey; black outside. One sample for block x block pixels."""
+    """A plane through voxels [k, j, i], trilinear, windowed into grey as 0xffRRGGBB; black outside. One sample for block x block pixels."""
     nk, nj, ni = voxels.shape
     high, wide = out.shape
     for r0 in range(0, high, block):
@@ -64,7 +64,7 @@ def shade_oblique(voxels, first, right, down, low, scale, block, out):  # type: 
                 grey = min(max((value - low) * scale, np.float32(0.0)), np.float32(255.0))
             for rr in range(r0, min(r0 + block, high)):
                 for cc in range(c0, min(c0 + block, wide)):
-                    out[rr, cc] = np.uint8(grey)
+                    out[rr, cc] = np.uint32(0xFF000000) | np.uint32(grey) * np.uint32(0x010101)
 
 
 @njit(cache=True, nogil=True)

@@ -37,6 +37,7 @@ OUTLINED: Mapping[str, tuple[int, ...]] = {
 
 _LEVEL = np.float32(0.45)  # a little under one half, so that thin roots keep their width after the smoothing
 _KEPT = 400  # slices of paths
+_STRAIGHT_MM = 0.06
 _OBLIQUE_STEP_MM = 0.6
 
 
@@ -113,7 +114,21 @@ def _rounded(line: NDArray[np.float64]) -> NDArray[np.float64]:
     smooth = line
     for _ in range(2):
         smooth = 0.5 * smooth + 0.25 * (np.roll(smooth, 1, axis=0) + np.roll(smooth, -1, axis=0))
-    return smooth
+    return _without_straight_points(smooth)
+
+
+def _without_straight_points(line: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The line without points that lie between their neighbours: fewer strokes to paint, the same to see."""
+    for _ in range(4):
+        ahead, back = np.roll(line, -1, axis=0), np.roll(line, 1, axis=0)
+        chord = ahead - back
+        off = np.abs(chord[:, 0] * (line - back)[:, 1] - chord[:, 1] * (line - back)[:, 0]) / np.maximum(np.hypot(*chord.T), 1e-9)
+        drop = off < _STRAIGHT_MM
+        drop[::2] = False  # never two neighbours at once
+        if not drop.any() or len(line) - drop.sum() < 8:
+            break
+        line = line[~drop]
+    return line
 
 
 class OutlineStore:

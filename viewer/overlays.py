@@ -36,18 +36,33 @@ class PatchPicture:
 
     def __init__(self) -> None:
         self._buffer: NDArray[np.uint8] = np.zeros((1, 1, 4), dtype=np.uint8)
+        self._arrival: NDArray[np.float32] | None = None
+        self._earliest: list[NDArray[np.float32]] = []
+
+    def _reached_corners(self, patch: ScenePatch) -> NDArray[np.float64] | None:
+        """Corners (8, 3) of a box in LPS round all that the patch fills, a voxel wider; None where it fills nothing."""
+        if patch.arrival_ml is not self._arrival:
+            self._arrival = patch.arrival_ml
+            slices = patch.arrival_ml.min(axis=0)
+            self._earliest = [patch.arrival_ml.min(axis=(1, 2)), slices.min(axis=1), slices.min(axis=0)]
+        ends = []
+        for earliest in self._earliest:
+            reached = np.flatnonzero(earliest <= patch.ml)
+            if not len(reached):
+                return None
+            ends.append((reached[0] - 1, reached[-1] + 1))
+        return patch.frame.to_world(np.array([[k, j, i] for k in ends[0] for j in ends[1] for i in ends[2]]))
 
     def paint(self, painter: QPainter, theme: Theme, patch: ScenePatch, pose: Pose, ratio: float) -> None:
         """Fill what the patch fills, at its voxels' own smoothness."""
         from viewer.kernels import tint_arrival
 
-        corners = patch.frame.corners_mm
-        if not pose.distance_mm(corners).min() - 3 <= 0 <= pose.distance_mm(corners).max() + 3:
+        corners = self._reached_corners(patch)
+        if corners is None or not pose.distance_mm(corners).min() <= 0 <= pose.distance_mm(corners).max():
             return
         screen = pose.to_screen(corners)
-        margin = 3 * pose.px_per_mm
-        x0, y0 = (max(0, floor(n - margin)) for n in screen.min(axis=0))
-        x1, y1 = (ceil(n + margin) for n in screen.max(axis=0))
+        x0, y0 = (max(0, floor(n)) for n in screen.min(axis=0))
+        x1, y1 = (ceil(n) for n in screen.max(axis=0))
         x1, y1 = min(pose.width, x1), min(pose.height, y1)
         if x1 <= x0 or y1 <= y0:
             return

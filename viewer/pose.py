@@ -7,6 +7,7 @@ is seen from the patient's left, with the front of the body at the left.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import cos, radians, sin
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -32,12 +33,12 @@ class Plane:
     right: Floats
     down: Floats
 
-    @property
+    @cached_property
     def normal(self) -> Floats:
         """The unit vector along which slices are counted: to the head, to the patient's right, to the back."""
         return np.cross(self.right, self.down)
 
-    @property
+    @cached_property
     def is_standard(self) -> bool:
         """True when it lies along the patient's axes."""
         return bool(np.abs(self.right).max() > 1 - 1e-9 and np.abs(self.down).max() > 1 - 1e-9)

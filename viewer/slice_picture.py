@@ -42,8 +42,9 @@ class SlicePainter:
         axes: LPS directions of the crosshair's lines, or None for no crosshair. ratio: device pixels in a logical pixel.
         fine: the better picture, for when nothing moves. title: the view's name in place of that of its plane.
         """
-        painter.fillRect(QRectF(0, 0, pose.width, pose.height), theme.colour("view"))
-        if scene.volume is not None:
+        if scene.volume is None:
+            painter.fillRect(QRectF(0, 0, pose.width, pose.height), theme.colour("view"))
+        else:
             painter.drawImage(QPointF(0, 0), self._grey.image(scene.volume, pose, window, ratio, fine))
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             if scene.patch is not None and scene.shows("patch"):

@@ -7,7 +7,7 @@ from math import atan2, degrees
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QPointF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QEnterEvent, QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QApplication, QSizePolicy, QWidget
 
@@ -201,10 +201,7 @@ class SliceView(QWidget):
         )
         self._paint_tool(painter)
         if self.hasFocus():
-            painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-            painter.setPen(self._theme.pen("accent", 0.7, opacity=0.55))
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawRect(QRectF(0.5, 0.5, self.width() - 1, self.height() - 1))
+            furniture.paint_focus(painter, self._theme, self.width(), self.height())
 
     def _shown_scene(self) -> Scene:
         if self._held is None or self._dragged is None or self._held.index >= len(self._scene.needles):
@@ -239,11 +236,11 @@ class SliceView(QWidget):
     def _moving(self) -> None:
         self._fine = False
         self._still.start()
-        self.setAccessibleDescription(furniture.place_words(self._scene, self._pose, self._crosshair))
         self.update()
 
     def _refine(self) -> None:
         self._fine = True
+        self.setAccessibleDescription(furniture.place_words(self._scene, self._pose, self._crosshair))
         self.update()
 
     # hands

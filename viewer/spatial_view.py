@@ -154,10 +154,7 @@ class SpatialView(QWidget):
         furniture.paint_title(painter, self._theme, "3D", self._orbit.words, self.width())
         furniture.paint_watermark(painter, self._theme, self._scene.watermark, self.width(), self.height() - 64)
         if self.hasFocus():
-            painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-            painter.setPen(self._theme.pen("accent", 0.7, opacity=0.55))
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawRect(QRectF(0.5, 0.5, self.width() - 1, self.height() - 1))
+            furniture.paint_focus(painter, self._theme, self.width(), self.height())
 
     def _paint_ground(self, painter: QPainter) -> None:
         ground = QLinearGradient(0, 0, 0, self.height())
