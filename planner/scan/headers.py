@@ -11,6 +11,7 @@ import pydicom
 from pydicom import config
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
+from pydicom.tag import Tag
 
 from planner.scan.files import Found, open_place
 from planner.scan.series import Identity, Pixels, Slice, Triple
@@ -28,6 +29,8 @@ TAGS = [
     "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "RescaleIntercept", "RescaleSlope",
     "LossyImageCompression", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "DirectoryRecordSequence",
 ]  # fmt: skip
+
+_TAG = {name: Tag(name) for name in TAGS}  # looking a value up by its tag is twice as quick as by its name
 
 _LOCALIZER_WORDS = {"LOCALIZER", "SCOUT", "TOPOGRAM", "SURVIEW", "REF_SURVIEW", "SCANOGRAM"}
 _LONG_VR = {b"OB", b"OW", b"OD", b"OF", b"OL", b"OV", b"UN", b"UT", b"UC", b"UR", b"SQ"}
@@ -161,7 +164,7 @@ def _slice(
     position = groups.numbers("PlanePositionSequence", "ImagePositionPatient", 3)
     slope = groups.numbers("PixelValueTransformationSequence", "RescaleSlope", 1)
     intercept = groups.numbers("PixelValueTransformationSequence", "RescaleIntercept", 1)
-    image_type = [str(word).upper() for word in _many(header.get("ImageType"))]
+    image_type = [str(word).upper() for word in _many(_value(header, "ImageType"))]
     high = _whole(header, "HighBit")
     pixels = Pixels(
         syntax=_syntax(header), offset=offset, length=length, frame=frame, frames=frames, rows=rows, columns=columns, samples=1,
@@ -199,7 +202,7 @@ class _Groups:
     """Values of one frame: from its functional groups where the file has them (PS3.3 C.7.6.16), else from the header itself."""
 
     def __init__(self, header: Dataset, frame: int) -> None:
-        shared, each = header.get("SharedFunctionalGroupsSequence"), header.get("PerFrameFunctionalGroupsSequence")
+        shared, each = _value(header, "SharedFunctionalGroupsSequence"), _value(header, "PerFrameFunctionalGroupsSequence")
         own = each[frame] if each is not None and frame < len(each) else None
         self.places: list[Dataset] = [place for place in (own, shared[0] if shared else None) if place is not None]
         self.header = header
@@ -209,7 +212,7 @@ class _Groups:
             items = place.get(group)
             if items and items[0].get(name) not in (None, ""):
                 return items[0].get(name)
-        return self.header.get(plain or name)
+        return _value(self.header, plain or name) if (plain or name) in _TAG else None
 
     def numbers(self, group: str, name: str, count: int) -> tuple[float, ...]:
         """Exactly `count` finite numbers, or none at all."""
@@ -224,6 +227,11 @@ class _Groups:
         return "" if value is None else str(value)
 
 
+def _value(header: Dataset, name: str) -> Any:
+    element = header.get(_TAG[name])
+    return None if element is None else element.value
+
+
 def _many(value: Any) -> list[Any]:
     if value is None or value == "":
         return []
@@ -236,7 +244,7 @@ def _triple(values: tuple[float, ...]) -> Triple | None:
 
 def _text(header: Dataset, name: str) -> str:
     try:
-        value = header.get(name)
+        value = _value(header, name)
     except Exception:  # a value that cannot be decoded is as good as none
         return ""
     return "" if value is None else str(value).strip()
@@ -249,7 +257,7 @@ def _plain(text: str) -> str:
 
 def _whole(header: Dataset, name: str) -> int | None:
     try:
-        values = _many(header.get(name))
+        values = _many(_value(header, name))
         return int(values[0]) if values else None
     except (TypeError, ValueError, OverflowError):
         return None
