@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from planner.anatomy import labels as codes
 from planner.anatomy.body import body_mask, full_body
 from planner.anatomy.bone import Bone, find_bone
 from planner.anatomy.grid import onto, reduced
 from planner.anatomy.hazards import find_air
-from planner.anatomy.levels import Column, bodies, find_column, named, openness_of
-from planner.anatomy.names import Body, first_name, guess, index_at, levels_structure
+from planner.anatomy.levels import Column, bodies, find_column, openness_of
+from planner.anatomy.names import guess, levels_structure, name_levels
 from planner.anatomy.norms import at_level
 from planner.anatomy.openings import find_foramina, find_windows
 from planner.anatomy.paint import paint_canal, paint_roots, vertebra_map
@@ -148,29 +147,6 @@ def confidence_of(path: Path, curve: Curve, wall: Wall) -> Floats:
     return np.asarray(1.0 / (1.0 + np.exp(-logit)))
 
 
-def name_levels(found: list[Body], anchor: Anchor | None, guessed) -> tuple[tuple[Level, ...], Anchor | None]:  # type: ignore[no-untyped-def]
-    """Named levels and the anchor that they rest on. Raises Refusal for an anchor that names no vertebra in view."""
-    if not found:
-        if anchor is not None:
-            raise Refusal("The vertebrae could not be told apart in this scan, so none can be named.", "Choose a scan with at least two discs in view.")
-        return (), None
-    if anchor is None:
-        anchor = guessed(found)
-        at = int(np.argmin([np.linalg.norm(np.subtract(body[1], anchor.position_mm)) for body in found]))
-        first = codes.LEVELS.index(anchor.name) - at
-        if first < 0 or first + len(found) > len(codes.LEVELS):
-            first = min(max(first, 0), len(codes.LEVELS) - len(found))
-            anchor = replace(anchor, name=codes.LEVELS[first + at], confidence=0.1)
-    else:
-        place = index_at(named(found, 0, codes.LEVELS[0]) or (), anchor.position_mm)
-        if place is None:
-            raise Refusal(f"There is no vertebra where {anchor.name} was named.", f"Click into the body of the vertebra that you call {anchor.name}.")
-        at = place
-        first_name(len(found), at, anchor.name)
-    levels = named(found, at, anchor.name)
-    return levels or (), anchor
-
-
 def canal_structure(canal: Canal) -> Structure:
     """How the canal as a whole is known, and where along it is weak."""
     weak = canal.confidence < 0.6
@@ -206,7 +182,8 @@ def _paint_tissue(
 ) -> NDArray[np.uint8]:
     """Soft tissue, air, discs and bone per vertebra on the scan's own voxels."""
     frame = volume.frame
-    bone_code, disc_code = vertebra_map(search.frame, body, canal, column, levels, windows)
+    near_bone = ndimage.binary_dilation(bone.mask, ndimage.generate_binary_structure(3, 1))
+    bone_code, disc_code = vertebra_map(search.frame, near_bone, canal, column, levels, windows)
     air = np.where(lung, codes.LUNG, np.where(gas, codes.BOWEL_GAS, 0)).astype(np.uint8)
     inside = full_body(volume, search, body)
     labels = inside.astype(np.uint8)
@@ -214,9 +191,6 @@ def _paint_tissue(
     np.copyto(labels, found_air, where=(found_air > 0) & inside)
     discs = onto(disc_code, search.frame, frame)
     np.copyto(labels, discs, where=(discs > 0) & inside)
-    from scipy import ndimage
-
-    near_bone = ndimage.binary_dilation(bone.mask, ndimage.generate_binary_structure(3, 1))
     solid = onto(near_bone & ~bone.tube, search.frame, frame)
     stored = volume.to_stored(bone.threshold_hu)
     solid &= volume.voxels > stored if volume.slope > 0 else volume.voxels < stored

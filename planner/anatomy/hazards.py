@@ -9,6 +9,7 @@ from scipy import ndimage
 from planner.geometry import Volume
 
 _LUNG_HU, _GAS_HU = -500.0, -300.0
+_PURE_GAS_HU = -970.0
 _LUNG_ML = 50.0
 _GAS_ML = 0.05
 
@@ -16,7 +17,7 @@ _GAS_ML = 0.05
 def find_air(search: Volume, body: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """(lung, gas) on the search grid: air inside the body in pieces over 50 mL, and the smaller ones (algorithms 3, hazards).
 
-    Lung is textured air (-500 to -950 HU with vessels); a large even pocket at -900 HU and below is gas.
+    A large even pocket of pure gas (stomach, colon) is gas.
     """
     air = (search.voxels < _LUNG_HU) & body
     parts, count = ndimage.label(air)
@@ -26,7 +27,7 @@ def find_air(search: Volume, body: NDArray[np.bool_]) -> tuple[NDArray[np.bool_]
         large = [n for n in range(1, count + 1) if volume_ml[n] > _LUNG_ML]
         if large:
             middles = ndimage.median(search.voxels, parts, large)
-            lung = np.isin(parts, [n for n, middle in zip(large, np.atleast_1d(middles)) if middle > -930])
+            lung = np.isin(parts, [n for n, middle in zip(large, np.atleast_1d(middles)) if middle > _PURE_GAS_HU])
             lung = ndimage.binary_closing(lung, ndimage.generate_binary_structure(3, 1), 2) & body
     gas = (search.voxels < _GAS_HU) & body & ~ndimage.binary_dilation(lung, iterations=2)
     parts, count = ndimage.label(gas)

@@ -15,7 +15,7 @@ from planner.anatomy.spine import ANGLES, Level
 from planner.geometry import Floats, Volume
 
 _DEPTH_MM = 15.0  # of the middle of a body in front of the canal; discs turn about it
-_TILTS_DEG = np.arange(-40, 41, 5)
+TILTS_DEG = np.arange(-40, 41, 5)
 _FORAMEN_ABOVE_MM = (3.0, 6.0, 9.0)  # the middle of a foramen lies about this far above the middle of its disc
 _TOLL = 0.3  # what a disc costs, in standard deviations of the evidence
 SHORTEST_MM, LONGEST_MM = 11, 48
@@ -43,7 +43,7 @@ class Column:
     openness: Floats
 
 
-def _standard(signal: Floats) -> Floats:
+def standardised(signal: Floats) -> Floats:
     """High-passed over 60 mm and divided by its spread over 90 mm."""
     high = signal - ndimage.uniform_filter1d(signal, 61, mode="nearest")
     spread = np.sqrt(ndimage.uniform_filter1d(high**2, 91, mode="nearest"))
@@ -70,20 +70,20 @@ def find_column(search: Volume, bone: Volume, curve: Curve, radius_mm: Floats, o
     front = ndimage.gaussian_filter1d(np.median(radius_mm[:, ANGLES * 3 // 4 - 3 : ANGLES * 3 // 4 + 4], axis=1), 5.0, mode="nearest")
     lateral = ndimage.gaussian_filter1d(openness.mean(axis=1), 2.5, mode="nearest")
     at = np.arange(n, dtype=np.float64)
-    rims = _standard(ndimage.gaussian_filter1d(_outline(bone, curve, front), 2.5, mode="nearest"))
+    rims = standardised(ndimage.gaussian_filter1d(_outline(bone, curve, front), 2.5, mode="nearest"))
     ridges = _ridges(search, curve, front)
-    slopes = np.tan(np.radians(_TILTS_DEG))
-    level = int(np.flatnonzero(_TILTS_DEG == 0)[0])
+    slopes = np.tan(np.radians(TILTS_DEG))
+    level = int(np.flatnonzero(TILTS_DEG == 0)[0])
     trusted = openness.mean(axis=1) < 0.75  # nothing closes the sides at the sacrum's end, at C1, at the scan's end
-    shifted = {above_mm: _standard(np.interp(at - above_mm, at, lateral)) for above_mm in _FORAMEN_ABOVE_MM}
+    shifted = {above_mm: standardised(np.interp(at - above_mm, at, lateral)) for above_mm in _FORAMEN_ABOVE_MM}
     match = {mm: _correlation(ridges[level][trusted], sides[trusted]) for mm, sides in shifted.items()}
     above_mm = max(match, key=lambda mm: abs(match[mm]))
     weight = float(np.clip(3.0 * match[above_mm], -0.4, 1.5))  # bodies of old bone are darker inside than their endplates, not brighter
     tilts = (np.sign(weight) * ridges - 0.5 * np.abs(slopes)[:, None]).argmax(axis=0)
     stand_out = float(np.clip(_correlation(rims[trusted], shifted[above_mm][trusted]), 0.0, 0.5))
-    signal = shifted[above_mm] + stand_out * rims + weight * _standard(ridges[tilts, np.arange(n)])
+    signal = shifted[above_mm] + stand_out * rims + weight * standardised(ridges[tilts, np.arange(n)])
     evidence = signal / max(float(np.std(signal)), 1e-6)
-    chosen = _choose(np.ascontiguousarray(evidence))
+    chosen = choose_discs(evidence)
     discs = tuple(Disc(float(curve.s_mm[a]), float(slopes[tilts[a]]), float(evidence[a])) for a in chosen)
     return Column(discs, front, _depth_of(search, curve, front), evidence, openness)
 
@@ -105,7 +105,7 @@ def _ridges(search: Volume, curve: Curve, front: Floats) -> Floats:
     profile = np.clip(block, -200.0, 600.0).mean(axis=2)
     at = np.arange(n, dtype=np.float64)
     out = []
-    for slope in np.tan(np.radians(_TILTS_DEG)):
+    for slope in np.tan(np.radians(TILTS_DEG)):
         turned = np.mean([np.interp(at + slope * (d - _DEPTH_MM), at, profile[:, m]) for m, d in enumerate(depth)], axis=0)
         out.append(ndimage.gaussian_laplace(turned, 3.0, mode="nearest") * 9.0)
     return np.array(out) / max(float(np.std(out)), 1e-6)
@@ -181,10 +181,11 @@ def _spaced(evidence, shortest, longest, toll):  # type: ignore[no-untyped-def]
     return out[:count][::-1]
 
 
-def _choose(evidence: Floats) -> NDArray[np.int64]:
-    if len(evidence) < SHORTEST_MM + 2:
+def choose_discs(evidence: Floats, shortest: int = SHORTEST_MM) -> NDArray[np.int64]:
+    """Indices of the discs in evidence along the canal (n,), about 1 mm a sample and 1 in spread; none nearer than `shortest`."""
+    if len(evidence) < shortest + 2:
         return np.zeros(0, dtype=np.int64)
-    chosen: NDArray[np.int64] = _spaced(evidence, SHORTEST_MM, LONGEST_MM, _TOLL)
+    chosen: NDArray[np.int64] = _spaced(np.ascontiguousarray(evidence), shortest, LONGEST_MM, _TOLL)
     return chosen[(chosen > 1) & (chosen < len(evidence) - 2)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from math import dist
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from planner.anatomy import labels as codes
 from planner.anatomy.labels import LEVELS
-from planner.anatomy.levels import Column
+from planner.anatomy.levels import Column, named
 from planner.anatomy.paint import repaint_cord
 from planner.anatomy.reformat import Curve, in_sections
 from planner.anatomy.roots import root_of
@@ -96,6 +97,31 @@ def first_name(count: int, at: int, name: str) -> int:
         over = "above C1" if first < 0 else "below S5"
         raise Refusal(f"If this vertebra is {name}, the {count} vertebrae in view run {over}.", "Check which vertebra this is.")
     return first
+
+
+def name_levels(
+    found: list[Body], anchor: Anchor | None, guessed: Callable[[list[Body]], Anchor]
+) -> tuple[tuple[Level, ...], Anchor | None]:
+    """Named levels and the anchor that they rest on. Raises Refusal for an anchor that names no vertebra in view."""
+    if not found:
+        if anchor is not None:
+            raise Refusal("The vertebrae could not be told apart in this scan, so none can be named.", "Choose a scan with at least two discs in view.")
+        return (), None
+    if anchor is None:
+        anchor = guessed(found)
+        at = int(np.argmin([np.linalg.norm(np.subtract(body[1], anchor.position_mm)) for body in found]))
+        first = LEVELS.index(anchor.name) - at
+        if first < 0 or first + len(found) > len(LEVELS):
+            first = min(max(first, 0), len(LEVELS) - len(found))
+            anchor = replace(anchor, name=LEVELS[first + at], confidence=0.1)
+    else:
+        place = index_at(named(found, 0, LEVELS[0]) or (), anchor.position_mm)
+        if place is None:
+            raise Refusal(f"There is no vertebra where {anchor.name} was named.", f"Click into the body of the vertebra that you call {anchor.name}.")
+        at = place
+        first_name(len(found), at, anchor.name)
+    levels = named(found, at, anchor.name)
+    return levels or (), anchor
 
 
 def rename(anatomy: Anatomy, anchor: Anchor) -> Anatomy:

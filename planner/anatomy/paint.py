@@ -142,18 +142,24 @@ def _coordinates(index, affine, points, left, back, tangent, first, out):  # typ
 
 
 def vertebra_map(
-    frame: Frame, body: NDArray[np.bool_], canal: Canal, column: Column, levels: tuple[Level, ...], windows: tuple[Window, ...]
+    frame: Frame, near_bone: NDArray[np.bool_], canal: Canal, column: Column, levels: tuple[Level, ...], windows: tuple[Window, ...]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """(bone code, disc code) a voxel of the search grid would have if it were bone, or soft: by the planes of the discs in front, by the
     gaps between the laminae behind, sloping down along the spinous processes. Voxels far to the side are `bone other` and no disc."""
     bone_code = np.full(frame.shape, codes.BONE_OTHER, dtype=np.uint8)
     disc_code = np.zeros(frame.shape, dtype=np.uint8)
     box = frame.box_around(canal.centreline_mm, 75.0)
-    index = np.argwhere(body[box]) + np.array([b.start for b in box])
+    first = _first_sections(frame, canal, 0, frame.shape[0])
+    wanted = near_bone[box].copy()
+    for k in range(box[0].start, box[0].stop):  # the bodies and discs in front of the canal as well
+        _, j, i = frame.to_index(canal.centreline_mm[first[k]])
+        reach = [int(mm / spacing) for mm, spacing in ((50.0, frame.spacing_mm[1]), (30.0, frame.spacing_mm[2]))]
+        rows = slice(max(0, int(j) - reach[0] - box[1].start), max(0, int(j) - box[1].start))
+        wanted[k - box[0].start, rows, max(0, int(i) - reach[1] - box[2].start) : max(0, int(i) + reach[1] - box[2].start)] = True
+    index = np.argwhere(wanted) + np.array([b.start for b in box])
     if not len(levels) or not len(index):
         return bone_code, disc_code
     place = np.empty((len(index), 3))
-    first = _first_sections(frame, canal, 0, frame.shape[0])
     _coordinates(index, frame.affine, canal.centreline_mm, canal.left, canal.back, _tangents(canal), first, place)
     step = float(canal.s_mm[-1]) / (len(canal.centreline_mm) - 1)
     row = np.clip(np.rint(place[:, 0]).astype(int), 0, len(canal.centreline_mm) - 1)

@@ -17,6 +17,7 @@ from planner.geometry import Floats
 
 _FAT_HU = -30.0
 _OPACIFIED_HU = 130.0  # a sac of this median or more holds contrast
+_UNNAMED = "T12"  # whose sizes are taken where no level could be told
 _LEAST_MM = 0.4  # dura and film between the sac and the wall
 
 
@@ -46,6 +47,8 @@ def ellipse(front_mm: Floats, back_mm: Floats, half_width_mm: Floats) -> Floats:
 def _profile(canal: Canal, levels: tuple[Level, ...], key: str) -> Floats:
     """(n, 2) of a table of sizes, interpolated along the canal."""
     s = canal.s_mm
+    if not levels:
+        return np.tile(np.array(at_level(key, _UNNAMED), dtype=np.float64), (len(s), 1))
     places = np.array([level.s_mm for level in levels])
     sizes = np.array([at_level(key, level.name) for level in levels], dtype=np.float64)
     return np.stack([np.interp(s, places, sizes[:, n]) for n in range(2)], axis=1)
@@ -53,6 +56,8 @@ def _profile(canal: Canal, levels: tuple[Level, ...], key: str) -> Floats:
 
 def _below(canal: Canal, levels: tuple[Level, ...], name: str) -> Floats:
     """(n,): distance below the middle of a level along the canal; the level's place is extrapolated when it is out of view."""
+    if not levels:
+        return np.full(len(canal.s_mm), -1000.0)  # without levels the sac and the cord run through: the careful assumption
     order = np.array([LEVELS.index(level.name) for level in levels], dtype=np.float64)
     places = np.array([level.s_mm for level in levels])
     target = float(LEVELS.index(name))

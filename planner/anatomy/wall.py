@@ -29,7 +29,7 @@ class Wall:
 
 
 @njit(cache=True, nogil=True)
-def _closed_paths(cost, smoothness, out):  # type: ignore[no-untyped-def]
+def closed_paths(cost, smoothness, out):  # type: ignore[no-untyped-def]
     """For each cross-section the closed path through (angle, radius) of least cost; steps of at most two radii between neighbours."""
     n, angles, radii = cost.shape
     total = angles + angles // 2 + 1
@@ -127,7 +127,7 @@ def find_wall(rays: Floats, threshold: float, coarse_mm: float) -> Wall:
         flat = 0.6 + 0.35 * ((RADII - prior[..., None]) / 2.0) ** 2
         cost = np.where(holes[..., None], flat, cost)
         index = np.zeros(prior.shape, dtype=np.int64)
-        _closed_paths(cost, 0.3, index)
+        closed_paths(cost, 0.3, index)
         radius = RADII[index]
         sure = ~holes & (np.take_along_axis(edge, index[..., None], axis=2)[..., 0] < 0.7)
         prior = _running_median(radius, sure)

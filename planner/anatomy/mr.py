@@ -1,0 +1,301 @@
+"""T2 MR: the sac is seen as a bright tube with a dark rim; canal, openings and bodies are built around it and said to be modelled."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from planner.anatomy import labels as codes
+from planner.anatomy.body import body_mask, full_body
+from planner.anatomy.grid import onto, reduced
+from planner.anatomy.levels import TILTS_DEG, Column, Disc, bodies, choose_discs, standardised
+from planner.anatomy.names import levels_structure, name_levels
+from planner.anatomy.norms import at_level
+from planner.anatomy.paint import paint_canal, paint_roots, vertebra_map
+from planner.anatomy.reformat import OUTSIDE, RADII, Curve, curve_through, in_sections, polar
+from planner.anatomy.roots import model_roots
+from planner.anatomy.sac import Sac, modelled_cord
+from planner.anatomy.spine import ANGLES, NOT_CHECKED, Anatomy, Anchor, Canal, Foramen, Level, Structure, Window
+from planner.anatomy.wall import Wall, as_canal, centroids, closed_paths
+from planner.geometry import Floats, Volume
+from planner.progress import Progress
+from planner.refusal import Refusal
+
+_WIDTHS_MM = (8.0, 11.0, 14.0)  # of the bright band from front to back
+_RIM_MM = 3.0
+_BEHIND_MM = 22.0  # at least this much tissue lies behind the sac; the fat under the skin has less
+_LEAST_LENGTH_MM = 60.0
+_DEPTH_MM = 15.0
+_WAY_OUT = "Choose a T2 series that shows the bright sac in its middle slices, or draw the canal."
+
+
+def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Anatomy:
+    """The anatomy of a T2-weighted volume (algorithms 1.3). Raises Refusal where no bright tube of 60 mm or more is found."""
+    search = reduced(volume)
+    progress(0.1, "Finding the body")
+    threshold = _body_threshold(search)
+    body = body_mask(search, threshold)
+    even = _evened(search, body)
+    progress(0.25, "Following the sac")
+    points, clarity = _track(even, body)
+    curve, radius, edge = _sac_wall(volume, curve_through(points, 6.0))
+    progress(0.5, "Counting the vertebrae")
+    wall = Wall(_canal_around(radius), np.broadcast_to(edge < 0.2, radius.shape).copy())
+    sure = np.clip(clarity * 0.4 + 0.6 * edge.mean(axis=1) / 0.6, 0.05, 0.9)
+    canal = as_canal(curve, wall, sure)
+    column = _column(volume, curve, wall.radius_mm)
+    levels, anchor = name_levels(bodies(curve, column), anchor, _guess)
+    sure_names = anchor is not None and anchor.by == "user"
+    names = "" if sure_names else " Its size follows level names that are not confirmed."
+    cord = modelled_cord(canal, levels, radius)
+    sac = Sac(
+        radius, cord, edge > 0.2, False,
+        Structure("found", round(float(np.clip(edge.mean() / 0.7, 0.3, 0.9)), 2), None),
+        Structure("modelled", 0.4, f"The cord is modelled inside the sac.{names}"),
+    )  # fmt: skip
+    progress(0.65, "Placing the openings")
+    foramina = _foramina(volume, canal, column, levels)
+    windows = _windows(canal, column, levels)
+    roots = model_roots(volume, np.inf, canal, sac, foramina)
+    progress(0.75, "Writing labels")
+    labels = full_body(volume, search, body, threshold).astype(np.uint8)
+    near = np.zeros(search.frame.shape, dtype=np.bool_)
+    bone_code, disc_code = vertebra_map(search.frame, near, canal, column, levels, windows)
+    block = _bodies_only(bone_code, disc_code)
+    for code_map in (block, disc_code):
+        fine = onto(code_map, search.frame, volume.frame)
+        np.copyto(labels, fine, where=(fine > 0) & (labels > 0))
+    paint_canal(labels, volume.frame, canal, radius, cord, np.zeros(len(radius)))
+    paint_roots(labels, volume.frame, roots)
+    width = volume.frame.spacing_mm[2] * (volume.frame.shape[2] - 1)
+    narrow = f"The scan is {width:.0f} mm wide from left to right."
+    foramina_missing = Structure("not checked", None, f"{narrow} The foramina lie outside it.")
+    skin_cut = bool((labels[:, :, [0, -1]] > 0).any(axis=1).mean() > 0.05)
+    structures = {
+        "canal": Structure("modelled", round(float(np.median(sure)), 2), "The wall is built around the sac, which was seen; bone is not told apart in MR."),
+        "sac": sac.sac,
+        "cord": sac.cord,
+        "levels": levels_structure(levels, anchor),
+        "foramina": Structure("modelled", 0.3, "Foramina have the usual size of their level, beside the disc.") if foramina else foramina_missing,
+        "windows": Structure("modelled", 0.3, "Windows have the usual size and tilt of their level.") if windows else NOT_CHECKED,
+        "roots": Structure("modelled", 0.3, "Roots are modelled tubes, not seen.") if roots else foramina_missing,
+        "skin": Structure("found", 0.8, f"{narrow} The skin at the left or right lies outside it." if skin_cut else None),
+        "bone": Structure("not checked", None, "Bone is not told apart in MR; only the bodies of the vertebrae are modelled."),
+        "discs": Structure("modelled", 0.4, "Discs have the usual height of their level."),
+        **{
+            name: Structure("not checked", None, f"The program does not look for {name} in MR.")
+            for name in ("lung", "bowel gas", "kidney", "aorta", "vena cava", "vertebral artery", "ligamentum flavum")
+        },
+    }
+    progress(1.0, "Anatomy found")
+    return Anatomy(volume.frame, volume.modality, labels, structures, canal, levels, foramina, windows, roots, anchor)
+
+
+def _body_threshold(search: Volume) -> float:
+    values = search.voxels[:, ::2, ::2]
+    low, high = np.percentile(values, [2, 99])
+    return float(low + 0.06 * (high - low))
+
+
+def _evened(search: Volume, body: NDArray[np.bool_]) -> Volume:
+    """The scan over its own wide average inside the body: about 1 in tissue, whatever the coil does (algorithms 1.3, bias)."""
+    values = np.where(body, search.voxels, 0).astype(np.float32)
+    sigma = [25.0 / s for s in search.frame.spacing_mm]
+    small = (slice(None, None, 4),) * 2 + (slice(None, None, 2),)
+    reduced_sigma = (sigma[0] / 4, sigma[1] / 4, sigma[2] / 2)
+    top = ndimage.gaussian_filter(values[small], reduced_sigma)
+    share = ndimage.gaussian_filter(body[small].astype(np.float32), reduced_sigma)
+    mean = np.where(share > 0.05, top / np.maximum(share, 0.05), 1.0)
+    factors = [n / m for n, m in zip(values.shape, mean.shape)]
+    wide = ndimage.zoom(mean, factors, order=1)[: values.shape[0], : values.shape[1], : values.shape[2]]
+    even = np.clip(values / np.maximum(wide, 1e-3), 0.0, 6.0)
+    return Volume(search.frame, even.astype(np.float32), "MR")
+
+
+@njit(cache=True, nogil=True)
+def _best_rows(gain, reach, cost):  # type: ignore[no-untyped-def]
+    """The best path through (slice, row); steps of at most `reach` rows a slice; it may begin and end anywhere."""
+    nk, nj = gain.shape
+    value = np.zeros((nk, nj))
+    source = np.full((nk, nj), -1, dtype=np.int64)
+    best, bk, bj = -1.0, 0, 0
+    for k in range(nk):
+        for j in range(nj):
+            top, back = 0.0, -1
+            if k > 0:
+                for d in range(-reach, reach + 1):
+                    p = j + d
+                    if 0 <= p < nj and value[k - 1, p] - cost * d * d > top:
+                        top, back = value[k - 1, p] - cost * d * d, p
+            value[k, j] = top + gain[k, j]
+            source[k, j] = back
+            if value[k, j] > best:
+                best, bk, bj = value[k, j], k, j
+    out = np.empty((nk, 2), dtype=np.int64)
+    count = 0
+    while True:
+        out[count, 0], out[count, 1] = bk, bj
+        count += 1
+        if source[bk, bj] < 0:
+            break
+        bj = source[bk, bj]
+        bk -= 1
+    return out[:count]
+
+
+def _track(even: Volume, body: NDArray[np.bool_]) -> tuple[Floats, float]:
+    """Points (n, 3) head to foot along the bright tube, and 0..1 how clearly it stands out. Raises Refusal without one."""
+    spacing = even.frame.spacing_mm
+    nk, nj, ni = even.frame.shape
+    half = max(1, round(5.0 / spacing[2]))
+    middle = slice(max(0, ni // 2 - round(14.0 / spacing[2])), min(ni, ni // 2 + round(14.0 / spacing[2]) + 1))
+    slab = ndimage.uniform_filter1d(even.voxels, 2 * half + 1, axis=2)[:, :, middle].max(axis=2)
+    slab = ndimage.gaussian_filter(slab, (2.5 / spacing[0], 0.7 / spacing[1]))
+    ridge = np.full(slab.shape, -np.inf)
+    for width in _WIDTHS_MM:
+        inner = ndimage.uniform_filter1d(slab, max(1, round(0.7 * width / spacing[1])), axis=1)
+        rim = ndimage.minimum_filter1d(slab, max(1, round(_RIM_MM / spacing[1])), axis=1)
+        shift = round((width / 2 + 0.5 * _RIM_MM) / spacing[1])
+        front, back = np.roll(rim, shift, axis=1), np.roll(rim, -shift, axis=1)
+        ridge = np.maximum(ridge, inner - np.maximum(front, back))
+    inside = body.any(axis=2)
+    last = np.where(inside.any(axis=1), nj - 1 - inside[:, ::-1].argmax(axis=1), 0)
+    depth = (last[:, None] - np.arange(nj)[None]) * spacing[1]
+    scale = max(float(np.percentile(ridge[(depth > _BEHIND_MM)], 99)), 1e-3) if (depth > _BEHIND_MM).any() else 1.0
+    score = np.where((depth > _BEHIND_MM) & (depth < 130.0), np.clip(ridge / scale, -0.5, 1.2), -0.5)
+    path = _best_rows(score - 0.15, 2, 0.05)
+    length = len(path) * spacing[0]
+    clarity = float(np.median(score[path[:, 0], path[:, 1]]))
+    if length < _LEAST_LENGTH_MM or clarity < 0.25:
+        raise Refusal(f"No spinal canal was found: the longest bright tube is {length:.0f} mm, {_LEAST_LENGTH_MM:.0f} mm are needed.", _WAY_OUT)
+    lateral = np.stack([even.voxels[k, max(0, j - 2) : j + 3].mean(axis=0) for k, j in path])
+    lateral = ndimage.gaussian_filter(lateral, (10.0 / spacing[0], 3.0 / spacing[2]), mode="nearest")
+    beside = round(11.0 / spacing[2])
+    padded = np.pad(lateral, ((0, 0), (beside, beside)), mode="edge")
+    lateral = lateral - 0.5 * (padded[:, : -2 * beside] + padded[:, 2 * beside :])
+    aside = (np.arange(ni) - (ni - 1) / 2) * spacing[2]
+    lateral = 0.5 + lateral / max(float(np.percentile(lateral, 98)), 1e-3) - (aside / 14.0) ** 2
+    columns = _best_rows(lateral, 1, 0.3)
+    column_at = np.interp(np.arange(len(path)), columns[::-1, 0], columns[::-1, 1])
+    index = np.stack([path[:, 0], path[:, 1], column_at], axis=1)
+    return even.frame.to_world(index), clarity
+
+
+def _sac_wall(volume: Volume, curve: Curve) -> tuple[Curve, Floats, Floats]:
+    """(curve, radius (n, ANGLES), edge strength 0..1 (n, ANGLES)) of the bright tube: polar paths on the fall of the signal."""
+    radius, strength = np.zeros((0, ANGLES)), np.zeros((0, ANGLES))
+    for turn in range(3):
+        rays = polar(volume, curve)
+        rays = ndimage.gaussian_filter(np.where(rays == OUTSIDE, 0.0, rays), (1.5, 1.0, 1.2), mode=("nearest", "wrap", "nearest"))
+        inner = np.percentile(rays[:, :, :8].reshape(len(rays), -1), 75, axis=1)
+        inner = ndimage.median_filter(inner, 31, mode="nearest")
+        fall = -np.gradient(rays / np.maximum(inner, 1e-3)[:, None, None], RADII, axis=2)
+        strong = np.clip(fall / 0.15, 0.0, 1.0)
+        prior = _usual(strong)
+        dark = np.cumsum(rays < 0.45 * inner[:, None, None], axis=2) * 0.12  # the tube ends where it first turns dark
+        cost = 1.0 - strong + dark + 0.2 * ((RADII - prior[..., None]) / 3.0) ** 2
+        index = np.zeros(cost.shape[:2], dtype=np.int64)
+        closed_paths(np.ascontiguousarray(cost), 0.3, index)
+        radius = ndimage.gaussian_filter(RADII[index], (2.0, 1.0), mode=("nearest", "wrap"))
+        strength = np.take_along_axis(strong, index[..., None], axis=2)[..., 0]
+        if turn < 2:
+            u, v = centroids(radius)
+            curve = curve_through(curve.points_mm + u[:, None] * curve.left + v[:, None] * curve.back, 5.0)
+    return curve, radius, strength
+
+
+def _usual(strong: Floats) -> Floats:
+    """(n, ANGLES): where the edge usually lies in each direction along 60 mm; an ellipse of 7 by 8 mm where it is never strong."""
+    weight = strong * ((RADII > 3.0) & (RADII < 14.0))
+    total = ndimage.uniform_filter1d(weight, 61, axis=0, mode="nearest")
+    total = ndimage.gaussian_filter1d(total, 1.5, axis=1, mode="wrap")
+    usual = RADII[total.argmax(axis=2)]
+    return np.asarray(np.clip(ndimage.gaussian_filter1d(usual, 2.0, axis=1, mode="wrap"), 5.0, 11.0))
+
+
+def _canal_around(sac_mm: Floats) -> Floats:
+    """(n, ANGLES): the canal's wall around a seen sac: a film in front, more at the sides, the fat behind (clinical.md 3.3)."""
+    theta = np.arange(ANGLES) * 2 * np.pi / ANGLES
+    behind, before = np.clip(np.sin(theta), 0, 1), np.clip(-np.sin(theta), 0, 1)
+    room = 1.5 + 2.5 * behind**2 - 0.5 * before
+    return np.asarray(ndimage.gaussian_filter1d(sac_mm, 4.0, axis=0, mode="nearest") + room)
+
+
+def _column(volume: Volume, curve: Curve, wall_mm: Floats) -> Column:
+    """Discs in front of the canal by the changes along it: the borders of a disc change, a body does not, whatever the contrast."""
+    n = len(curve.points_mm)
+    front = ndimage.gaussian_filter1d(wall_mm[:, ANGLES * 3 // 4], 6.0, mode="nearest") + 1.0
+    u, depth = np.arange(-8.0, 8.1, 2.0), np.arange(4.0, 28.0, 1.5)
+    shape = (n, len(depth), len(u))
+    v = -(front[:, None] + depth)
+    block = in_sections(volume, curve, np.broadcast_to(u, shape), np.broadcast_to(v[:, :, None], shape))
+    profile = np.where(block == OUTSIDE, 0.0, block).mean(axis=2)
+    profile = profile / np.maximum(ndimage.gaussian_filter(profile, (25.0, 4.0), mode="nearest"), 1e-3)
+    at = np.arange(n, dtype=np.float64)
+    slopes = np.tan(np.radians(TILTS_DEG))
+    change = []
+    for slope in slopes:
+        turned = np.mean([np.interp(at + slope * (d - _DEPTH_MM), at, profile[:, m]) for m, d in enumerate(depth)], axis=0)
+        change.append(ndimage.gaussian_filter1d(np.abs(ndimage.gaussian_filter1d(turned, 1.0, order=1, mode="nearest")), 3.5, mode="nearest"))
+    stack = np.array(change)
+    stack = stack / max(float(stack.std()), 1e-9) - 0.6 * slopes[:, None] ** 2
+    best = stack.argmax(axis=0)
+    signal = standardised(stack[best, np.arange(n)])
+    evidence = signal / max(float(signal.std()), 1e-6)
+    discs = tuple(Disc(float(curve.s_mm[a]), float(slopes[best[a]]), float(evidence[a])) for a in choose_discs(evidence, shortest=22))
+    return Column(discs, front, 32.0, evidence, np.ones((n, 2)))
+
+
+def _guess(found: list[tuple[float, tuple[float, float, float], float]]) -> Anchor:
+    """A name for the lowest vertebra in view: the program sees neither ribs nor wings in a narrow MR, so it hardly knows."""
+    return Anchor("L5", found[-1][1], "program", 0.2)
+
+
+def _place(canal: Canal, s_mm: float) -> int:
+    return int(np.abs(canal.s_mm - s_mm).argmin())
+
+
+def _foramina(volume: Volume, canal: Canal, column: Column, levels: tuple[Level, ...]) -> tuple[Foramen, ...]:
+    """Foramina beside and above each disc, of their level's usual size, where the scan is wide enough to hold them."""
+    out = []
+    for upper, lower in zip(levels[:-1], levels[1:]):
+        if upper.name[0] == "S":
+            continue
+        at = _place(canal, 0.55 * upper.s_mm + 0.45 * lower.s_mm - 2.0)
+        height, width = at_level("foramen_mm", upper.name)
+        for side, sign, direction in (("left", 1.0, 0), ("right", -1.0, ANGLES // 2)):
+            beside = float(canal.wall_mm[at, direction]) + 0.5 * float(at_level("pedicle_width_mm", upper.name))
+            centre = canal.centreline_mm[at] + sign * beside * canal.left[at] - 1.0 * canal.back[at]
+            if not volume.frame.contains(centre + sign * 10.0 * canal.left[at]):
+                continue
+            x, y, z = centre
+            ax, ay, az = sign * canal.left[at]
+            out.append(
+                Foramen(
+                    (upper.name, lower.name), "left" if side == "left" else "right", (float(x), float(y), float(z)),
+                    (float(ax), float(ay), float(az)), float(height), float(width), 0.3,
+                )  # fmt: skip
+            )
+    return tuple(out)
+
+
+def _windows(canal: Canal, column: Column, levels: tuple[Level, ...]) -> tuple[Window, ...]:
+    """Windows behind each disc, of their level's usual size and tilt."""
+    out = []
+    for upper, lower in zip(levels[:-1], levels[1:]):
+        if upper.name[0] == "S":
+            continue
+        height, width, tilt = at_level("window_mm", upper.name)
+        at = _place(canal, 0.5 * (upper.s_mm + lower.s_mm) + 4.0)
+        x, y, z = canal.centreline_mm[at] + (float(canal.wall_mm[at, ANGLES // 4]) + 1.0) * canal.back[at]
+        out.append(Window((upper.name, lower.name), (float(x), float(y), float(z)), float(height), float(width), float(tilt), 0.3))
+    return tuple(out)
+
+
+def _bodies_only(bone_code: NDArray[np.uint8], disc_code: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The vertebra codes of the modelled bodies alone."""
+    out: NDArray[np.uint8] = np.where(bone_code == codes.BONE_OTHER, 0, bone_code).astype(np.uint8)
+    out[disc_code > 0] = 0
+    return out
