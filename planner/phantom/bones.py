@@ -40,8 +40,8 @@ class Joint:
         angle = radians(t("facet_angle", upper.name))
         lumbar = upper.name[0] == "L"
         self.gap = float(t.raw["facet_gap"]["value"])
-        self.deep, self.wide = (4.0, 6.5) if lumbar else (3.2, 5.2)
-        self.tall = {"L": 8.0, "T": 6.5}[upper.name[0]]
+        self.deep, self.wide = (4.5, 7.2) if lumbar else (3.4, 5.6)
+        self.tall = {"L": 9.0, "T": 7.5}[upper.name[0]]
         across = float(np.hypot(self.deep * cos(angle), self.wide * sin(angle)))
         front = float(np.hypot((self.deep + 0.5) * sin(angle), (self.wide + 0.5) * cos(angle)))
         reach = self.gap / 2 + 3.0
@@ -84,7 +84,7 @@ def vertebra_parts(layout: Layout, v: Vertebra, jitter: np.random.Generator) -> 
     width = t("canal_width", v.name) / 2
     ridge = {True: 0.82, False: 0.55}[lumbar]
     slope = tan(radians(t("lamina_slope", v.name)))
-    parts.append(lamina(v.origin, axes, inner, slope, v.lamina_top_mm, v.lamina_bottom_mm, ridge, thickness * 0.94, width + 3.0,
+    parts.append(lamina(v.origin, axes, inner, slope, v.lamina_top_mm, v.lamina_bottom_mm, ridge, thickness * 0.94, width * 0.86 + 1.0,
                         t("window_width", v.name) / 2))
     parts += _spinous(layout, v, thickness)
 
@@ -95,7 +95,7 @@ def vertebra_parts(layout: Layout, v: Vertebra, jitter: np.random.Generator) -> 
     tip = joint.centre - joint.normal * joint.reach - joint.up * (joint.tall - 2.5)
     parts += both(capsule(pars, tip, joint.normal, (joint.deep + 0.6, joint.wide - 0.8),
                           (joint.deep * wobble(), (joint.wide - 0.3) * wobble()), blend=4.0,
-                          clip=(joint.centre - joint.normal * joint.gap / 2, -joint.normal)))
+                          clip=(joint.centre - joint.normal * joint.gap / 2, joint.normal)))
     neck = v.place(px + 5.5 * aim[0], pd + 6.0 * aim[1], pu - 2.0)
     parts += both(capsule(neck, pars, X, (half_pw * 0.5 + 1.8, 4.0), (4.6, 4.6), blend=4.0))
     if upper is not None:
@@ -103,14 +103,12 @@ def vertebra_parts(layout: Layout, v: Vertebra, jitter: np.random.Generator) -> 
         tip = above.centre + above.normal * above.reach + above.up * (above.tall - 3.0)
         base = v.place(px + 5.0 * aim[0], pd + 7.0 * aim[1], pu)
         parts += both(capsule(base, tip, above.normal, (above.deep + 0.8, above.wide - 1.0),
-                              (above.deep * 0.9, (above.wide - 0.6) * wobble()), blend=3.5,
-                              clip=(above.centre + above.normal * above.gap / 2, above.normal)))
+                              (above.deep * 0.95, (above.wide - 0.6) * wobble()), blend=4.5,
+                              clip=(above.centre + above.normal * above.gap / 2, -above.normal)))
         if lumbar or v.name == "T12":  # the mammillary process
-            knob = above.centre + above.normal * (above.reach + 1.0) + above.along * above.wide * 0.8 - above.up * 2
-            parts += both(capsule(knob, knob + above.along * 1.5, X, (3.0, 3.6), (2.2, 2.6), blend=4.0))
+            knob = above.centre + above.normal * (above.reach + 0.5) + above.along * above.wide * 0.62 - above.up * 1.5
+            parts += both(capsule(knob - above.up * 3, knob + above.along * 1.5 + above.up * 2, X, (3.2, 3.6), (2.6, 2.8), blend=5.0))
     parts += _transverse(layout, v, (px, pd, pu), half_pw)
-    # the basivertebral vein's way into the back of the body
-    parts.append(capsule(v.place(0, 2.0 - inner, 0), v.place(0, -inner - 13.0, 0), X, (4.5, 1.7), (1.5, 0.7), blend=1.0, carve=True))
     return parts
 
 
@@ -164,36 +162,40 @@ def _transverse(layout: Layout, v: Vertebra, pedicle: tuple[float, float, float]
         capsule(middle, stop, Z, (4.6, 2.7), (5.2, 2.6), blend=2.0))
 
 
-def sacrum_parts(layout: Layout, v: Vertebra) -> list[Part]:
-    """The parts of a sacral segment: body, alae, roof, crest, and the foramina carved out below it."""
+def sacrum_parts(layout: Layout) -> list[Part]:
+    """The whole sacrum as far as S3, in one: bodies, wings, roof, crest, and the foramina carved out of it."""
     t = layout.table
-    n = [w.name for w in layout.vertebrae].index(v.name)
-    axes = np.stack([X, v.back, v.up])
-    inner, width = t("canal_depth", v.name) / 2, t("canal_width", v.name) / 2
-    span, height = t("transverse_span", v.name) / 2, t("body_height_back", v.name)
-    half = t("endplate_width", v.name) / 2
-    parts = [body_part(layout, v)]
-    # the lateral mass: wing of S1, narrower below
-    thick = {"S1": 14.0, "S2": 11.0, "S3": 8.0}[v.name]
-    front = {"S1": -20.0, "S2": -10.0, "S3": -6.0}[v.name]
-    wing_up = {"S1": 3.0, "S2": 1.0, "S3": 0.0}[v.name]
-    parts += both(capsule(v.place(half * 0.62, front, wing_up - 1), v.place(span - 9, front + 8, wing_up - 7), v.back,
-                          (thick, height * 0.42), (thick * 0.95, height * 0.48), blend=8.0))
-    column = v.place(span * 0.62, 1.0, -height / 2)
-    parts += both(capsule(v.place(span * 0.68, -3.0, height * 0.35), column, X, (10.0 * thick / 14, 9.0 * thick / 14),
-                          (9.5 * thick / 14, 9.0 * thick / 14), blend=6.0))
-    slope = tan(radians(t("lamina_slope", v.name)))
-    parts.append(lamina(v.origin, axes, inner, slope * 0.6, v.lamina_top_mm, v.lamina_bottom_mm, 0.38, t("lamina_thickness", v.name),
-                        width + 4.0, 40.0))
-    parts += _spinous(layout, v, t("lamina_thickness", v.name))
-    if v.name == "S1":
-        above = Joint(layout, layout["L5"], v)
-        tip = above.centre + above.normal * above.reach + above.up * (above.tall - 3.0)
-        parts += both(capsule(v.place(width + 8, inner - 3, 4), tip, above.normal, (7.0, 8.0), (above.deep, above.wide - 0.5), blend=5.0,
-                              clip=(above.centre + above.normal * above.gap / 2, above.normal)))
-    for w in layout.vertebrae[n - 1:n + 1]:
-        if w.name in ("S1", "S2"):
-            parts += [p for hole in sacral_foramen(layout, w) for p in both(hole)]
+    parts: list[Part] = []
+    for v in layout.vertebrae[-3:]:
+        axes = np.stack([X, v.back, v.up])
+        inner, width = t("canal_depth", v.name) / 2, t("canal_width", v.name) / 2
+        parts.append(body_part(layout, v))
+        slope = tan(radians(t("lamina_slope", v.name)))
+        parts.append(lamina(v.origin, axes, inner, slope * 0.6, v.lamina_top_mm, v.lamina_bottom_mm, 0.38,
+                            t("lamina_thickness", v.name), width + 4.0, 40.0))
+        parts += _spinous(layout, v, t("lamina_thickness", v.name))
+    s1, s2, s3 = layout.vertebrae[-3:]
+    # the wings: broad shoulders of S1 that narrow downwards into the lateral mass
+    mass = [(s1, 22.0, -22.0, 4.0, 15.0, 11.0), (s1, 45.0, -13.0, -3.0, 13.0, 12.0), (s2, 39.0, -8.0, 6.0, 11.0, 11.0),
+            (s2, 34.0, -4.0, -8.0, 8.5, 9.0), (s3, 28.0, -3.0, -4.0, 7.0, 8.0), (s3, 26.0, -3.0, -18.0, 6.0, 7.0)]
+    for (v, x, d, up, deep, _), (w, x2, d2, up2, deep2, wide2) in zip(mass, mass[1:]):
+        start, stop = v.place(x, d, up), w.place(x2, d2, up2)
+        first = v is s1 and w is s1
+        parts += both(capsule(start, stop, v.back, (deep, 12.0 if first else 10.5), (deep2, 12.5 if first else wide2), blend=7.0))
+    # struts from the bodies to the lateral mass between the foramina
+    for v, x, d, up, deep, tall in ((s2, 32.0, -6.0, 1.0, 8.5, 7.0), (s3, 24.0, -4.0, 0.0, 6.5, 6.0)):
+        parts += both(capsule(v.place(8.0, d - 8, up), v.place(x, d, up), v.back, (deep, tall), (deep, tall), blend=6.0))
+    # articular processes for L5, on pillars that join the roof to the wings
+    above = Joint(layout, layout["L5"], s1)
+    inner, width = t("canal_depth", "S1") / 2, t("canal_width", "S1") / 2
+    tip = above.centre + above.normal * above.reach + above.up * (above.tall - 3.0)
+    parts += both(capsule(s1.place(width + 8, inner - 3, 2), tip, above.normal, (7.5, 9.0), (above.deep, above.wide - 0.5), blend=6.0,
+                          clip=(above.centre + above.normal * above.gap / 2, -above.normal)))
+    for v in (s1, s2, s3):
+        width, inner = t("canal_width", v.name) / 2, t("canal_depth", v.name) / 2
+        parts += both(capsule(v.place(width + 5, inner - 2, 6.0), v.place(width + 5, inner - 2, -6.0), X, (5.0, 5.0), (4.5, 4.5), blend=6.0))
+    for v in (s1, s2):
+        parts += [p for hole in sacral_foramen(layout, v) for p in both(hole)]
     return parts
 
 

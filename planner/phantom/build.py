@@ -8,16 +8,16 @@ import numpy as np
 
 from planner.geometry import Frame, Volume
 from planner.phantom import canal as canal_painting
-from planner.phantom.bones import body_part, sacrum_parts, vertebra_parts
+from planner.phantom.bones import sacrum_parts, vertebra_parts
 from planner.phantom.canal import CanalField
 from planner.phantom.canvas import Canvas, noise_cube, side_curve
 from planner.phantom.layout import Layout, Vertebra, lay_out
 from planner.phantom.leaks import leak_sites, paint_leaks, true_leaks
 from planner.phantom.painters import paint_bone, paint_disc
 from planner.phantom.parameters import PhantomParameters
-from planner.phantom.roots import paint_roots, roots
+from planner.phantom.roots import paint_roots, paint_soft, roots
 from planner.phantom.scanner import scan
-from planner.phantom.shapes import Floats, Part, vertebral_body
+from planner.phantom.shapes import Part, capsule, vertebral_body
 from planner.phantom.tables import imaging_table
 from planner.phantom.trunk import Outline, iliac_parts, outline, paint_organs, paint_table, paint_trunk, rib_parts
 from planner.phantom.truth import Truth, measure
@@ -137,8 +137,33 @@ def _paint_bones(canvas: Canvas, layout: Layout, canal: CanalField, skin: Outlin
         _paint_one_bone(canvas, layout, None, parts, labels["bone other"], None)
     for n, v in enumerate(layout.vertebrae):
         progress(0.3 + 0.7 * n / len(layout.vertebrae), f"Building {v.name}")
-        parts = sacrum_parts(layout, v) if v.name[0] == "S" else vertebra_parts(layout, v, generator)
-        _paint_one_bone(canvas, layout, v, parts, labels[f"vertebra {v.name}"], canal)
+        if v.name[0] != "S":
+            _paint_one_bone(canvas, layout, v, vertebra_parts(layout, v, generator), labels[f"vertebra {v.name}"], canal)
+            _paint_vein_hole(canvas, layout, v)
+    _paint_one_bone(canvas, layout, layout["S1"], sacrum_parts(layout), labels["vertebra S1"], canal)
+    _divide_sacrum(canvas, layout, labels)
+
+
+def _paint_vein_hole(canvas: Canvas, layout: Layout, v: Vertebra) -> None:
+    """The basivertebral vein's way into the back of the body; the label stays that of the bone."""
+    depth = layout.table("canal_depth", v.name) / 2
+    hole = capsule(v.place(0, 1.0 - depth, 0), v.place(0, -depth - 11.0, 0), np.array([1.0, 0, 0]), (4.2, 2.2), (1.0, 0.6), blend=1.0)
+    paint_soft(canvas, [hole], canvas.value("epidural vein"), 0, frozenset())
+
+
+def _divide_sacrum(canvas: Canvas, layout: Layout, labels: dict[str, int]) -> None:
+    """Give S2 and S3 their own labels below the planes midway between the segments."""
+    whole = labels["vertebra S1"]
+    j, k = np.arange(canvas.labels.shape[1]), np.arange(canvas.labels.shape[0])
+    y, z = canvas.origin[1] + canvas.step[1] * j, canvas.origin[2] + canvas.step[2] * k
+    for upper, lower in (("S1", "S2"), ("S2", "S3")):
+        middle = (layout[upper].origin + layout[lower].origin) / 2
+        up = layout[upper].up + layout[lower].up
+        below = (y[None, :] - middle[1]) * up[1] + (z[:, None] - middle[2]) * up[2] < 0
+        reach = int(below.any(axis=1).nonzero()[0].max(initial=-1)) + 1
+        part_ = canvas.labels[:reach]
+        part_[(part_ == whole) & below[:reach, :, None]] = labels[f"vertebra {lower}"]
+        whole = labels[f"vertebra {lower}"]
 
 
 def _paint_one_bone(canvas: Canvas, layout: Layout, v: Vertebra | None, parts: list[Part], label: int, canal: CanalField | None) -> None:
@@ -180,4 +205,4 @@ def _sac_values(canvas: Canvas, parameters: PhantomParameters) -> tuple[tuple[fl
     return ((thick, thin) if lower_first else (thin, thick)), float(np.mean(table["leak_hu"]))
 
 
-__all__ = ["Floats", "Phantom", "body_part", "build", "label_table"]
+__all__ = ["Phantom", "build", "label_table"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -35,9 +36,10 @@ def write_example(phantom: Phantom, directory: Path, progress: Progress = silent
     if taken:
         raise Refusal(f"The folder {directory.name} already holds {taken[0]}.", "Name an empty folder.")
     made = not directory.exists()
-    part = directory / ".duraplan-part"
+    part: Path | None = None
     try:
-        part.mkdir(parents=True, exist_ok=False)
+        directory.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=".duraplan-", dir=directory))
         (part / "dicom").mkdir()
         _write_slices(phantom, part / "dicom", progress)
         write_nifti(part / "truth.nii.gz", phantom.labels, phantom.volume.frame)
@@ -55,14 +57,13 @@ def write_example(phantom: Phantom, directory: Path, progress: Progress = silent
     progress(1.0, "Example written")
 
 
-def _remove(directory: Path, part: Path, names: tuple[str, ...], made: bool) -> None:
-    """Take back what was written; `names` were all absent before."""
-    if not part.exists() and not made:
-        return
-    shutil.rmtree(part, ignore_errors=True)
-    shutil.rmtree(directory / names[0], ignore_errors=True)
-    for name in names[1:]:
-        (directory / name).unlink(missing_ok=True)
+def _remove(directory: Path, part: Path | None, names: tuple[str, ...], made: bool) -> None:
+    """Take back what was written; `names` were all absent before. Without a part nothing was."""
+    if part is not None:
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(directory / names[0], ignore_errors=True)
+        for name in names[1:]:
+            (directory / name).unlink(missing_ok=True)
     if made and directory.exists() and not any(directory.iterdir()):
         directory.rmdir()
 

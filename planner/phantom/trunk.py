@@ -14,7 +14,7 @@ from planner.phantom.canvas import Canvas, sample_texture
 from planner.phantom.layout import Layout
 from planner.phantom.painters import covered, paint_solid, paint_swept
 from planner.phantom.parameters import PhantomParameters
-from planner.phantom.shapes import Floats, Part, capsule, mirrored, wing
+from planner.phantom.shapes import Floats, Part, capsule, mirrored, smooth_min, wing
 from planner.phantom.tables import trunk_table
 
 
@@ -160,15 +160,16 @@ def _paint_trunk(image, labels, k_first, k_stop, origin, step, rows, z0, fats, v
                     rho = 1.0 - gap
                     side = 1.0 / (1.0 + np.exp(x / 12.0))
                     dome = lung_shape[1] * (1 - side) + lung_shape[2] * side
-                    mx, my = x / lung_shape[3], (y - lung_shape[5]) / lung_shape[4]
+                    mx, my = x / lung_shape[3], min(y - lung_shape[5], 0.0) / lung_shape[4]
                     spine = (np.sqrt(mx * mx + my * my) - 1.0) * lung_shape[3]
                     rim = rho * rho
                     floor = dome - (dome - lung_shape[0] + (18.0 if v < 0.2 else 18.0 * max(1 - (v - 0.2) * 2, 0.0))) * rim * rim
                     lungs = min(min(z - floor, inside - 1.5), spine)
                     air = covered(-lungs, width)
                     under = min(z - liver[0] - 0.35 * (x + 60.0), floor - 3.0 - z)
-                    flank = min(min(inside - 2.5, liver[1] + 0.5 * (z - liver[0] - 60.0) - x), liver[2] - 0.62 * (x + 60.0) - y)
-                    organ = covered(-min(under, flank), width)
+                    flank = smooth_min(inside - 2.5, liver[1] + 0.5 * (z - liver[0] - 60.0) - x, 22.0)
+                    flank = smooth_min(flank, liver[2] - 0.62 * (x + 60.0) - y, 26.0)
+                    organ = covered(-smooth_min(under, flank, 12.0), width)
                     if organ > 0:
                         flesh = values[5] + 6.0 * (values[3] - values[2]) / 155.0 * sample_texture(texture, x / 6.0, y / 6.0, z / 6.0)
                         vein = sample_texture(texture, x / 11.0 + 7.0, y / 11.0, z / 14.0)
