@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from planner.anatomy import labels as code
@@ -16,8 +17,8 @@ from planner.patch.dose import dose_warnings
 from planner.patch.forecast import Band, DoseRow, Forecast, Injection
 from planner.patch.march import Marched
 from planner.patch.measure import Measures, Site, leak_site, level_coordinate, measure
-from planner.patch.space import SPACING_MM, Space, epidural_space
-from planner.patch.spread import ROWS_ML, check_tips, needles_of, spread
+from planner.patch.space import OFFSETS, SPACING_MM, Space, epidural_space
+from planner.patch.spread import ROWS_ML, needles_of, places_at_tips, spread
 from planner.progress import Progress, part, silent
 
 COVERS = (50, 90, 95)
@@ -82,7 +83,7 @@ def run_ensemble(
     """The members behind `forecast`. Member n of a seed is the same for any number of members."""
     needles = needles_of(tuple(injections))
     space = epidural_space(anatomy, np.concatenate([needles.tips_mm] + [[leak.position_mm] for leak in leaks]), part(progress, 0.0, 0.25))
-    check_tips(space, needles, [_in_sac(anatomy, tip) for tip in needles.tips_mm])
+    around = places_at_tips(space, needles, [_in_sac(anatomy, tip) for tip in needles.tips_mm])
     sites = [leak_site(space, leak, n) for n, leak in enumerate(leaks)]
     levels = level_coordinate(anatomy, space.s_mm)
     tip_levels = level_coordinate(anatomy, np.array([anatomy.canal.s_mm[anatomy.canal.nearest(tip)] for tip in needles.tips_mm]))
@@ -90,7 +91,7 @@ def run_ensemble(
     measures: list[Measures] = []
     for member in range(members):
         progress(0.25 + 0.7 * member / members, "Spreading the patch")
-        runs.append(spread(space, needles, np.random.default_rng([seed, member]), position))
+        runs.append(spread(space, needles, around, np.random.default_rng([seed, member]), position))
         measures.append(measure(space, runs[-1], sites, levels, tip_levels, ROWS_ML))
     return Ensemble(space, tuple(sites), tuple(runs), tuple(measures))
 
@@ -144,18 +145,40 @@ def _picture(space: Space, run: Marched) -> NDArray[np.float32]:
     shown = ~space.root
     index = space.index[shown]
     arrival[index[:, 0], index[:, 1], index[:, 2]] = run.arrival_ml[shown]
-    beside = run.arrival_ml[space.sac_nearest].astype(np.float64)
-    order = np.lexsort((beside / FREED_ML_PER_MM + space.sac_depth_mm, space.sac_section))
-    section = space.sac_section[order]
-    starts = np.searchsorted(section, np.arange(len(space.s_mm) + 1))
+    sac = space.sac_index
+    pressed = np.full(space.frame.shape, -1.0, dtype=np.float32)
+    beside = space.index[space.dural & (space.graph.section >= 0)]
+    pressed[beside[:, 0], beside[:, 1], beside[:, 2]] = arrival[beside[:, 0], beside[:, 1], beside[:, 2]] / FREED_ML_PER_MM
+    pressed[sac[:, 0], sac[:, 1], sac[:, 2]] = np.inf
+    lengths = np.linalg.norm(OFFSETS[: len(OFFSETS) // 2], axis=1) * SPACING_MM
+    _press(pressed, OFFSETS[: len(OFFSETS) // 2], lengths)
+    key = pressed[sac[:, 0], sac[:, 1], sac[:, 2]]
+    order = np.lexsort((key, space.sac_section))
+    starts = np.searchsorted(space.sac_section[order], np.arange(len(space.s_mm) + 1))
     freed = np.maximum.accumulate(run.freed_ml * 1000.0 / SPACING_MM**3, axis=0)
     for n in np.flatnonzero(freed[-1] > 0.5):
-        chosen = order[starts[n] : starts[n + 1]]
-        chosen = chosen[: int(freed[-1, n])]
+        chosen = order[starts[n] : starts[n + 1]][: int(freed[-1, n])]
         enough = np.searchsorted(freed[:, n], np.arange(1, len(chosen) + 1), side="left")
-        voxels = space.sac_index[chosen]
-        arrival[voxels[:, 0], voxels[:, 1], voxels[:, 2]] = np.maximum(ROWS_ML[np.minimum(enough, len(ROWS_ML) - 1)], beside[chosen])
+        voxels = sac[chosen]
+        arrival[voxels[:, 0], voxels[:, 1], voxels[:, 2]] = ROWS_ML[np.minimum(enough, len(ROWS_ML) - 1)]
     return arrival
+
+
+@njit(cache=True, nogil=True)
+def _press(field, offsets, lengths):  # type: ignore[no-untyped-def]
+    """Least of seed plus distance through the sac, in place: voxels below 0 are none, infinite ones are the sac, others are seeds."""
+    nk, nj, ni = field.shape
+    for sweep in range(2):
+        sign = 1 - 2 * sweep
+        for step in range(nk * nj * ni):
+            at = step if sweep == 0 else nk * nj * ni - 1 - step
+            k, j, i = at // (nj * ni), at // ni % nj, at % ni
+            if field[k, j, i] < 0:
+                continue
+            for d in range(len(offsets)):
+                a, b, c = k + sign * offsets[d, 0], j + sign * offsets[d, 1], i + sign * offsets[d, 2]
+                if 0 <= a < nk and 0 <= b < nj and 0 <= c < ni and field[a, b, c] >= 0:
+                    field[k, j, i] = min(field[k, j, i], field[a, b, c] + lengths[d])
 
 
 def _end_warning(space: Space, runs: Sequence[Marched]) -> tuple[tuple[float, str, str], ...]:

@@ -121,25 +121,25 @@ def _pop(heap, place, effort, size):  # type: ignore[no-untyped-def]
     return first, size
 
 
-@njit(cache=True, nogil=True)
-def _relax(node, graph, medium, slowness, effort, heap, place, size):  # type: ignore[no-untyped-def]
+@njit(cache=True, nogil=True, error_model="numpy")
+def _relax(node, graph, medium, lengths, falls, slowness, effort, heap, place, size):  # type: ignore[no-untyped-def]
     shrink = 1.0 - 1.0 / (medium.along_ease * medium.along_ease)
+    tangent_x, tangent_y, tangent_z = graph.tangent[node, 0], graph.tangent[node, 1], graph.tangent[node, 2]
+    half, left, start = 0.5 * slowness[node], graph.left[node], effort[node]
+    zone = graph.zone[node]
+    septum = medium.septum_dorsal_mm if zone == DORSAL else medium.septum_ventral_mm if zone == VENTRAL else 0.0
     for direction in range(graph.neighbours.shape[1]):
         other = graph.neighbours[node, direction]
         if other < 0 or place[other] == -2:
             continue
         x, y, z = graph.steps_mm[direction, 0], graph.steps_mm[direction, 1], graph.steps_mm[direction, 2]
-        along = x * graph.tangent[node, 0] + y * graph.tangent[node, 1] + z * graph.tangent[node, 2]
-        square = x * x + y * y + z * z
-        length = np.sqrt(max(square - shrink * along * along, 1e-6))
-        length *= 1.0 + (medium.cephalad * along - medium.down[0] * x - medium.down[1] * y - medium.down[2] * z) / np.sqrt(square)
-        cost = 0.5 * (slowness[node] + slowness[other]) * length
-        if graph.left[node] != graph.left[other]:
-            if graph.zone[node] == DORSAL:
-                cost += medium.septum_dorsal_mm
-            elif graph.zone[node] == VENTRAL:
-                cost += medium.septum_ventral_mm
-        reached = effort[node] + cost
+        along = x * tangent_x + y * tangent_y + z * tangent_z
+        straight = lengths[direction]
+        length = np.sqrt(straight * straight - shrink * along * along) * (1.0 + medium.cephalad * along / straight - falls[direction])
+        cost = (half + 0.5 * slowness[other]) * length
+        if graph.left[other] != left:
+            cost += septum
+        reached = start + cost
         if reached < effort[other]:
             effort[other] = reached
             if place[other] < 0:
@@ -150,7 +150,7 @@ def _relax(node, graph, medium, slowness, effort, heap, place, size):  # type: i
     return size
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def march(graph, medium, seeds, shares, fibrin_ml, rows_ml):  # type: ignore[no-untyped-def]
     """Fill the graph from several needles at once until the last of `rows_ml` is in; returns the fields of Marched.
 
@@ -162,6 +162,8 @@ def march(graph, medium, seeds, shares, fibrin_ml, rows_ml):  # type: ignore[no-
     """
     n, needles, sections, rows = graph.zone.size, seeds.size, medium.sac_ml.size, rows_ml.size
     slowness = medium.slowness.copy()
+    lengths = np.sqrt((graph.steps_mm**2).sum(axis=1))
+    falls = (graph.steps_mm * medium.down).sum(axis=1) / lengths
     arrival = np.full(n, np.inf, dtype=np.float32)
     by_fibrin = np.full(n, -1, dtype=np.int16)
     effort = np.full((needles, n), np.inf, dtype=np.float32)
@@ -192,7 +194,7 @@ def march(graph, medium, seeds, shares, fibrin_ml, rows_ml):  # type: ignore[no-
         if needle < 0:
             break
         node, size[needle] = _pop(heap[needle], place[needle], effort[needle], size[needle])
-        size[needle] = _relax(node, graph, medium, slowness, effort[needle], heap[needle], place[needle], size[needle])
+        size[needle] = _relax(node, graph, medium, lengths, falls, slowness, effort[needle], heap[needle], place[needle], size[needle])
         if arrival[node] == np.inf:
             taken = medium.capacity_ml[node]
             zone = graph.zone[node]

@@ -10,7 +10,6 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
-from scipy.spatial import cKDTree
 
 from planner.anatomy import labels as code
 from planner.anatomy.spine import Anatomy
@@ -30,7 +29,7 @@ LENGTH_MM = 6.0
 """Half the length of a foramen along its axis."""
 INWARD_MM = 14.0
 """How far toward the sac a foramen is looked for when the canal's wall does not meet it."""
-WIDENING = 0.25
+WIDENING = 0.12
 """Growth of the room beyond a foramen per mm."""
 DORSAL_DEG, VENTRAL_DEG = (30.0, 150.0), (210.0, 330.0)
 """Sectors around the sac's centre, 90 = back."""
@@ -46,16 +45,17 @@ _ROOT = (code.NERVE_ROOT, code.GANGLION)
 class Space:
     """The space as a graph of n places and what is around it.
 
-    frame: the 1 mm grid. index: int32 (n, 3) voxel [k, j, i] of each place. film: (n,) dura on bone. root: (n,) inside a nerve root, takes
-    nothing. thin: (n,) 0..1, 1 in a sheet one voxel thick. dural: (n,) touches sac or root. foramen: int16 (n,) which foramen or -1.
-    cell: int32 (n,) neighbourhood of 10 mm and a quadrant. s_mm: (sections,) places along the canal. canal_mm3, sac_mm3: (sections,) space
-    plus sac without the cord; sac with cord. floor_mm3: (sections,) what the sac keeps. sac_index: int32 (m, 3) sac voxels with
-    sac_section and sac_nearest, the place nearest to each, and sac_depth_mm from it. ends: (n,) where the canal stops in this scan.
+    frame: the 1 mm grid. index: int32 (n, 3) voxel [k, j, i] of each place; places_mm: (n, 3) LPS. film: (n,) dura on bone.
+    root: (n,) inside a nerve root, takes nothing. thin: (n,) 0..1, 1 in a sheet one voxel thick. dural: (n,) touches sac or root.
+    foramen: int16 (n,) which foramen or -1. cell: int32 (n,) neighbourhood of 10 mm and a quadrant. s_mm: (sections,) places along
+    the canal. canal_mm3, sac_mm3: (sections,) space plus sac without the cord; sac with cord. floor_mm3: (sections,) what the sac
+    keeps. sac_index: int32 (m, 3) sac voxels inside the dura and their sac_section. ends: (n,) where the canal stops in this scan.
     """
 
     frame: Frame
     graph: Graph
     index: NDArray[np.int32]
+    places_mm: Floats
     film: NDArray[np.bool_]
     root: NDArray[np.bool_]
     thin: NDArray[np.float32]
@@ -69,14 +69,7 @@ class Space:
     floor_mm3: Floats
     sac_index: NDArray[np.int32]
     sac_section: NDArray[np.int32]
-    sac_nearest: NDArray[np.int32]
-    sac_depth_mm: NDArray[np.float32]
     ends: NDArray[np.bool_]
-
-    @property
-    def places_mm(self) -> Floats:
-        """LPS of the places, (n, 3)."""
-        return self.frame.to_world(self.index)
 
 
 @njit(cache=True, nogil=True)
@@ -96,7 +89,7 @@ def _locate(matrix, shape, centreline, left, back, wall, reach_mm):  # type: ign
                 x = matrix[0, 0] * k + matrix[0, 1] * j + matrix[0, 2] * i + matrix[0, 3]
                 y = matrix[1, 0] * k + matrix[1, 1] * j + matrix[1, 2] * i + matrix[1, 3]
                 z = matrix[2, 0] * k + matrix[2, 1] * j + matrix[2, 2] * i + matrix[2, 3]
-                first, last = guess - 8, guess + 8
+                first, last = guess - 3, guess + 3
                 if j == 0 and i == 0:
                     first, last = 0, count
                 best, least = guess, np.inf
@@ -268,8 +261,6 @@ def epidural_space(anatomy: Anatomy, points_mm: ArrayLike, progress: Progress = 
     sac_only = sac & ~film & (section_of >= 0)
     sac_index = np.argwhere(sac_only).astype(np.int32)
     dural = _grow(lumen | root)[at] & ~root[at]
-    around = np.flatnonzero(dural & place_in_canal)
-    depth, nearest_place = cKDTree(index[around]).query(sac_index)
     bulk = np.where(film[at], _FILM_BULK, 1.0).astype(np.float32) * ~root[at]
     graph = Graph(
         neighbours=neighbours,
@@ -288,6 +279,7 @@ def epidural_space(anatomy: Anatomy, points_mm: ArrayLike, progress: Progress = 
         frame=frame,
         graph=graph,
         index=index,
+        places_mm=index[:, ::-1] * SPACING_MM + frame.affine[:3, 3],
         film=film[at],
         root=root[at],
         thin=np.clip((17 - (neighbours >= 0).sum(axis=1)) / 9.0, 0.0, 1.0).astype(np.float32),
@@ -301,8 +293,6 @@ def epidural_space(anatomy: Anatomy, points_mm: ArrayLike, progress: Progress = 
         floor_mm3=np.minimum(floor, sac_count).astype(np.float64),
         sac_index=sac_index,
         sac_section=section_of[sac_index[:, 0], sac_index[:, 1], sac_index[:, 2]].astype(np.int32),
-        sac_nearest=around[nearest_place].astype(np.int32),
-        sac_depth_mm=(depth * SPACING_MM).astype(np.float32),
         ends=place_in_canal & ((nearest[at] <= 1) | (nearest[at] >= last - 1)),
     )
 

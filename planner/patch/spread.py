@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from planner.evidence import evidence, number
 from planner.geometry import Floats, PatientPosition
@@ -19,6 +20,9 @@ ROWS_ML = np.concatenate([np.arange(0.5, 10.0, 0.5), np.arange(10.0, 41.0, 1.0)]
 
 TIP_REACH_MM = 3.0
 """A tip further than this from any place that takes injectate is not in the space."""
+
+TIP_ROOM_MM = 12.0
+"""Where a tip with its error may be."""
 
 _DOWN = {"prone": (0.0, -1.0, 0.0), "supine": (0.0, 1.0, 0.0), "left": (1.0, 0.0, 0.0), "right": (-1.0, 0.0, 0.0)}
 
@@ -48,24 +52,27 @@ def needles_of(injections: tuple[Injection, ...]) -> Needles:
     )
 
 
-def nearest_place(space: Space, point_mm: Floats) -> tuple[int, float]:
-    """The place nearest to a point that takes injectate, and its distance."""
-    distance = np.linalg.norm(space.places_mm - point_mm, axis=1)
+def places_near(space: Space, point_mm: Floats) -> tuple[NDArray[np.intp], float]:
+    """The places around a point that take injectate, and the distance of the nearest; only that one when all are far."""
+    distance = ((space.places_mm - point_mm) ** 2).sum(axis=1)
     distance[space.root] = np.inf
-    at = int(distance.argmin())
-    return at, float(distance[at])
+    near = np.flatnonzero(distance <= TIP_ROOM_MM**2)
+    return near if len(near) else np.array([distance.argmin()]), float(np.sqrt(distance.min()))
 
 
-def check_tips(space: Space, needles: Needles, sac_at_tip: list[bool]) -> None:
-    """Raises Refusal for a tip that is not in the epidural space or a foramen."""
+def places_at_tips(space: Space, needles: Needles, sac_at_tip: list[bool]) -> list[NDArray[np.intp]]:
+    """The places around each tip. Raises Refusal for a tip that is not in the epidural space or a foramen."""
+    around = []
     for number_of, tip in enumerate(needles.tips_mm):
-        _, distance = nearest_place(space, tip)
+        near, distance = places_near(space, tip)
+        around.append(near)
         if distance > TIP_REACH_MM:
             where = "inside the thecal sac" if sac_at_tip[number_of] else "outside the epidural space and the foramina"
             raise Refusal(
                 f"The tip of needle {number_of + 1} lies {where}, {distance:.0f} mm from the nearest place that takes blood.",
                 "Move the tip into the epidural space or a foramen.",
             )
+    return around
 
 
 def _between(random: np.random.Generator, name: str, logarithmic: bool = False) -> float:
@@ -118,10 +125,11 @@ def draw_medium(space: Space, random: np.random.Generator, position: PatientPosi
     )
 
 
-def spread(space: Space, needles: Needles, random: np.random.Generator, position: PatientPosition) -> Marched:
-    """One member: a draw of tissue and tip error, and its march."""
+def spread(
+    space: Space, needles: Needles, around: list[NDArray[np.intp]], random: np.random.Generator, position: PatientPosition
+) -> Marched:
+    """One member: a draw of tissue and tip error, and its march. around: the places near each tip."""
     medium = draw_medium(space, random, position)
-    shift = random.normal(0.0, number("patch.tip_error"), needles.tips_mm.shape)
-    seeds = np.array([nearest_place(space, tip + off)[0] for tip, off in zip(needles.tips_mm, shift)], dtype=np.int64)
-    return Marched(*march(space.graph, medium, seeds, needles.shares, needles.fibrin_ml, ROWS_ML))
-
+    tips = needles.tips_mm + random.normal(0.0, number("patch.tip_error"), needles.tips_mm.shape)
+    seeds = [near[((space.places_mm[near] - tip) ** 2).sum(axis=1).argmin()] for near, tip in zip(around, tips)]
+    return Marched(*march(space.graph, medium, np.array(seeds, dtype=np.int64), needles.shares, needles.fibrin_ml, ROWS_ML))

@@ -150,7 +150,7 @@ def test_fibrin_first_changes_where_the_blood_goes_but_not_where_the_fibrin_went
         assert not np.array_equal(a.arrival_ml <= 12, b.arrival_ml <= 12)
 
 
-def test_more_escapes_where_foramina_are_open(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_escapes_where_foramina_are_open() -> None:
     closed = forecast(pipe_spine(NAMES, foramina=False), [], [needle()], members=MEMBERS).at(15.0).escaped_ml
     opened = midline().at(15.0).escaped_ml
     assert opened.median > closed.median + 0.3
@@ -167,7 +167,11 @@ def test_an_interlaminar_dose_in_the_midline_is_not_promised_to_reach_the_front(
 
 @pytest.mark.parametrize(
     ("tip", "words"),
-    [((0.0, 25.0, MIDDLE), "outside the epidural space"), ((0.0, -1.0, MIDDLE), "inside the thecal sac"), ((0.0, 400.0, MIDDLE), "outside")],
+    [
+        ((0.0, 25.0, MIDDLE), "outside the epidural space"),
+        ((0.0, -1.0, MIDDLE), "inside the thecal sac"),
+        ((0.0, 400.0, MIDDLE), "outside"),
+    ],
 )
 def test_a_tip_elsewhere_is_refused(tip: tuple[float, float, float], words: str) -> None:
     with pytest.raises(Refusal, match=words):

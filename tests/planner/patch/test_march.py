@@ -58,7 +58,7 @@ def at(index: np.ndarray, *voxel: int) -> int:
 def test_a_rod_fills_slice_by_slice_in_proportion_to_volume() -> None:
     graph, medium, index = box((100, 3, 3), capacity=0.4)
     found = run(graph, medium, [at(index, 0, 1, 1)], [0.05, 0.1, 0.18])
-    for row, ml in enumerate([0.05, 0.1, 0.18]):
+    for ml in (0.05, 0.1, 0.18):
         filled = np.count_nonzero(found.arrival_ml <= ml)
         assert filled == pytest.approx(ml / (0.4 * VOXEL_ML), abs=2)
         length = index[found.arrival_ml <= ml, 0].max() + 1
