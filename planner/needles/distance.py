@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 UNIT_MM = 0.25
 """A field counts in quarters of a millimetre (algorithms 4.2)."""
 REACH_MM = 15.5
-"""Farther than this a field does not tell; every limit is less, and a step of this size is long enough to skip empty tissue."""
+"""Farther than this a field does not tell: a step of this size is long enough to skip empty tissue."""
+ORGAN_REACH_MM = 28.0
+"""The same for organs, so that what is left beyond their wide limit is as long."""
 
 
 @njit(cache=True, nogil=True)
@@ -57,13 +59,20 @@ def _squares(mask, reach):  # type: ignore[no-untyped-def]
     return rows
 
 
-def distance_field(mask: NDArray[np.bool_], spacing_mm: float) -> NDArray[np.uint8]:
-    """Distance from each voxel's centre to the surface of a mask [k, j, i], in UNIT_MM, 0 inside; REACH_MM and beyond are one value.
+def coarse_distance_field(mask: NDArray[np.bool_], spacing_mm: float) -> NDArray[np.uint8]:
+    """The same from every second voxel, an eighth of the work: for organs, whose limits are many voxels wide."""
+    coarse = distance_field(np.ascontiguousarray(mask[::2, ::2, ::2]), 2 * spacing_mm, ORGAN_REACH_MM)
+    k, j, i = (np.arange(n) // 2 for n in mask.shape)
+    return coarse[k[:, None, None], j[None, :, None], i[None, None, :]]
+
+
+def distance_field(mask: NDArray[np.bool_], spacing_mm: float, reach_mm: float = REACH_MM) -> NDArray[np.uint8]:
+    """Distance from each voxel's centre to the surface of a mask [k, j, i], in UNIT_MM, 0 inside; reach_mm and beyond are one value.
 
     The surface is taken half a voxel outside the outermost voxel centres.
     """
-    reach = int(REACH_MM / spacing_mm)
-    farthest = round(REACH_MM / UNIT_MM)
+    reach = int(reach_mm / spacing_mm)
+    farthest = round(reach_mm / UNIT_MM)
     field = np.full(mask.shape, farthest, dtype=np.uint8)
     box = _box(mask, reach + 1)
     if box is None:
@@ -87,6 +96,10 @@ def _box(mask: NDArray[np.bool_], margin: int) -> tuple[slice, slice, slice] | N
 
 def surface(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Indices (n, 3) of the voxels of a mask that have a neighbour outside it; the border of the box counts as inside."""
+    box = _box(mask, 1)
+    if box is None:
+        return np.empty((0, 3), dtype=np.int64)
+    mask = mask[box]
     inner = mask.copy()
     for axis in range(3):
         low = [slice(None)] * 3
@@ -94,4 +107,4 @@ def surface(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
         low[axis], high[axis] = slice(None, -1), slice(1, None)
         inner[tuple(high)] &= mask[tuple(low)]
         inner[tuple(low)] &= mask[tuple(high)]
-    return np.argwhere(mask & ~inner)
+    return np.argwhere(mask & ~inner) + [part.start for part in box]

@@ -13,12 +13,14 @@ from planner.leak import region
 from planner.leak.leak import LeakSide
 from planner.needles.candidate import Candidate, Check, Needle
 from planner.needles.doors import Door, is_transforaminal
-from planner.needles.march import least_distance
+from planner.needles.march import least_distance, nearest_point
 from planner.needles.room import AIR, BODY, SKIN_STEP, Gateway, Room
 from planner.needles.rules import in_artery_levels, in_artery_zone, source
-from planner.needles.score import clearance_part, depth_part, entry_part, out_of_plane_part, passage_factor, total
+from planner.needles.score import clearance_part, depth_part, entry_part, out_of_plane_part, passage_factor, side_factor, total
 
 PROFILE_STEP_MM = 1.0
+ROOT_NEAR_MM = 20.0
+"""A needle farther from every root passes none of them."""
 AIM_FALL_MM = 6.0
 """A tip this far from a target keeps nothing of its aim."""
 
@@ -255,16 +257,10 @@ def _side(room: Room, gateway: Gateway | None, offset: float) -> LeakSide:
 
 def above_root(room: Room, entry: Floats, target: Floats) -> bool | None:
     """Whether a needle passes on the head side of the root it comes nearest to; None where no root is known near it."""
-    best, above = 20.0, None
-    along = entry + np.outer(np.linspace(0.0, 1.0, 120), target - entry)
-    for root in room.anatomy.roots:
-        if not len(root.path_mm):
-            continue
-        apart = np.linalg.norm(along[:, None, :] - root.path_mm[None, :, :], axis=2)
-        a, b = np.unravel_index(int(apart.argmin()), apart.shape)
-        if apart[a, b] < best:
-            best, above = float(apart[a, b]), bool(along[a, 2] > root.path_mm[b, 2])
-    return above
+    apart, at, share = nearest_point(room.root_points, entry - room.origin_mm, target - room.origin_mm)
+    if apart > ROOT_NEAR_MM:
+        return None
+    return bool((entry + share * (target - entry) - room.origin_mm)[2] > room.root_points[at, 2])
 
 
 def _score(
@@ -285,6 +281,7 @@ def _score(
         aim = float((gateway.aim * np.clip(1.0 - apart / AIM_FALL_MM, 0.0, 1.0)).max())
         above = above_root(room, entry, target)
         aim *= float(passage_factor(np.asarray(passage.across), np.asarray(passage.up), above, room.approach, level))
+    aim *= float(side_factor(np.asarray(offset), room.approach, room.leak.side))
     parts = {
         "clearance": clearance_part(
             clearance, {danger.hazard.name: danger.margin_mm for danger in room.dangers}, is_transforaminal(room.approach)

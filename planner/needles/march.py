@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
+
+from planner.geometry import Floats
 
 PASSES, DOOR, HAZARD, LENGTH, NO_SKIN, SKIN_ANGLE, ENTRY, CORD_AHEAD = range(8)
 """Why a path was ruled out: the first limit that it met from the tip outward. HAZARD + 10 + n is the n-th hazard of the room."""
@@ -127,20 +130,28 @@ def screen(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def least_distance(cloud, entry, target):  # type: ignore[no-untyped-def]
-    """Least distance of the points of a cloud (n, 3; float32) from the segment between two points, same frame; inf for an empty cloud."""
+def nearest_point(cloud, entry, target):  # type: ignore[no-untyped-def]
+    """Of the points of a cloud (n, 3; float32) the one nearest to the segment between two points of the same frame: its distance (inf for
+    an empty cloud), its number, and where along the segment, 0 at the entry."""
     ax, ay, az = entry[0], entry[1], entry[2]
     dx, dy, dz = target[0] - ax, target[1] - ay, target[2] - az
     length = dx * dx + dy * dy + dz * dz
-    best = np.inf
+    best, at, share = np.inf, -1, 0.0
     for n in range(cloud.shape[0]):
         px, py, pz = cloud[n, 0] - ax, cloud[n, 1] - ay, cloud[n, 2] - az
         s = min(1.0, max(0.0, (px * dx + py * dy + pz * dz) / length))
         px -= s * dx
         py -= s * dy
         pz -= s * dz
-        best = min(best, px * px + py * py + pz * pz)
-    return np.sqrt(best)
+        gap = px * px + py * py + pz * pz
+        if gap < best:
+            best, at, share = gap, n, s
+    return np.sqrt(best), at, share
+
+
+def least_distance(cloud: NDArray[np.float32], entry: Floats, target: Floats) -> float:
+    """Least distance of the points of a cloud from the segment between two points, same frame; inf for an empty cloud."""
+    return float(nearest_point(cloud, entry, target)[0])
 
 
 @njit(cache=True, nogil=True)

@@ -12,7 +12,7 @@ from planner.anatomy.spine import Anatomy, Provenance
 from planner.evidence import number
 from planner.geometry import Floats, Frame, Volume, resample
 from planner.leak import ApproachName, Leak, region
-from planner.needles.distance import distance_field, surface
+from planner.needles.distance import coarse_distance_field, distance_field, surface
 from planner.needles.doors import Door, doors, is_transforaminal, no_door
 from planner.needles.rules import HAZARDS, Hazard, margin_mm, provenance_of
 from planner.needles.targets import target_region, thin
@@ -21,13 +21,13 @@ from planner.refusal import Refusal
 
 AIR, BODY, BEYOND = range(3)
 """Values of `Room.space`: outside the body, inside, beyond the scan."""
-FINEST_MM, COARSEST_MM, MOST_VOXELS = 0.6, 0.8, 9_000_000
+FINEST_MM, COARSEST_MM, MOST_VOXELS = 0.65, 0.8, 5_000_000
 """Spacing of the planning box, and how many voxels it should have at most (algorithms 4.2)."""
 LONGEST_MM = 180.0
 """Farthest that a planning box reaches behind its targets: the longest needle of the catalogue."""
 SKIN_STEP = 4
 """The skin's direction is kept on a grid this many times coarser."""
-SKIN_BLUR_MM = 3.0
+SKIN_BLUR_MM = 4.0
 """A fold or the noise of a surface is not the skin's direction."""
 FAR_MM = 2.0
 """Organs outside the planning box are kept as points about this far apart."""
@@ -67,7 +67,7 @@ class Room:
 
     frame: the planning box, axial and isotropic. space: uint8 [k, j, i]. fields: uint8 [n, k, j, i] distances of the hazards that come
     near, in quarters of a millimetre. nearest: uint8 [k, j, i], the least of them. normals: float32 [k, j, i, 3] of the skin, SKIN_STEP
-    times coarser. midline: (k, 4) the canal's centre x, y and its left x, y in each slice, in mm. slice_mm: the scan's coarsest spacing.
+    times coarser. root_points: float32 (n, 3), the middle lines of the roots, relative to the origin. midline: (k, 4) the canal's centre x, y and its left x, y in each slice, in mm. slice_mm: the scan's coarsest spacing.
     problem: why nothing can be planned, or None. usual_depth_mm: about how long a needle has to be.
     """
 
@@ -81,6 +81,7 @@ class Room:
     normals: NDArray[np.float32]
     midline: Floats
     dangers: tuple[Danger, ...]
+    root_points: NDArray[np.float32]
     gateways: tuple[Gateway, ...]
     slice_mm: float
     problem: str | None
@@ -131,14 +132,15 @@ def prepare(volume: Volume, anatomy: Anatomy, leak: Leak, approach: ApproachName
     dangers, fields = _dangers(volume, anatomy, frame, codes, progress)
     nearest = fields.min(axis=0) if len(fields) else np.full(frame.shape, 62, np.uint8)
     progress(0.85, "Finding where the tip may end")
+    gap = _tip_gap(dangers, fields, frame)
     gateways = []
     for door in openings:
-        points, aim = target_region(anatomy, leak, approach, door, frame, codes, _tip_gap(dangers, fields, frame))
+        points, aim = target_region(anatomy, leak, approach, door, frame, codes, gap)
         chosen = thin(points, aim)
         gateways.append(Gateway(door, points, points[chosen], aim[chosen]))
     room = Room(
         anatomy, leak, approach, frame, space, fields, nearest, _skin_normals(space, frame.spacing_mm[0]), _midline(anatomy, frame),
-        dangers, tuple(gateways), max(anatomy.frame.spacing_mm), problem, _usual_depth(frame, space, openings, approach),
+        dangers, _root_points(anatomy, frame), tuple(gateways), max(anatomy.frame.spacing_mm), problem, _usual_depth(frame, space, openings, approach),
     )  # fmt: skip
     progress(1.0, "Ready to search")
     return room
@@ -194,14 +196,15 @@ def _dangers(
             _draw_roots(anatomy, frame, mask)
         near = bool(mask.any())
         cloud = surface(mask)[:, ::-1] * spacing if near else np.empty((0, 3))
-        if hazard.limit in ("needles.organ_mm", "needles.lung_least_mm") and hazard.codes:
+        organ = hazard.limit in ("needles.organ_mm", "needles.lung_least_mm")
+        if organ and hazard.codes:
             cloud = np.concatenate([cloud, _far_points(anatomy, frame, table)])
         provenance = provenance_of(hazard, anatomy, present=len(cloud) > 0)
         margin = margin_mm(hazard, provenance)
         index = None
         if near and provenance != "not checked":
             index = len(fields)
-            fields.append(distance_field(mask, spacing))
+            fields.append((coarse_distance_field if organ else distance_field)(mask, spacing))
         found.append(Danger(hazard, provenance, margin, index, np.ascontiguousarray(cloud, dtype=np.float32)))
     return tuple(found), np.stack(fields) if fields else np.empty((0, *frame.shape), np.uint8)
 
@@ -233,6 +236,11 @@ def _draw_roots(anatomy: Anatomy, frame: Frame, mask: NDArray[np.bool_]) -> None
             mask[low[0] : high[0], low[1] : high[1], low[2] : high[2]] |= inside
 
 
+def _root_points(anatomy: Anatomy, frame: Frame) -> NDArray[np.float32]:
+    paths = [root.path_mm for root in anatomy.roots if len(root.path_mm)]
+    return np.ascontiguousarray(np.concatenate([np.empty((0, 3)), *paths]) - frame.affine[:3, 3], dtype=np.float32)
+
+
 def _far_points(anatomy: Anatomy, frame: Frame, table: NDArray[np.bool_]) -> Floats:
     """Surface points of an organ outside the planning box, relative to its origin, thinned."""
     step = [max(1, round(FAR_MM / mm)) for mm in anatomy.frame.spacing_mm]
@@ -251,7 +259,10 @@ def _tip_gap(dangers: tuple[Danger, ...], fields: NDArray[np.uint8], frame: Fram
 
 
 def _skin_normals(space: NDArray[np.uint8], spacing: float) -> NDArray[np.float32]:
-    coarse = (space[::SKIN_STEP, ::SKIN_STEP, ::SKIN_STEP] != AIR).astype(np.float32)
+    size = [-(-n // SKIN_STEP) for n in space.shape]
+    padding = [(0, m * SKIN_STEP - n) for m, n in zip(size, space.shape)]
+    blocks = np.pad(space != AIR, padding, mode="edge").reshape(size[0], SKIN_STEP, size[1], SKIN_STEP, size[2], SKIN_STEP)
+    coarse = blocks.mean(axis=(1, 3, 5), dtype=np.float32)
     smooth = gaussian_filter(coarse, SKIN_BLUR_MM / (spacing * SKIN_STEP), mode="nearest")
     slopes = [np.gradient(smooth, axis=axis) if smooth.shape[axis] > 1 else np.zeros_like(smooth) for axis in (2, 1, 0)]
     normals = -np.stack(slopes, axis=-1)

@@ -12,7 +12,7 @@ import numpy as np
 from planner.anatomy import labels
 from planner.evidence import evidence
 from planner.geometry import Floats
-from planner.leak import ApproachName, region
+from planner.leak import ApproachName, LeakSide, region
 from planner.needles.doors import is_transforaminal
 from planner.needles.rules import in_artery_levels, in_artery_zone
 
@@ -21,6 +21,8 @@ ENTRY_FALL_MM = 30.0
 """How far outside the usual range a path loses all score of that part."""
 WIDE_ENTRY_FALL_MM = 15.0
 """The same for interlaminar needles."""
+ACROSS = 0.85
+"""What is left of the aim of a paramedian needle from the other side."""
 
 
 def within(value: Floats, low: float, high: float, fall: float) -> Floats:
@@ -93,6 +95,13 @@ def clearance_part(clearance_mm: Mapping[str, Floats | float | None], margins_mm
         weight = harm[name] * (0.5 if name == "sac" and not transforaminal else 1.0)
         worst = np.minimum(worst, 1.0 - weight * (1.0 - share))
     return worst
+
+
+def side_factor(offset_mm: Floats, approach: ApproachName, side: LeakSide) -> Floats:
+    """A paramedian needle from the side of the leak is placed a little better than one that comes across the midline."""
+    if approach != "interlaminar-paramedian" or side == "midline":
+        return np.ones_like(offset_mm)
+    return np.where((offset_mm > 0) == (side == "left"), 1.0, ACROSS)
 
 
 def passage_factor(across: Floats, up: Floats, above_root: bool | None, approach: ApproachName, level: str | None) -> Floats:

@@ -16,7 +16,7 @@ from planner.needles.doors import Door, is_transforaminal
 from planner.needles.judge import check, entry_limit_mm
 from planner.needles.march import CORD_AHEAD, DOOR, ENTRY, HAZARD, LENGTH, NO_SKIN, PASSES, SKIN_ANGLE, screen, slack_field
 from planner.needles.room import SKIN_STEP, Gateway, Room
-from planner.needles.score import depth_part, entry_part, out_of_plane_part, passage_factor, total, within
+from planner.needles.score import depth_part, entry_part, out_of_plane_part, passage_factor, side_factor, total, within
 from planner.progress import Progress, part, silent
 
 OUT_OF_PLANE_DEG = np.arange(-45.0, 45.1, 1.0)
@@ -32,6 +32,8 @@ LEAST_APART_MM, LEAST_APART_DEG = 15.0, 8.0
 MOST, MOST_OF_ONE_PASSAGE = 12, 4
 """Candidates in the list, and of one door above or below the root."""
 LENGTH_RELAXED_MM = 240.0
+ASKED = 8
+"""Every so many directions are asked again when a limit is given up: only the order of size is told."""
 
 _WORDS = {
     DOOR: "misses the opening",
@@ -185,7 +187,9 @@ def _finalists(
     offset = ((entry[:, :2] - middle[:, :2]) * middle[:, 2:]).sum(axis=1)
     parts = {
         "clearance": 0.5 + 0.5 * within(least[t, d].astype(np.float64), 2.0, 99.0, 2.0),
-        "aim": gateway.aim[t] * passage_factor(across, up, None, room.approach, level),
+        "aim": gateway.aim[t]
+        * passage_factor(across, up, None, room.approach, level)
+        * side_factor(offset, room.approach, room.leak.side),
         "entry": entry_part(offset, slant, room.approach, level),
         "out_of_plane": out_of_plane_part(lift, room.approach, level),
         "depth": depth_part(deep),
@@ -240,7 +244,7 @@ def _reason(room: Room, needle: Needle, counts: Counter[str], progress: Progress
     """Why there is no path, which single limit given up would free the most, and the way out."""
     if not any(len(gateway.targets_mm) for gateway in room.gateways):
         return f"There is no room for the tip: bone, sac and roots leave less than their margins. {_ELSEWHERE}"
-    near = [danger.hazard for danger in room.dangers if danger.field is not None]
+    near = [danger.hazard for danger in room.dangers if counts[danger.hazard.title.lower()]]
     tried = [(f"the margin to {hazard.title.lower()}", Relaxed(hazard=hazard.name)) for hazard in near]
     tried += [
         ("the needle's length", Relaxed(length=True)),
@@ -255,14 +259,17 @@ def _reason(room: Room, needle: Needle, counts: Counter[str], progress: Progress
         count = 0
         for gateway in room.gateways:
             if len(gateway.targets_mm):
-                ways = directions(room.approach, gateway.door, room)[::4]
-                count += 4 * int((_screen(room, needle, gateway, ways, slack, relaxed, silent)[0] == PASSES).sum())
+                ways = directions(room.approach, gateway.door, room)[::ASKED]
+                count += ASKED * int((_screen(room, needle, gateway, ways, slack, relaxed, silent)[0] == PASSES).sum())
         freed.append((count, words))
     most, words = max(freed, key=lambda pair: pair[0])
     met = [word for word, _ in counts.most_common() if word != _WORDS[DOOR]][:2]
     sentence = f"No path is free; most meet: {', '.join(met)}." if met else "No direction goes through the opening."
+    if most == 0 and counts[_WORDS[NO_SKIN]]:
+        leaving = counts[_WORDS[NO_SKIN]]
+        return f"{sentence} {leaving} directions leave the scan before the skin: skin not in view. A wider scan may show a way."
     if most == 0:
         return f"{sentence} No single limit opens one. {_ELSEWHERE}"
     if words == "the needle's length":
-        return f"{sentence} A longer needle than {needle.length_mm:.0f} mm would open {most} paths."
-    return f"{sentence} Giving up {words} would open {most} paths. {_ELSEWHERE}"
+        return f"{sentence} A longer needle than {needle.length_mm:.0f} mm would open about {most} paths."
+    return f"{sentence} Giving up {words} would open about {most} paths. {_ELSEWHERE}"

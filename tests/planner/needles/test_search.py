@@ -1,0 +1,282 @@
+"""The search in a spine of pipes and boxes: the right door, nothing touched, invariances, and why nothing was found."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from planner.anatomy import labels
+from planner.anatomy.spine import Foramen, Level, Root, Structure, Window
+from planner.geometry import Frame, Volume
+from planner.leak import place
+from planner.needles import default_needle, needle, prepare, search
+from planner.progress import Cancelled
+from planner.refusal import Refusal
+from tests.planner.needles.pipe_spine import NAMES, middle, pipe_spine
+
+DISC = middle(NAMES, "L2") - 18.0
+VENTRAL, SLEEVE, DORSAL = (-5.0, -7.0, DISC + 3), (14.0, -2.0, DISC + 6), (3.0, 7.0, DISC - 3)
+
+
+@pytest.fixture(scope="module")
+def spine():
+    return pipe_spine(spacing=1.0)
+
+
+def find(spine, position, kind, approach, needle_id=None, patient="prone"):
+    volume, anatomy = spine
+    room = prepare(volume, anatomy, place(anatomy, position, kind), approach)
+    return search(room, needle(needle_id) if needle_id else default_needle(approach, room.usual_depth_mm), patient)
+
+
+@pytest.fixture(scope="module")
+def ventral(spine):
+    return find(spine, VENTRAL, "ventral", "transforaminal-ventral")
+
+
+def test_a_ventral_leak_on_the_right_is_reached_through_the_right_foramen(ventral):
+    assert 4 <= len(ventral.candidates) <= 12
+    assert ventral.reason is None
+    first = ventral.candidates[0]
+    assert (first.level, first.side) == ("L2-L3", "right")
+    assert first.entry_offset_mm < -30
+    assert first.in_plane_deg > 20  # from the right toward the left
+    assert abs(first.out_of_plane_deg) <= 5
+    assert first.remark == "below the root"
+    assert {c.side for c in ventral.candidates} == {"left", "right"}  # the other side is offered
+    assert "L3-L4" in {c.level for c in ventral.candidates} or "L1-L2" in {c.level for c in ventral.candidates}
+
+
+def test_the_search_is_exhaustive(ventral):
+    assert ventral.directions >= 16_384
+    assert ventral.targets >= 40
+
+
+def test_every_candidate_passes_every_check_and_they_differ(ventral):
+    for candidate in ventral.candidates:
+        assert candidate.passes
+        assert candidate.clearance_mm["bone"] >= 0.5
+        assert candidate.clearance_mm["sac"] >= 1.0
+        assert candidate.clearance_mm["roots"] >= 2.5
+        assert candidate.clearance_mm["kidney"] is None
+    totals = [c.score["total"] for c in ventral.candidates]
+    assert totals == sorted(totals, reverse=True)
+    assert len({(c.entry_mm, c.target_mm) for c in ventral.candidates}) == len(totals)
+
+
+def test_the_arterial_zone_is_marked(ventral):
+    above = [c for c in ventral.candidates if c.remark.startswith("above the root")]
+    assert all(c.remark == "above the root, arterial zone" for c in above)
+    assert all(c.score["total"] < ventral.candidates[0].score["total"] for c in above)
+
+
+def test_the_same_search_gives_the_same_list(spine, ventral):
+    again = find(spine, VENTRAL, "ventral", "transforaminal-ventral")
+    assert [(c.entry_mm, c.target_mm, c.score["total"]) for c in again.candidates] == [
+        (c.entry_mm, c.target_mm, c.score["total"]) for c in ventral.candidates
+    ]
+    assert dict(again.rejected) == dict(ventral.rejected)
+
+
+def test_a_sleeve_is_coated_from_its_own_foramen(spine):
+    found = find(spine, SLEEVE, "sleeve", "transforaminal-foramen")
+    assert {(c.level, c.side) for c in found.candidates} == {("L2-L3", "left")}
+    for c in found.candidates:
+        assert c.target_mm[0] > 16  # lateral of the middle of the foramen, stopped short of the canal
+        assert c.clearance_mm["roots"] >= 2.5
+
+
+@pytest.mark.parametrize("approach", ["interlaminar-midline", "interlaminar-paramedian"])
+def test_a_dorsal_hole_is_reached_through_the_window(spine, approach):
+    found = find(spine, DORSAL, "dorsal", approach)
+    first = found.candidates[0]
+    assert first.level == "L2-L3"
+    assert {c.level for c in found.candidates} <= {"L2-L3", "L3-L4"}  # its level or one below
+    for c in found.candidates:
+        far = 5.0 if approach == "interlaminar-midline" else 20.0
+        assert abs(c.entry_offset_mm) <= far
+        assert c.target_mm[1] > 6.0  # dorsal of the sac
+        assert c.clearance_mm["sac"] >= 1.0
+    assert abs(first.in_plane_deg) <= 15
+    if approach == "interlaminar-paramedian":
+        assert first.side == "left"
+
+
+def test_mirrored_patients_have_mirrored_needles(spine, ventral):
+    volume, anatomy = spine
+    flip = {"left": "right", "right": "left"}
+
+    def mirror(point):
+        return (-point[0], point[1], point[2])
+
+    mirrored = replace(
+        anatomy,
+        labels=np.ascontiguousarray(anatomy.labels[:, :, ::-1]),
+        foramina=tuple(replace(f, side=flip[f.side], centre_mm=mirror(f.centre_mm), axis=mirror(f.axis)) for f in anatomy.foramina),
+        roots=tuple(replace(r, side=flip[r.side], path_mm=r.path_mm * [-1, 1, 1]) for r in anatomy.roots),
+    )
+    found = find((replace(volume, voxels=volume.voxels[:, :, ::-1]), mirrored), mirror(VENTRAL), "ventral", "transforaminal-ventral")
+    assert [c.side for c in found.candidates][0] == "left"
+    a, b = found.candidates[0], ventral.candidates[0]
+    assert a.depth_mm == pytest.approx(b.depth_mm, abs=3.0)
+    assert a.in_plane_deg == pytest.approx(-b.in_plane_deg, abs=3.0)
+    assert a.entry_offset_mm == pytest.approx(-b.entry_offset_mm, abs=4.0)
+    assert a.score["total"] == pytest.approx(b.score["total"], abs=0.03)
+
+
+def moved(spine, shift):
+    volume, anatomy = spine
+    shift = np.array(shift)
+
+    def at(point):
+        return tuple(float(v) for v in np.asarray(point) + shift)
+
+    affine = anatomy.frame.affine.copy()
+    affine[:3, 3] += shift
+    frame = Frame(anatomy.frame.shape, affine)
+    canal = replace(anatomy.canal, centreline_mm=anatomy.canal.centreline_mm + shift)
+    return replace(volume, frame=frame), replace(
+        anatomy,
+        frame=frame,
+        canal=canal,
+        levels=tuple(Level(v.name, at(v.centre_mm), v.s_mm, 1.0) for v in anatomy.levels),
+        foramina=tuple(Foramen(f.between, f.side, at(f.centre_mm), f.axis, f.height_mm, f.width_mm, 1.0) for f in anatomy.foramina),
+        windows=tuple(Window(w.between, at(w.centre_mm), w.height_mm, w.width_mm, w.tilt_deg, 1.0) for w in anatomy.windows),
+        roots=tuple(Root(r.level, r.side, r.path_mm + shift, r.radius_mm, r.ganglion) for r in anatomy.roots),
+    )
+
+
+def test_a_patient_who_lies_elsewhere_has_the_same_needles(spine, ventral):
+    shift = (123.4, -56.7, 890.1)
+    found = find(moved(spine, shift), np.add(VENTRAL, shift), "ventral", "transforaminal-ventral")
+    a, b = found.candidates[0], ventral.candidates[0]
+    assert np.allclose(np.subtract(a.entry_mm, b.entry_mm), shift, atol=1.0)
+    assert a.in_plane_deg == pytest.approx(b.in_plane_deg, abs=1.0)
+
+
+def test_the_position_of_the_patient_turns_the_angles_and_not_the_needle(spine, ventral):
+    on_the_left = find(spine, VENTRAL, "ventral", "transforaminal-ventral", patient="left")
+    a, b = on_the_left.candidates[0], ventral.candidates[0]
+    assert a.entry_mm == b.entry_mm
+    assert a.in_plane_deg != pytest.approx(b.in_plane_deg, abs=5)
+
+
+def test_fused_laminae_leave_no_window_and_say_so():
+    found = find(pipe_spine(spacing=2.0, fused=True), DORSAL, "dorsal", "interlaminar-midline")
+    assert found.candidates == ()
+    assert found.reason.startswith("No open interlaminar window was found at L2-L3")
+    assert sum(found.rejected.values()) > 0
+
+
+def test_laminae_that_close_a_window_the_anatomy_reported_are_the_reason():
+    volume, anatomy = pipe_spine(spacing=1.0, fused=True)
+    _, healthy = pipe_spine(spacing=1.0)
+    found = find((volume, replace(anatomy, windows=healthy.windows)), DORSAL, "dorsal", "interlaminar-midline")
+    assert found.candidates == ()
+    assert found.rejected["bone"] > 1000
+    assert "bone" in found.reason
+    assert "Try another level" in found.reason
+
+
+def test_a_closed_foramen_says_so():
+    found = find(pipe_spine(spacing=2.0, closed=True), VENTRAL, "ventral", "transforaminal-ventral")
+    assert found.candidates == ()
+    assert "No open foramen was found at L2-L3" in found.reason
+
+
+def test_metal_in_the_foramen_closes_it(spine):
+    volume, anatomy = spine
+    voxels = volume.voxels.copy()
+    for foramen in anatomy.foramina:
+        k, j, i = np.round(volume.frame.to_index(foramen.centre_mm)).astype(int)
+        voxels[k - 9 : k + 10, j - 5 : j + 6, i - 3 : i + 4] = 3071
+    found = find((replace(volume, voxels=voxels), anatomy), SLEEVE, "sleeve", "transforaminal-foramen")
+    assert found.candidates == ()
+    assert "metal" in found.reason or "no room for the tip" in found.reason
+
+
+def test_a_needle_that_is_too_short_names_the_length(spine):
+    found = find(spine, VENTRAL, "ventral", "transforaminal-ventral", "25G-40-quincke")
+    assert found.candidates == ()
+    assert "longer needle than 40 mm" in found.reason
+    assert found.rejected["needle too short"] > 0
+
+
+def test_a_narrow_scan_without_skin_at_the_side_says_so():
+    volume, anatomy = pipe_spine(spacing=1.0)
+    middle_voxel = anatomy.labels.shape[2] // 2
+    keep = slice(middle_voxel - 35, middle_voxel + 36)
+    frame = anatomy.frame.crop((0, 0, keep.start), (anatomy.frame.shape[0], anatomy.frame.shape[1], keep.stop))
+    narrow = Volume(frame, volume.voxels[:, :, keep]), replace(anatomy, frame=frame, labels=np.ascontiguousarray(anatomy.labels[:, :, keep]))
+    sideways = find(narrow, VENTRAL, "ventral", "transforaminal-ventral")
+    assert sideways.candidates == ()
+    assert "skin not in view" in sideways.reason
+    assert find(narrow, DORSAL, "dorsal", "interlaminar-midline").candidates  # from behind the skin is in view
+
+
+def test_skin_that_nobody_looked_for_is_the_reason():
+    found = find(pipe_spine(spacing=2.0, skin=False), DORSAL, "dorsal", "interlaminar-midline")
+    assert "skin was not found" in found.reason
+
+
+def test_lungs_beside_the_spine_keep_their_distance():
+    found = find(pipe_spine(spacing=1.0, names=("T8", "T9", "T10", "T11"), lung_x=52.0), SLEEVE, "sleeve", "transforaminal-foramen")
+    for c in found.candidates:
+        assert c.clearance_mm["lung"] >= 5.0
+        assert abs(c.entry_offset_mm) <= 60.0
+        wanted = next(check for check in c.checks if check.name == "Lung, wanted")
+        assert wanted.ok is (c.clearance_mm["lung"] >= 10.0)
+
+
+def test_coarse_slices_warn_and_do_not_forbid():
+    found = find(pipe_spine(spacing=1.0, dz=3.0), DORSAL, "dorsal", "interlaminar-midline")
+    coarse = next(check for check in found.candidates[0].checks if check.name == "Slice spacing")
+    assert (coarse.ok, coarse.soft, coarse.value) == (False, True, 3.0)
+    assert found.candidates[0].passes
+
+
+def test_roots_that_are_modelled_are_given_more_room(spine):
+    volume, anatomy = spine
+    modelled = replace(anatomy, structures={**anatomy.structures, "roots": Structure("modelled", 0.5)})
+    found = find((volume, modelled), SLEEVE, "sleeve", "transforaminal-foramen")
+    assert all(c.clearance_mm["roots"] >= 3.5 for c in found.candidates)
+
+
+def test_roots_that_nobody_looked_for_are_not_checked(spine):
+    volume, anatomy = spine
+    unknown = {name: how for name, how in anatomy.structures.items() if name != "roots"}
+    found = find((volume, replace(anatomy, structures=unknown)), DORSAL, "dorsal", "interlaminar-midline")
+    assert found.candidates[0].clearance_mm["roots"] is None
+    assert next(c for c in found.candidates[0].checks if c.name == "Root, ganglion").ok is None
+
+
+def test_caudal_is_refused(spine):
+    volume, anatomy = spine
+    with pytest.raises(Refusal):
+        prepare(volume, anatomy, place(anatomy, DORSAL, "dorsal"), "caudal")
+
+
+def test_a_search_can_be_cancelled(spine):
+    volume, anatomy = spine
+    room = prepare(volume, anatomy, place(anatomy, DORSAL, "dorsal"), "interlaminar-midline")
+
+    def stop(share, what):
+        assert 0.0 <= share <= 1.0
+        if share > 0.2:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        search(room, default_needle("interlaminar-midline"), "prone", stop)
+
+
+def test_padding_of_the_scanner_is_not_air(spine):
+    volume, anatomy = spine
+    labels_cut, voxels = anatomy.labels.copy(), volume.voxels.copy()
+    behind = int(np.round(volume.frame.to_index((0, 40, 0))[1]))
+    labels_cut[:, behind:] = 0
+    voxels[:, behind:] = -2000
+    cut = replace(volume, voxels=voxels, padding=-2000.0), replace(anatomy, labels=labels_cut)
+    found = find(cut, DORSAL, "dorsal", "interlaminar-midline")
+    assert found.candidates == ()
+    assert "skin not in view" in found.reason
+    assert labels.SOFT_TISSUE in labels_cut
