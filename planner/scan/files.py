@@ -64,6 +64,11 @@ def kind_of(head: bytes, name: str) -> Kind:
     return "other"
 
 
+def plain(text: str) -> str:
+    """One line without control characters: this is shown and printed."""
+    return "".join(letter for letter in text if letter.isprintable())[:500]
+
+
 def find(root: Path, progress: Progress) -> tuple[list[Found], list[Skipped]]:
     """Every regular file under a folder, in a ZIP file, or the file itself. Links are followed, each folder once."""
     found: list[Found] = []
@@ -80,7 +85,7 @@ def find(root: Path, progress: Progress) -> tuple[list[Found], list[Skipped]]:
             if len(found) % 50 == 0:
                 progress(0.0, "Looking for images")
     else:
-        _take(root, root.name, found, skipped)
+        _take(root, "", found, skipped)
     return found, skipped
 
 
@@ -101,7 +106,7 @@ def _walk(root: Path) -> Iterator[tuple[Path, str, str]]:
             continue
         folders = []
         for entry in entries:
-            name = prefix + entry.name
+            name = prefix + plain(entry.name)
             try:
                 mode = entry.stat().st_mode
             except OSError:
@@ -117,18 +122,19 @@ def _walk(root: Path) -> Iterator[tuple[Path, str, str]]:
 
 
 def _take(path: Path, name: str, found: list[Found], skipped: list[Skipped]) -> None:
+    shown = name or plain(path.name)
     try:
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
             size = os.fstat(file.fileno()).st_size
     except OSError:
-        skipped.append(Skipped(name, "The file cannot be opened: no permission, or the disk fails."))
+        skipped.append(Skipped(shown, "The file cannot be opened: no permission, or the disk fails."))
         return
-    kind = kind_of(head, name)
+    kind = kind_of(head, path.name)
     if kind == "zip":
         _take_zip(path, name, found, skipped)
     else:
-        found.append(Found(Place(path, name), kind, size))
+        found.append(Found(Place(path, shown), kind, size))
 
 
 def _take_zip(path: Path, name: str, found: list[Found], skipped: list[Skipped]) -> None:
@@ -136,11 +142,11 @@ def _take_zip(path: Path, name: str, found: list[Found], skipped: list[Skipped])
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
     except _ZIP_ERRORS:
-        skipped.append(Skipped(name, "The ZIP file is damaged."))
+        skipped.append(Skipped(name or plain(path.name), "The ZIP file is damaged."))
         return
     budget = MOST_ZIP_BYTES
     for member in members:
-        inside = f"{name}/{member.filename}"
+        inside = plain(f"{name}/{member.filename}" if name else member.filename)
         budget -= member.file_size
         if member.is_dir():
             continue

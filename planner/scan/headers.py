@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.tag import Tag
 
-from planner.scan.files import Found, open_place
+from planner.scan.files import Found, open_place, plain
 from planner.scan.series import Identity, Pixels, Slice, Triple
 
 # pydicom's warnings quote tag values, which may be a patient's
@@ -84,7 +84,7 @@ def _slices(header: Dataset, file: BinaryIO, found: Found) -> list[Slice]:
         raise Unreadable("The header promises an image larger than any scan.")
     samples = _whole(header, "SamplesPerPixel") or 1
     if modality not in _VOLUME_MODALITIES:
-        raise Unreadable(f"A picture of the kind {_plain(modality) or 'unknown'}, not a CT or MR slice.")
+        raise Unreadable(f"A picture of the kind {plain(modality) or 'unknown'}, not a CT or MR slice.")
     if samples != 1:
         raise Unreadable("A colour picture (a capture of a screen), not a slice.")
     frames = max(1, _whole(header, "NumberOfFrames") or 1)
@@ -176,10 +176,10 @@ def _slice(
     )  # fmt: skip
     return Slice(
         place=found.place, pixels=pixels,
-        series_uid=_plain(_text(header, "SeriesInstanceUID")), study_uid=_plain(_text(header, "StudyInstanceUID")),
-        image_uid=_plain(_text(header, "SOPInstanceUID")), frame_of_reference=_text(header, "FrameOfReferenceUID"),
+        series_uid=plain(_text(header, "SeriesInstanceUID")), study_uid=plain(_text(header, "StudyInstanceUID")),
+        image_uid=plain(_text(header, "SOPInstanceUID")), frame_of_reference=_text(header, "FrameOfReferenceUID"),
         modality=_text(header, "Modality").upper(),
-        description=_plain(_text(header, "SeriesDescription")),
+        description=plain(_text(header, "SeriesDescription")),
         localizer=bool(_LOCALIZER_WORDS.intersection(image_type)),
         position=_triple(position), along_row=_triple(orientation[:3]), along_column=_triple(orientation[3:]),
         row_mm=spacing[0] if spacing else None, column_mm=spacing[1] if spacing else None,
@@ -193,7 +193,7 @@ def _slice(
             ("trigger time", _text(header, "TriggerTime")),
             ("time", _text(header, "AcquisitionTime")),
         ),
-        patient_position=_plain(_text(header, "PatientPosition")) or None,
+        patient_position=plain(_text(header, "PatientPosition")) or None,
         identity=Identity(_text(header, "PatientName"), _text(header, "PatientID"), _text(header, "PatientBirthDate")),
     )  # fmt: skip
 
@@ -248,11 +248,6 @@ def _text(header: Dataset, name: str) -> str:
     except Exception:  # a value that cannot be decoded is as good as none
         return ""
     return "" if value is None else str(value).strip()
-
-
-def _plain(text: str) -> str:
-    """One line without control characters: this is shown and printed."""
-    return "".join(letter for letter in text if letter.isprintable())[:200]
 
 
 def _whole(header: Dataset, name: str) -> int | None:

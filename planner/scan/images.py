@@ -18,6 +18,7 @@ from planner.scan.memory import free_bytes
 from planner.scan.series import Place, Series
 
 AIR_HU = -500.0  # a scan with whole numbers below this is a CT: MR has no negative values
+_MOST_LABELS = 500
 _LABEL_SHARE = 0.8  # neighbours with equal values, where neither is background: 0.9 and more in label maps, under 0.3 in images
 _UNFIT = "The file holds no single three-dimensional image."
 
@@ -125,7 +126,7 @@ def compact(voxels: NDArray[Any]) -> NDArray[Any]:
 
 def _is_label_map(voxels: NDArray[Any]) -> bool:
     """Whether values come in regions of one value each, as labels do, and not as an image's do."""
-    if voxels.dtype.kind == "f" or int(voxels.min()) < 0:
+    if voxels.dtype.kind == "f" or int(voxels.min()) < 0 or int(voxels.max()) > _MOST_LABELS:
         return False
     a, b = voxels[..., :-1], voxels[..., 1:]
     inside = (a != 0) & (b != 0)

@@ -20,6 +20,8 @@ MOST_NAMED = 3  # odd steps or places named one by one in a reason
 _NORMALS: dict[Plane, Triple] = {"sagittal": (1, 0, 0), "coronal": (0, 1, 0), "axial": (0, 0, 1)}
 _PLANE_COSINE = 0.9  # within 26 degrees: a tilted gantry is still axial
 _OBLIQUE_DEG = 0.05
+_LEAST_MM, _MOST_MM = 0.01, 50.0  # of a pixel: anything else is a damaged header
+_MOST_SHEAR_DEG = 45.0  # gantries tilt by 30
 
 
 def judge(slices: Sequence[Slice], uid: str, extra_repairs: tuple[str, ...] = ()) -> list[Series]:
@@ -123,7 +125,7 @@ def _problem(slices: Sequence[Slice]) -> str:
         if count < LEAST_SLICES:
             return _few(slices)[:-1] + ", without a position in the patient."
         return f"{count} images without a position in the patient: their order and distance cannot be known."
-    if not first.row_mm or not first.column_mm or first.row_mm <= 0 or first.column_mm <= 0:
+    if not all(_LEAST_MM < (length or 0.0) < _MOST_MM for length in (first.row_mm, first.column_mm)):
         return "The size of the pixels is missing or damaged."
     if not one_grid(slices):
         return f"{count} images in different orientations: no volume."
@@ -180,8 +182,13 @@ def with_frame(base: Series, frame: Frame, reasons: tuple[str, ...], repairs: tu
         base, frame=frame, plane=plane_of(normal), spacing_mm=spacing, size=frame.shape, slices=k,
         extent_mm=((k - 1) * spacing[0], (j - 1) * spacing[1], (i - 1) * spacing[2]),
     )  # fmt: skip
+    shear_deg = degrees(acos(cosine))
+    if shear_deg > _MOST_SHEAR_DEG:
+        sentence = f"The slices are sheared by {shear_deg:.0f} deg: more than any gantry tilts."
+        return refused(series, (*reasons, sentence), "Export the series again from the scanner or the archive.")
     if not frame.is_rectangular:
-        repairs += (f"The slices are sheared by {degrees(acos(cosine)):.1f} deg (tilted gantry): sheared back and resampled.",)
+        tilt = f"{shear_deg:.1f}" if shear_deg > 0.1 else f"{shear_deg:.2f}"
+        repairs += (f"The slices are sheared by {tilt} deg (tilted gantry): sheared back and resampled.",)
     elif (angle := _oblique_deg(frame)) > _OBLIQUE_DEG:
         repairs += (f"The slices are oblique by {angle:.1f} deg: resampled to the planes of the patient.",)
     if max(spacing) > number("scan.thick_mm") + 0.01:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.geometry import Frame, Volume
+from planner.geometry import Frame, Volume, axial_frame_over
 from planner.progress import Progress, part, silent
 from planner.refusal import Refusal
 from planner.scan.headers import Unreadable
@@ -18,6 +18,7 @@ from planner.scan.pixels import Undecodable, read_pixels, rescale_of, stored_typ
 from planner.scan.series import Series, Slice
 
 AIR_HU = -1024.0
+_VOXEL_BYTES = 2
 _WORKING_SHARE = 0.8  # of the free memory, for the scan and its resampled copy
 _EXPORT_AGAIN = "Copy the scan again from the disc or the archive."
 
@@ -47,9 +48,10 @@ def load(series: Series, progress: Progress = silent) -> Volume:
 
 
 def _check_memory(series: Series, frame: Frame) -> None:
-    voxels = float(np.prod(frame.shape))
-    copies = 1.0 if frame.is_axial else 2.5
-    need, free = voxels * 2 * copies, free_bytes() * _WORKING_SHARE
+    own = float(np.prod(frame.shape))
+    # turned ones are copied, oblique ones resampled into the box that holds them
+    copy = 0.0 if frame.is_axial else own if frame.is_aligned else float(np.prod(axial_frame_over(frame).shape))
+    need, free = (own + copy) * _VOXEL_BYTES, free_bytes() * _WORKING_SHARE
     if need > free:
         sentence = f"The scan needs {need / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free."
         raise Refusal(sentence, "Close other programs, or load a series with fewer slices.")

@@ -97,9 +97,7 @@ def _volumes(slices: Sequence[Slice], progress: Progress) -> tuple[list[Series],
             for volume in volumes:
                 for one in judge(volume, uid, repairs):
                     parts.append(replace(one, reasons=said + one.reasons))
-        parts = [_with_pixels_tried(one) for one in parts]
-        parts.sort(key=lambda one: (not one.usable, -one.slices, one.pictures[0].number or 0))
-        series += [replace(one, part=number) for number, one in enumerate(parts)]
+        series += [_with_pixels_tried(one) for one in parts]
     return series, skipped
 
 
@@ -129,11 +127,20 @@ def _with_pixels_tried(series: Series) -> Series:
 
 
 def _in_order(series: list[Series]) -> list[Series]:
-    """Most useful first: what can be loaded, then by the number of slices; parts of one series stay together."""
+    """Most useful first: what can be loaded, then by the number of slices; parts of one series together, and numbered."""
     best: dict[str, tuple[bool, int]] = {}
     for one in series:
-        best[one.uid] = min(best.get(one.uid, (True, 0)), (not one.usable, -one.slices))
-    return sorted(series, key=lambda one: (best[one.uid], one.uid, one.part))
+        best[one.uid] = min(best.get(one.uid, (True, 0)), _use(one))
+    parts: Counter[str] = Counter()
+    ordered = []
+    for one in sorted(series, key=lambda one: (best[one.uid], one.uid, _use(one), one.pictures[0].number or 0 if one.pictures else 0)):
+        ordered.append(replace(one, part=parts[one.uid]))
+        parts[one.uid] += 1
+    return ordered
+
+
+def _use(series: Series) -> tuple[bool, int]:
+    return not series.usable, -series.slices
 
 
 def _refuse_if_nothing(path: Path, found: Sequence[Found], skipped: Sequence[Skipped]) -> None:

@@ -106,6 +106,8 @@ def test_private_tags_of_undefined_length(tmp_path):
         ({"ImagePositionPatient": None}, "without a position"),
         ({"PixelSpacing": None}, "size of the pixels"),
         ({"PixelSpacing": [0, 0]}, "size of the pixels"),
+        ({"PixelSpacing": [1e-7, 1e-7]}, "size of the pixels"),
+        ({"ImageOrientationPatient": [0, 0.1, 1, 1, 0, 0]}, "sheared by 84 deg"),
         ({"Modality": "PT"}, "only CT and MR"),
         ({"RescaleIntercept": None}, "no rescale to HU"),
     ],
@@ -306,6 +308,20 @@ def test_json_is_the_contracts_and_names_nobody(tmp_path):
     assert not any(secret in text for secret in (NAME, NUMBER, BIRTH_DATE))
     patient = scan_json(scan, identify=True)["series"][0]["patient"]
     assert patient == {"name": NAME, "number": NUMBER, "birth_date": BIRTH_DATE}
+
+
+def test_names_decode(tmp_path):
+    names = (("SpecificCharacterSet", "ISO_IR 192"), ("PatientName", "山田^太郎"), ("SeriesDescription", "Wirbelsäule\x1b"))
+    write(tmp_path, Stack(extra=names))
+    (series,) = read(tmp_path).series
+    assert series.identity.name == "山田^太郎"
+    assert series.description == "Wirbelsäule"
+
+
+def test_a_name_that_plays_tricks_on_a_terminal(tmp_path):
+    write(tmp_path, Stack())
+    (tmp_path / "a\x1b[2J\nb.txt").write_text("x")
+    assert reasons(read(tmp_path)) == {"a[2Jb.txt": "A text file, not an image."}
 
 
 def test_an_unknown_length_is_null(tmp_path):

@@ -212,6 +212,15 @@ def test_no_uids_at_all(tmp_path):
     assert_true(load(here))
 
 
+def test_every_part_has_a_key_of_its_own(tmp_path):
+    write(tmp_path / "here", Stack())
+    write(tmp_path / "there", Stack())
+    for path in tmp_path.rglob("*.dcm"):
+        edit(path, SeriesInstanceUID=None, StudyInstanceUID=None, SOPInstanceUID=None)
+    series = read(tmp_path).series
+    assert len({one.key for one in series}) == len(series) == 2
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_fewer_than_three_slices_are_refused(tmp_path, count):
     (series,) = read(write(tmp_path, Stack(places=tuple(range(count))))).series
