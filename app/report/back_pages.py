@@ -96,7 +96,7 @@ def _dose_response(plan: Plan, forecast: Forecast) -> Section:
         "; ".join(
             f"{share} % cover from {' '.join(volume(band))}" for share, band in sorted(forecast.ml_for_cover.items())
         ) + ".",
-        *(f"From {millilitres(ml)}: {sentence}" for ml, sentence, _ in forecast.warnings),
+        *(sentence if sentence.startswith("From ") else f"From {millilitres(ml)}: {sentence}" for ml, sentence, _ in forecast.warnings),
     ]  # fmt: skip
     points = tuple((row.ml, row.leak_covered.low, row.leak_covered.median, row.leak_covered.high) for row in forecast.rows)
     table = Table(head, (0.10, 0.14, 0.14, 0.13, 0.13, 0.13, 0.12, 0.11), rows)
@@ -122,9 +122,9 @@ def _ways_in(plan: Plan, index: int, site: SitePlan) -> list[Section]:
     searched = site.search
     said = [f"{APPROACH_WORDS[site.approach.name][0].upper()}{APPROACH_WORDS[site.approach.name][1:]}. {site.approach.why}", *others]
     if searched.targets:
-        said.append(f"Searched: {searched.directions} directions to {searched.targets} targets.")
+        said.append(f"Searched: {searched.directions:,} directions to {searched.targets} targets.")
     if searched.rejected:
-        ruled = ", ".join(f"{reason} {count}" for reason, count in searched.rejected.items())
+        ruled = ", ".join(f"{reason} {count:,}" for reason, count in searched.rejected.items())
         said.append(f"Paths ruled out first by: {ruled}.")
     if searched.reason:
         said.insert(1, searched.reason)
@@ -133,7 +133,7 @@ def _ways_in(plan: Plan, index: int, site: SitePlan) -> list[Section]:
         rows = tuple(
             Row(
                 (check.name, measured(check.value, check.unit), limit_words(check), result(check), check.source),
-                "good" if check.ok else "bad" if check.ok is None or not check.soft else "caution",
+                "" if check.ok else "bad" if check.ok is None or not check.soft else "caution",
             )
             for check in site.used.checks
         )

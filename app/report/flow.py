@@ -11,11 +11,11 @@ from PySide6.QtGui import QColor, QFont, QImage, QPainter, QPen, QPolygonF, QTex
 from app.report.fonts import FAMILY
 from app.report.sheet import Figure, Graph, Picture, Row, Table
 
-INK, GREY, LINE, PALE = QColor("#14181d"), QColor("#5d6875"), QColor("#d5dae0"), QColor("#fdf5e8")
-BAND, CURVE = QColor("#cfe3f6"), QColor("#1f6fb5")
-TONES = {"": INK, "good": INK, "caution": QColor("#9a5b00"), "bad": QColor("#b3261e")}
-MARGIN = 36.0
-_FOOT_HEIGHT = 26.0
+INK, GREY, LINE, PALE = "#14181d", "#5d6875", "#d5dae0", "#fdf5e8"
+BAND, CURVE = "#cfe3f6", "#1f6fb5"
+TONES = {"": INK, "good": INK, "caution": "#9a5b00", "bad": "#b3261e"}
+MARGIN = 32.0
+_FOOT_HEIGHT = 22.0
 _CELL = 3.0
 
 
@@ -25,13 +25,13 @@ class Style:
 
     size: float
     bold: bool = False
-    colour: QColor = INK
+    colour: str = INK
     spaced: bool = False
     right: bool = False
 
 
 BODY, SMALL, HEADING = Style(8.6), Style(7.4, colour=GREY), Style(7.6, True, GREY, spaced=True)
-VALUE, TITLE = Style(12.5, True), Style(16.0, True)
+VALUE, TITLE = Style(12.2, True), Style(16.0, True)
 
 
 class Flow:
@@ -88,7 +88,7 @@ class Flow:
             at += line.height() * 1.08
         layout.endLayout()
         if draw and self.painter is not None:
-            self.painter.setPen(style.colour)
+            self.painter.setPen(QColor(style.colour))
             layout.draw(self.painter, QPointF(left * self.scale, top * self.scale))
         return at / self.scale
 
@@ -106,24 +106,24 @@ class Flow:
 
     def heading(self, words: str, room: float = 40.0) -> None:
         """A heading with its rule, kept together with `room` points of what follows."""
-        self.need(26 + room)
-        self.y += 9
+        self.need(24 + room)
+        self.y += 6
         self.y += self.text(words, HEADING, self.left, self.y, self.width) + 3
         self.rule(self.y)
-        self.y += 5
+        self.y += 4
 
-    def rule(self, y: float, colour: QColor = LINE) -> None:
+    def rule(self, y: float, colour: str = LINE) -> None:
         """A line across the page."""
         if self.painter is not None:
-            self.painter.setPen(QPen(colour, max(1.0, 0.6 * self.scale)))
+            self.painter.setPen(QPen(QColor(colour), max(1.0, 0.6 * self.scale)))
             self.painter.drawLine(
                 QPointF(self.left * self.scale, y * self.scale), QPointF((self.left + self.width) * self.scale, y * self.scale)
             )
 
-    def box(self, left: float, top: float, width: float, height: float, colour: QColor) -> None:
+    def box(self, left: float, top: float, width: float, height: float, colour: str) -> None:
         """A filled box."""
         if self.painter is not None:
-            self.painter.fillRect(QRectF(left * self.scale, top * self.scale, width * self.scale, height * self.scale), colour)
+            self.painter.fillRect(QRectF(left * self.scale, top * self.scale, width * self.scale, height * self.scale), QColor(colour))
 
     # ---- blocks ----
 
@@ -145,21 +145,20 @@ class Flow:
             self.y += label + value + note + 5
 
     def pictures(self, pictures: Sequence[Picture], columns: int = 2) -> None:
-        """Pictures beside each other, each with its caption."""
+        """Pictures beside each other; each says in itself what it shows."""
         gap = 6.0
         width = (self.width - gap * (columns - 1)) / columns
         for start in range(0, len(pictures), columns):
             line = pictures[start : start + columns]
             height = max(width * picture.height_px / picture.width_px for picture in line)
-            self.need(height + 14)
+            self.need(height + gap)
             for n, picture in enumerate(line):
                 left = self.left + n * (width + gap)
                 if self.painter is not None:
                     image = QImage.fromData(picture.png)
                     place = QRectF(left, self.y, width, width * picture.height_px / picture.width_px)
                     self.painter.drawImage(QRectF(place.topLeft() * self.scale, place.size() * self.scale), image)
-                self.text(picture.caption, SMALL, left, self.y + height + 2, width)
-            self.y += height + 14
+            self.y += height + gap
 
     def table(self, table: Table, style: Style, pick: bool = False) -> None:
         """A table; its head is said again on every page that it runs over. pick: rows that are good are the ones to look at."""
@@ -193,15 +192,15 @@ class Flow:
         for n, (words, width) in enumerate(zip(row.cells, columns)):
             marked = (n > 0 and row.tone in ("caution", "bad")) or (pick and row.tone == "good")
             look = Style(style.size, marked, TONES[row.tone] if n > 0 else INK)
-            tallest = max(tallest, self.text(words, look, left + _CELL, self.y + 2.2, width - 2 * _CELL, draw) if words else 0.0)
+            tallest = max(tallest, self.text(words, look, left + _CELL, self.y + 1.7, width - 2 * _CELL, draw) if words else 0.0)
             left += width
-        return tallest + 4.4
+        return tallest + 3.4
 
     def graph(self, graph: Graph, height: float = 120.0) -> None:
         """Cover against volume: band, median, planned total."""
         self.need(height + 20)
         self.text(f"{graph.title}: median, and 10th to 90th percentile", SMALL, self.left, self.y, self.width)
-        top, bottom = self.y + 14, self.y + height - 12
+        top, bottom = self.y + 17, self.y + height - 12
         left, right = self.left + 30, self.left + self.width - 8
         most_ml = max(point[0] for point in graph.points)
 
@@ -215,17 +214,17 @@ class Flow:
         self.text("mL in all", Style(7.0, colour=GREY, right=True), right - 80, bottom + 11, 80)
         dose = at(min(graph.dose_ml, most_ml), 0)
         if self.painter is not None:
-            self.painter.setPen(QPen(LINE, 0.6 * self.scale))
+            self.painter.setPen(QPen(QColor(LINE), 0.6 * self.scale))
             for share in (0.0, 0.5, 1.0):
                 self.painter.drawLine(at(0, share), at(most_ml, share))
             self.painter.setPen(Qt.PenStyle.NoPen)
-            self.painter.setBrush(BAND)
+            self.painter.setBrush(QColor(BAND))
             edge = [at(ml, high) for ml, _, _, high in graph.points] + [at(ml, low) for ml, low, _, _ in reversed(graph.points)]
             self.painter.drawPolygon(QPolygonF(edge))
             self.painter.setBrush(Qt.BrushStyle.NoBrush)
-            self.painter.setPen(QPen(CURVE, 1.5 * self.scale))
+            self.painter.setPen(QPen(QColor(CURVE), 1.5 * self.scale))
             self.painter.drawPolyline(QPolygonF([at(ml, median) for ml, _, median, _ in graph.points]))
-            self.painter.setPen(QPen(INK, 0.8 * self.scale, Qt.PenStyle.DashLine))
+            self.painter.setPen(QPen(QColor(INK), 0.8 * self.scale, Qt.PenStyle.DashLine))
             self.painter.drawLine(dose, QPointF(dose.x(), top * self.scale))
         said = f"{graph.dose_ml:.1f}".removesuffix(".0") + " mL planned"
         self.text(said, Style(7.6, True), dose.x() / self.scale + 4, bottom - 13, 90)

@@ -78,13 +78,13 @@ def room_figures(site: SitePlan, used: Candidate, position: PatientPosition) -> 
     c_arm, c_arm_note = room_words.c_arm(used.in_plane_deg, used.out_of_plane_deg, position)
     needle, needle_note = room_words.needle_words(site.needle, used.depth_mm)
     off = used.target_mm[2] - used.entry_mm[2]
-    tip = "the tip is in the same slice" if abs(off) < 0.5 else f"the tip is {abs(off):.0f} mm to the {'head' if off > 0 else 'feet'} of it"
+    tip = "tip in the same slice" if abs(off) < 0.5 else f"tip {abs(off):.0f} mm to the {'head' if off > 0 else 'feet'}"
     return (
-        Figure("Table to the entry slice", table, f"{table_note}; {tip}"),
-        Figure("Entry from the spinous midline", room_words.entry_from_midline(used.entry_offset_mm), "on the skin, in the entry slice"),
-        Figure("In plane, from vertical", room_words.in_plane(used.in_plane_deg, position), "the needle advances to that side"),
-        Figure("Out of plane", room_words.out_of_plane(used.out_of_plane_deg), "the needle advances to there"),
-        Figure("Skin to target", f"{used.depth_mm:.0f} mm", f"{room_words.straight_down_mm(used):.0f} mm straight down"),
+        Figure("Table to the entry slice", table, table_note),
+        Figure("Entry from the spinous midline", room_words.entry_from_midline(used.entry_offset_mm), "on the skin"),
+        Figure("In plane, from vertical", room_words.in_plane(used.in_plane_deg, position), "where the tip goes"),
+        Figure("Out of plane", room_words.out_of_plane(used.out_of_plane_deg), "where the tip goes"),
+        Figure("Skin to target", f"{used.depth_mm:.0f} mm", f"{room_words.straight_down_mm(used):.0f} mm straight down, {tip}"),
         Figure("Needle", needle, needle_note),
         Figure("Gantry for one slice", gantry, gantry_note),
         Figure("C-arm, down the barrel", c_arm, c_arm_note),
@@ -122,8 +122,8 @@ def checks(site: SitePlan, used: Candidate) -> tuple[Table, str]:
     if unknown:
         rows.append(Row((", ".join(unknown), NOT_CHECKED), "bad"))
     table = Table(("Structure or rule", "Least clearance", "Limit", "Result", "Seen how"), (0.27, 0.17, 0.17, 0.18, 0.21), tuple(rows))
-    said = ", ".join(f"{check.name[0].lower()}{check.name[1:]} {measured(check.value, check.unit)}" for check in kept)
-    return table, f"Rules that are kept: {said}." if said else ""
+    said = ", ".join(f"{check.name[0].lower()}{check.name[1:]}" for check in kept)
+    return table, f"Also kept: {said}. All figures are on the pages behind." if said else ""
 
 
 def _seen(site: SitePlan, structure: str) -> str:
@@ -138,14 +138,10 @@ def limit_words(check: Check) -> str:
     """`at least 2.0 mm`."""
     if check.limit is None:
         return ""
-    return f"{'at least' if _is_least(check) else 'at most'} {measured(check.limit, check.unit)}"
-
-
-def _is_least(check: Check) -> bool:
-    """Whether the limit is a least value: told from what the check made of its own value."""
-    if check.value is None or check.limit is None or check.ok is None:
-        return True
-    return (check.value >= check.limit) == check.ok
+    words = measured(check.limit, check.unit)
+    if check.value is None or check.ok is None or check.value == check.limit:  # which way it goes shows in what it made of a value
+        return words
+    return f"{'at least' if (check.value > check.limit) == check.ok else 'at most'} {words}"
 
 
 def result(check: Check) -> str:
@@ -205,24 +201,25 @@ def _cautions(site: SitePlan, used: Candidate) -> list[str]:
 
 
 def _in_the_room(site: SitePlan, used: Candidate, forecast: Forecast | None, total_ml: float) -> tuple[str, ...]:
-    said = [str(evidence(f"report.{_expectation(site)}").value)]
-    if site.site.leak.kind == "fistula":
-        said.append(str(evidence("report.fistula_in_the_room").value))
-    said.append(str(evidence("report.aspirate").value))
     rate = site.preset.rate_ml_per_s
-    said.append(f"Inject slowly: {f'1 mL in {1 / rate:.0f} s' if rate < 1 else f'{rate:g} mL/s'}, with pauses (preset {site.preset.name}).")
+    slowly = f"Inject {f'1 mL in {1 / rate:.0f} s' if rate < 1 else f'{rate:g} mL/s'}, with pauses (preset {site.preset.name})."
+    said = [_words(_expectation(site))]
+    if site.site.leak.kind == "fistula":
+        said.append(_words("fistula_in_the_room"))
+    said.append(" ".join([_words("aspirate"), *([_words("fibrin")] if site.fibrin_ml > 0 else [])]))
     level = used.level or site.site.leak.level
     lowest = LEVELS.index(str(evidence("report.cord_lowest_level").value))
     if level is None or site.anatomy.anchor is None:
-        said.append(str(evidence("report.cord_level_unknown").value))
-    elif LEVELS.index(level.split("-")[0]) < lowest:
-        said.append(str(evidence("report.cord_level").value))
-    if site.fibrin_ml > 0:
-        said.append(str(evidence("report.fibrin").value))
+        said.append(f"{slowly} {_words('cord_level_unknown')}")
+    else:
+        said.append(f"{slowly} {_words('cord_level')}" if LEVELS.index(level.split("-")[0]) < lowest else slowly)
     if forecast is not None:
         said += [sentence for least, sentence, _ in forecast.warnings if least <= total_ml]
-    said += [str(evidence(f"report.{key}").value) for key in ("stop", "check_scan", "after")]
-    return tuple(said)
+    return (*said, _words("stop"), _words("check_scan"), _words("after"))
+
+
+def _words(key: str) -> str:
+    return str(evidence(f"report.{key}").value)
 
 
 def _expectation(site: SitePlan) -> str:

@@ -14,7 +14,7 @@ from app.report.sheet import Card, Sheet
 
 _RESOLUTION = 600
 _A4_POINTS = (595.28, 841.89)
-_CHECKS, _BEHIND = Style(9.4), Style(7.8)
+_CHECKS, _BEHIND = Style(8.8), Style(7.8)
 _LEAD = Style(9.0)
 
 
@@ -80,11 +80,13 @@ def _draw(sheet: Sheet, painter: QPainter, width: float, height: float, scale: f
 
 def _sheet(flow: Flow, sheet: Sheet, pages: int) -> None:
     flow.foot = lambda on: _foot(on, sheet, pages)
+    first = flow.pages
     for number, card in enumerate(sheet.cards):
         if number:
             flow.new_page()
+        first = flow.pages
         _card(flow, sheet, card)
-    if sheet.sections:
+    if sheet.sections and flow.pages == first:  # what ran over a card's page is followed at once
         flow.new_page()
     for section in sheet.sections:
         flow.heading(section.title, 60.0 if section.table or section.graph else 20.0)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import numpy as np
 from PySide6.QtCore import QBuffer, QByteArray, QIODevice
 from PySide6.QtGui import QImage
 
@@ -13,14 +14,16 @@ from planner.case.derive import Plan
 from planner.geometry import Volume
 from planner.progress import Progress, silent
 from viewer.pictures import needle_picture, scene_picture, slice_picture
-from viewer.scene import Scene, SceneNeedle, ScenePatch
+from viewer.pose import PlaneName
+from viewer.scene import Point, Scene, SceneNeedle, ScenePatch, point
 
 if TYPE_CHECKING:
     from viewer.surfaces import Mesh
 
-_PAIR_PX = (353, 220)  # two beside each other on the page
+_PAIR_PX = (353, 196)  # two beside each other on the page
 _SHARP = 3.0  # 300 dots an inch at that size
 _AROUND_MM = 150.0
+_IN_SPACE_MM = 190.0
 
 
 def site_pictures(scene: Scene, plan: Plan, index: int) -> tuple[Picture, ...]:
@@ -28,40 +31,31 @@ def site_pictures(scene: Scene, plan: Plan, index: int) -> tuple[Picture, ...]:
     used = plan.sites[index].used
     if used is None:
         leak = plan.sites[index].site.leak.position_mm
-        return (
-            _picture("Axial through the leak", slice_picture(scene, "axial", leak, _PAIR_PX, width_mm=_AROUND_MM, ratio=_SHARP, title="")),
-            _picture(
-                "Sagittal through the leak", slice_picture(scene, "sagittal", leak, _PAIR_PX, width_mm=_AROUND_MM, ratio=_SHARP, title="")
-            ),
-        )
-    needle = SceneNeedle.of(used, number=index + 1)
-    options: dict[str, Any] = {"ratio": _SHARP, "title": ""}
-    return (
-        _picture("In the needle's plane", needle_picture(scene, needle, _PAIR_PX, **options)),
-        _picture("Sagittal through the target", slice_picture(scene, "sagittal", used.target_mm, _PAIR_PX, width_mm=_AROUND_MM, **options)),
-    )
+        return _slice(scene, "axial", leak, "Axial through the leak"), _slice(scene, "sagittal", leak, "Sagittal through the leak")
+    words = "In the needle's plane"
+    along = needle_picture(scene, SceneNeedle.of(used, number=index + 1), _PAIR_PX, ratio=_SHARP, title=words)
+    return _picture(words, along), _slice(scene, "sagittal", used.target_mm, "Sagittal through the target")
 
 
 def more_pictures(scene: Scene, plan: Plan) -> tuple[Picture, ...]:
     """Axial and coronal through each target, and the whole in space where its surfaces are there."""
     made = []
-    options: dict[str, Any] = {"ratio": _SHARP, "title": ""}
     for index, site in enumerate(plan.sites):
         number = f" {index + 1}" if len(plan.sites) > 1 else ""
         if site.used is not None:
-            at = site.used.target_mm
-            made.append(
-                _picture(f"Axial through the target{number}", slice_picture(scene, "axial", at, _PAIR_PX, width_mm=_AROUND_MM, **options))
-            )
-            made.append(
-                _picture(
-                    f"Coronal through the target{number}", slice_picture(scene, "coronal", at, _PAIR_PX, width_mm=_AROUND_MM, **options)
-                )
-            )
+            made.append(_slice(scene, "axial", site.used.target_mm, f"Axial through the target{number}"))
+            made.append(_slice(scene, "coronal", site.used.target_mm, f"Coronal through the target{number}"))
     if scene.surfaces is not None:
-        for direction, words in (("standard", "From behind, from the side"), ("behind", "From straight behind")):
-            made.append(_picture(words, scene_picture(scene, direction, _PAIR_PX, ratio=_SHARP, furnished=False)))
+        places = np.array([site.used.target_mm if site.used else site.site.leak.position_mm for site in plan.sites])
+        centre, height = point((places.min(axis=0) + places.max(axis=0)) / 2), _IN_SPACE_MM + float(np.ptp(places[:, 2]))
+        for direction in ("standard", "behind"):
+            picture = scene_picture(scene, direction, _PAIR_PX, centre_mm=centre, height_mm=height, ratio=_SHARP)
+            made.append(_picture(f"In space, from {direction}", picture))
     return tuple(made)
+
+
+def _slice(scene: Scene, plane: PlaneName, at_mm: Point, words: str) -> Picture:
+    return _picture(words, slice_picture(scene, plane, at_mm, _PAIR_PX, width_mm=_AROUND_MM, ratio=_SHARP, title=words))
 
 
 def scene_of(plan: Plan, volume: Volume, surfaces: Mapping[str, Mesh] | None, watermark: str) -> Scene:

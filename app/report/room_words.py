@@ -65,16 +65,16 @@ def gantry(in_plane_deg: float, out_of_plane_deg: float) -> tuple[str, str]:
 
 
 def c_arm(in_plane_deg: float, out_of_plane_deg: float, position: PatientPosition) -> tuple[str, str]:
-    """`42° to the right, 3° to the head`: where the receptor stands, from straight above, so that the needle is seen as a dot.
+    """`42° right, 3° head`: where the receptor stands, from straight above, so that the needle is seen as a dot.
 
     The receptor is on the operator's side, above the patient, so it leans to where the needle comes from.
     """
     parts = []
     if abs(in_plane_deg) >= _STRAIGHT_DEG:
-        parts.append(f"{abs(in_plane_deg):.0f}° to {sideways(position)[in_plane_deg > 0]}")
+        parts.append(f"{abs(in_plane_deg):.0f}° {sideways(position)[in_plane_deg > 0].removeprefix('the ')}")
     if abs(out_of_plane_deg) >= _STRAIGHT_DEG:
-        parts.append(f"{abs(out_of_plane_deg):.0f}° to the {'feet' if out_of_plane_deg > 0 else 'head'}")
-    return ", ".join(parts) or "straight above", "receptor, from straight above the patient"
+        parts.append(f"{abs(out_of_plane_deg):.0f}° {'feet' if out_of_plane_deg > 0 else 'head'}")
+    return ", ".join(parts) or "straight above", "receptor toward these, from straight above"
 
 
 def needle_words(needle: Needle, depth_mm: float) -> tuple[str, str]:
