@@ -61,8 +61,8 @@ class Window(QMainWindow):
         self.setAcceptDrops(True)
         self.setMinimumSize(*_LEAST)
         self.setWindowTitle("Duraplan[*]")
+        style.apply(_application(), self._theme)
         self._build()
-        self.put_on(self._theme)
 
     # ---- the first paint ---------------------------------------------------------------------------------------------
 
@@ -400,9 +400,7 @@ class Window(QMainWindow):
     def put_on(self, name: ThemeName) -> None:
         """Wear a theme."""
         self._theme = name
-        application = QApplication.instance()
-        if isinstance(application, QApplication):
-            style.apply(application, name)
+        style.apply(_application(), name)
         if self._views is not None:
             self._views.grid.set_theme(name)
         for panel in self._panels.values():
@@ -492,6 +490,12 @@ class Window(QMainWindow):
         if self._views is not None:
             self._views.close()
         event.accept()
+
+
+def _application() -> QApplication:
+    application = QApplication.instance()
+    assert isinstance(application, QApplication)
+    return application
 
 
 def _waiting() -> QWidget:

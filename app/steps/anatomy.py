@@ -35,7 +35,7 @@ class AnatomyPanel(Panel):
         self.body.addWidget(self._working)
         self.body.addWidget(self._meshing)
         self._stopped = row(label("Stopped.", "muted", wrap=False), None, button("Find the anatomy", lambda: self.session.resume("anatomy")))
-        self._again = row(None, button("Try again", lambda: self.session.resume("anatomy"), name="Try to find the anatomy again"))
+        self._again = row(button("Try again", lambda: self.session.resume("anatomy"), name="Try to find the anatomy again"), None)
         self.body.addWidget(self._stopped)
         self.body.addWidget(self._again)
         self._levels = Card(name="Levels")

@@ -46,9 +46,9 @@ class Panel(QWidget):
         self.body = QVBoxLayout(inside)
         self.body.setContentsMargins(0, 0, 8, 4)
         self.body.setSpacing(9)
-        self.build()
         self._problem = Rows()
         self.body.addWidget(self._problem)
+        self.build()
         self.body.addStretch(1)
         scroll = QScrollArea()
         scroll.setWidget(inside)
@@ -64,8 +64,7 @@ class Panel(QWidget):
         foot.addWidget(self._missing)
         onward_name = STATIONS[self.station + 1] if self.station < 6 else ""
         self.next = button(f"{onward_name}  ›", onward, "next", f"Next: {onward_name}", "Ctrl+Enter")
-        self._foot_extra = row(spacing=6)
-        foot.addWidget(row(self._foot_extra, None, self.next))
+        foot.addWidget(row(None, self.next))
         column.addLayout(foot)
         self.refresh()
 

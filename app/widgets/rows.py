@@ -19,6 +19,7 @@ class Rows(QWidget):
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(spacing)
         self._shown: list[tuple[Hashable, QWidget]] = []
+        self.hide()
 
     def show_items(self, items: Sequence[Item]) -> None:
         """Make the list show these items, in this order."""
