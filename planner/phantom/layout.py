@@ -200,15 +200,15 @@ def _profile(table: SpineTable, vertebrae: tuple[Vertebra, ...], s0: float, n: i
     names = [v.name for v in reversed(vertebrae)]
     middles = np.array([v.s_mm for v in reversed(vertebrae)])
 
-    def along(row: str) -> Floats:
-        raw = np.interp(s, middles + 2.0, [table(row, name) for name in names])
+    def along(row: str, shift: float = 2.0) -> Floats:
+        raw = np.interp(s, middles + shift, [table(row, name) for name in names])
         return np.convolve(np.pad(raw, 10, mode="edge"), np.full(21, 1 / 21), mode="valid")
 
     ventral, width = along("canal_depth") / 2, along("canal_width") / 2
     # a roof with a ridge in the lumbar spine, an ellipse in the thorax
     power = np.interp(s, [vertebrae[-3].s_mm, 0.0, vertebrae[5].s_mm, vertebrae[2].s_mm], [1.45, 1.5, 1.6, 1.9])
     window, flavum, bulge, bone_roof = np.zeros(n), np.zeros(n), np.zeros(n), ventral + 40.0
-    body, gap_disc = np.zeros(n), np.zeros(n)
+    body = np.zeros(n)
     for v in vertebrae:
         half = 0.5 * table("body_height_back", v.name)
         body = np.maximum(body, 1 - _smooth(0.45 * half, 1.15 * half, np.abs(s - v.s_mm)))
@@ -233,7 +233,7 @@ def _profile(table: SpineTable, vertebrae: tuple[Vertebra, ...], s0: float, n: i
     sac_a, sac_b = along("sac_width") / 2, along("sac_depth") / 2
     grown = 1 + 0.05 * body - 0.02
     sac_a, sac_b = sac_a * grown, sac_b * grown
-    gap_disc, gap_body = along("ventral_gap_disc"), along("dorsal_gap_body")
+    gap_disc, gap_body = along("ventral_gap_disc", -16.0), along("dorsal_gap_body")
     squeeze = np.ones(n)
     for interval, factor in stenosis.items():
         upper = next(v for v in vertebrae if v.name == interval.split("-")[0])
@@ -247,9 +247,9 @@ def _profile(table: SpineTable, vertebrae: tuple[Vertebra, ...], s0: float, n: i
     s2 = next(v for v in vertebrae if v.name == "S2")
     end = s2.s_mm + table("body_height_back", "S2") * (0.5 - table.raw["sac_end"]["value"])
     taper = np.sqrt(np.clip((s - end) / 16.0, 0.0, 1.0))
-    sac_d = front + (back - front) * np.clip(0.12 + 0.88 * body, 0, 1)
-    sac_d = np.clip(sac_d, front, np.maximum(front, back))
-    sac_d = np.convolve(np.pad(sac_d, 12, mode="edge"), np.full(25, 1 / 25), mode="valid")
+    # the sac lies forward where the fat pad of a window pushes it, and touches bone under the laminae
+    sac_d = front + np.maximum(back - front, 0.0) * (1 - window)
+    sac_d = np.convolve(np.pad(sac_d, 7, mode="edge"), np.full(15, 1 / 15), mode="valid")
 
     cord = table.raw["cord"]
     order = sorted(cord["width"], key=lambda name: next(v.s_mm for v in vertebrae if v.name == name))
