@@ -206,13 +206,16 @@ def _scan(series: Series) -> Section:
 
 
 def _sources(plan: Plan) -> Section:
-    said = []
+    said = [f"Dose of {site.preset.name.lower()}: {site.preset.source}" for site in plan.sites]
     for identifier in evidence_of(plan):
-        try:
-            entry = evidence(identifier)
-        except (KeyError, ValueError):
-            said.append(identifier)
-            continue
-        value = f"{entry.value} {entry.unit}".strip() if isinstance(entry.value, int | float) else str(entry.value)
-        said.append(f"{value}{f' ({entry.note})' if entry.note else ''}: {entry.source}")
+        entry = evidence(identifier)
+        if isinstance(entry.value, str):
+            said.append(f"{entry.value[0].upper()}{entry.value[1:]}: {entry.source}")
+        else:
+            label = entry.note or identifier.partition(".")[2].removesuffix("_mm").removesuffix("_deg").replace("_", " ")
+            said.append(f"{label[0].upper()}{label[1:]}, {_value(entry.value)} {entry.unit}: {entry.source}")
     return Section("Sources", tuple(dict.fromkeys(said)))
+
+
+def _value(value: object) -> str:
+    return " to ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

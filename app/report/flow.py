@@ -14,8 +14,8 @@ from app.report.sheet import Figure, Graph, Picture, Row, Table
 INK, GREY, LINE, PALE = "#14181d", "#5d6875", "#d5dae0", "#fdf5e8"
 BAND, CURVE = "#cfe3f6", "#1f6fb5"
 TONES = {"": INK, "good": INK, "caution": "#9a5b00", "bad": "#b3261e"}
-MARGIN = 32.0
-_FOOT_HEIGHT = 22.0
+MARGIN = 30.0
+_FOOT_HEIGHT = 20.0
 _CELL = 3.0
 
 
@@ -30,7 +30,7 @@ class Style:
     right: bool = False
 
 
-BODY, SMALL, HEADING = Style(8.6), Style(7.4, colour=GREY), Style(7.6, True, GREY, spaced=True)
+BODY, SMALL, HEADING = Style(8.3), Style(7.3, colour=GREY), Style(7.6, True, GREY, spaced=True)
 VALUE, TITLE = Style(12.2, True), Style(16.0, True)
 
 

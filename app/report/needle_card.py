@@ -18,7 +18,6 @@ from planner.needles.candidate import Candidate, Check
 from planner.needles.rules import HAZARDS
 from planner.patch.forecast import Forecast
 
-NOT_CHECKED = "not checked: look before you advance"
 _FAR_MM = 20.0  # organs farther than this share a line
 
 
@@ -78,13 +77,13 @@ def room_figures(site: SitePlan, used: Candidate, position: PatientPosition) -> 
     c_arm, c_arm_note = room_words.c_arm(used.in_plane_deg, used.out_of_plane_deg, position)
     needle, needle_note = room_words.needle_words(site.needle, used.depth_mm)
     off = used.target_mm[2] - used.entry_mm[2]
-    tip = "tip in the same slice" if abs(off) < 0.5 else f"tip {abs(off):.0f} mm to the {'head' if off > 0 else 'feet'}"
+    tip = "tip in the same slice" if abs(off) < 0.5 else f"tip {abs(off):.0f} mm toward the {'head' if off > 0 else 'feet'}"
     return (
         Figure("Table to the entry slice", table, table_note),
         Figure("Entry from the spinous midline", room_words.entry_from_midline(used.entry_offset_mm), "on the skin"),
         Figure("In plane, from vertical", room_words.in_plane(used.in_plane_deg, position), "where the tip goes"),
-        Figure("Out of plane", room_words.out_of_plane(used.out_of_plane_deg), "where the tip goes"),
-        Figure("Skin to target", f"{used.depth_mm:.0f} mm", f"{room_words.straight_down_mm(used):.0f} mm straight down, {tip}"),
+        Figure("Out of plane", room_words.out_of_plane(used.out_of_plane_deg), tip),
+        Figure("Skin to target", f"{used.depth_mm:.0f} mm", f"{room_words.straight_down_mm(used):.0f} mm straight down"),
         Figure("Needle", needle, needle_note),
         Figure("Gantry for one slice", gantry, gantry_note),
         Figure("C-arm, down the barrel", c_arm, c_arm_note),
@@ -120,10 +119,9 @@ def checks(site: SitePlan, used: Candidate) -> tuple[Table, str]:
             rows.append(Row((check.name, measured(check.value, check.unit), limit_words(check), result(check), ""), _tone(check)))
     unknown += [check.name for check in rules if check.ok is None]
     if unknown:
-        rows.append(Row((", ".join(unknown), NOT_CHECKED), "bad"))
-    table = Table(("Structure or rule", "Least clearance", "Limit", "Result", "Seen how"), (0.27, 0.17, 0.17, 0.18, 0.21), tuple(rows))
-    said = ", ".join(f"{check.name[0].lower()}{check.name[1:]}" for check in kept)
-    return table, f"Also kept: {said}. All figures are on the pages behind." if said else ""
+        rows.append(Row(("Not checked", f"{', '.join(name.lower() for name in unknown)}: look before you advance"), "bad"))
+    table = Table(("Structure or rule", "Least clearance", "Limit", "Result", "Seen how"), (0.33, 0.19, 0.18, 0.15, 0.15), tuple(rows))
+    return table, f"{len(kept)} other rules are kept; the figures of all are on the pages behind." if kept else ""
 
 
 def _seen(site: SitePlan, structure: str) -> str:

@@ -126,7 +126,7 @@ def _card(flow: Flow, sheet: Sheet, card: Card) -> None:
             flow.paragraph(line, bullet="•", gap=1.5)
     if card.questions:
         flow.heading("Ask before", 12.0)
-        flow.paragraph("     ".join(f"☐ {question}" for question in card.questions))
+        flow.paragraph("     ".join(f"☐ {question}".replace(" ", "\u00a0") for question in card.questions))
 
 
 def _title(flow: Flow, sheet: Sheet, card: Card) -> None:

@@ -20,7 +20,7 @@ from viewer.scene import Point, Scene, SceneNeedle, ScenePatch, point
 if TYPE_CHECKING:
     from viewer.surfaces import Mesh
 
-_PAIR_PX = (353, 196)  # two beside each other on the page
+_PAIR_PX = (353, 190)  # two beside each other on the page
 _SHARP = 3.0  # 300 dots an inch at that size
 _AROUND_MM = 150.0
 _IN_SPACE_MM = 190.0
@@ -31,10 +31,10 @@ def site_pictures(scene: Scene, plan: Plan, index: int) -> tuple[Picture, ...]:
     used = plan.sites[index].used
     if used is None:
         leak = plan.sites[index].site.leak.position_mm
-        return _slice(scene, "axial", leak, "Axial through the leak"), _slice(scene, "sagittal", leak, "Sagittal through the leak")
+        return _slice(scene, "axial", leak, "Axial at the leak"), _slice(scene, "sagittal", leak, "Sagittal at the leak")
     words = "In the needle's plane"
     along = needle_picture(scene, SceneNeedle.of(used, number=index + 1), _PAIR_PX, ratio=_SHARP, title=words)
-    return _picture(words, along), _slice(scene, "sagittal", used.target_mm, "Sagittal through the target")
+    return _picture(words, along), _slice(scene, "sagittal", used.target_mm, "Sagittal at the tip")
 
 
 def more_pictures(scene: Scene, plan: Plan) -> tuple[Picture, ...]:
@@ -43,8 +43,8 @@ def more_pictures(scene: Scene, plan: Plan) -> tuple[Picture, ...]:
     for index, site in enumerate(plan.sites):
         number = f" {index + 1}" if len(plan.sites) > 1 else ""
         if site.used is not None:
-            made.append(_slice(scene, "axial", site.used.target_mm, f"Axial through the target{number}"))
-            made.append(_slice(scene, "coronal", site.used.target_mm, f"Coronal through the target{number}"))
+            made.append(_slice(scene, "axial", site.used.target_mm, f"Axial at the tip{number}"))
+            made.append(_slice(scene, "coronal", site.used.target_mm, f"Coronal at the tip{number}"))
     if scene.surfaces is not None:
         places = np.array([site.used.target_mm if site.used else site.site.leak.position_mm for site in plan.sites])
         centre, height = point((places.min(axis=0) + places.max(axis=0)) / 2), _IN_SPACE_MM + float(np.ptp(places[:, 2]))

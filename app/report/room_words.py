@@ -18,7 +18,7 @@ _STRAIGHT_DEG = 0.5  # below it a rounded angle is 0 and has no side
 def table_position(z_mm: float) -> tuple[str, str]:
     """`I 182.5 mm` as scanners show it, and in words."""
     letter, words = ("S", "toward the head") if z_mm > 0 else ("I", "toward the feet")
-    return f"{letter} {abs(z_mm):.1f} mm", f"{words} from the scan's zero" if abs(z_mm) >= 0.05 else "the scan's zero"
+    return f"{letter} {abs(z_mm):.1f} mm", f"{words} from scan zero" if abs(z_mm) >= 0.05 else "at scan zero"
 
 
 def entry_from_midline(offset_mm: float) -> str:
@@ -74,7 +74,7 @@ def c_arm(in_plane_deg: float, out_of_plane_deg: float, position: PatientPositio
         parts.append(f"{abs(in_plane_deg):.0f}° {sideways(position)[in_plane_deg > 0].removeprefix('the ')}")
     if abs(out_of_plane_deg) >= _STRAIGHT_DEG:
         parts.append(f"{abs(out_of_plane_deg):.0f}° {'feet' if out_of_plane_deg > 0 else 'head'}")
-    return ", ".join(parts) or "straight above", "receptor toward these, from straight above"
+    return ", ".join(parts) or "straight above", "receptor, from straight above"
 
 
 def needle_words(needle: Needle, depth_mm: float) -> tuple[str, str]:

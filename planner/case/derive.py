@@ -139,7 +139,7 @@ def forecast_sites(anatomy: Anatomy, sites: Sequence[SitePlan], progress: Progre
     )
     if not injections:
         return None
-    return patch.forecast(anatomy, tuple(site.site.leak for site in sites), injections, progress)
+    return patch.forecast(anatomy, tuple(site.site.leak for site in sites), injections, progress, position=sites[0].position)
 
 
 def derive(case: Case, volume: Volume, anatomy: Anatomy, progress: Progress = silent) -> Plan:
@@ -153,6 +153,10 @@ def derive(case: Case, volume: Volume, anatomy: Anatomy, progress: Progress = si
             case = recorded(take_needle(case, index, best), *now_by_user())
             site = replace(site, site=replace(site.site, taken=best), taken=site.proposal)
         sites.append(site)
-    forecast = forecast_sites(anatomy, sites, part(progress, 0.6, 1.0))
-    reasons = [site.search.reason for site in sites if site.used is None]
-    return Plan(case, anatomy, tuple(sites), forecast, reasons[0] if reasons else None)
+    problems = [site.search.reason for site in sites if site.used is None and site.search.reason]
+    forecast = None
+    try:
+        forecast = forecast_sites(anatomy, sites, part(progress, 0.6, 1.0))
+    except Refusal as refusal:  # the needles stand without it
+        problems.append(str(refusal))
+    return Plan(case, anatomy, tuple(sites), forecast, " ".join(problems) or None)

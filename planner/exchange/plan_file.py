@@ -6,9 +6,11 @@ from typing import Any
 
 from planner.anatomy.spine import Anatomy
 from planner.case.derive import Plan, SitePlan
+from planner.evidence import evidence
 from planner.exchange.anatomy_files import structures_content
 from planner.exchange.contract_json import number, numbers
 from planner.needles.candidate import Candidate
+from planner.needles.rules import HAZARDS
 from planner.patch.forecast import DoseRow, Forecast
 from planner.version import VERSION
 
@@ -142,12 +144,21 @@ def provenance_of(anatomy: Anatomy) -> dict[str, str]:
 
 
 def evidence_of(plan: Plan) -> list[str]:
-    """The ids of all evidence that the plan rests on."""
+    """The ids of the evidence that approach, limits and warnings rest on (`planner.evidence`)."""
     found: set[str] = set()
+    limits = {hazard.title: hazard.limit for hazard in HAZARDS}
     for site in plan.sites:
         found |= set(site.approach.evidence)
-        found |= {check.source for candidate in ranked(site) for check in candidate.checks}
-        found.add(site.preset.source)
+        for check in (check for candidate in ranked(site) for check in candidate.checks):
+            found.add(limits.get(check.name, check.source))
     if plan.forecast is not None:
         found |= {source for _, _, source in plan.forecast.warnings}
-    return sorted(found - {""})
+    return sorted(identifier for identifier in found if _is_evidence(identifier))
+
+
+def _is_evidence(identifier: str) -> bool:
+    try:
+        evidence(identifier)
+    except (KeyError, ValueError):
+        return False
+    return True
