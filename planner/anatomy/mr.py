@@ -149,9 +149,8 @@ def _track(even: Volume, body: NDArray[np.bool_]) -> tuple[Floats, float]:
     """Points (n, 3) head to foot along the bright tube, and 0..1 how clearly it stands out. Raises Refusal without one."""
     spacing = even.frame.spacing_mm
     nk, nj, ni = even.frame.shape
-    half = max(1, round(5.0 / spacing[2]))
-    middle = slice(max(0, ni // 2 - round(14.0 / spacing[2])), min(ni, ni // 2 + round(14.0 / spacing[2]) + 1))
-    slab = ndimage.uniform_filter1d(even.voxels, 2 * half + 1, axis=2)[:, :, middle].max(axis=2)
+    half = max(1, round(6.0 / spacing[2]))
+    slab = even.voxels[:, :, max(0, ni // 2 - half) : ni // 2 + half + 1].mean(axis=2)
     slab = ndimage.gaussian_filter(slab, (2.5 / spacing[0], 0.7 / spacing[1]))
     ridge = np.full(slab.shape, -np.inf)
     for width in _WIDTHS_MM:

@@ -13,7 +13,7 @@ from planner.anatomy.spine import ANGLES, Canal, Foramen, Level, Side, Window
 from planner.geometry import Floats, Volume
 
 _TILTS_DEG = np.arange(-10, 61, 5)
-_BEAM_MM = np.arange(1.0, 24.1, 1.5)  # bone this far behind the canal closes a window
+_BEAM_MM = np.arange(1.0, 12.1, 1.0)  # bone this far behind the canal closes a window
 _LATERAL_MM = np.arange(-15.0, 15.1, 1.0)
 
 
@@ -33,7 +33,7 @@ def find_foramina(volume: Volume, threshold: float, canal: Canal, column: Column
         for column_side, side, sign in ((0, "left", 1.0), (1, "right", -1.0)):
             open_here = ndimage.gaussian_filter1d(column.openness[inside, column_side], 1.5, mode="nearest")
             peak = float(open_here.max())
-            parts, count = ndimage.label(open_here > 0.5 * max(peak, 0.2))
+            parts, count = ndimage.label(open_here > 0.25 * max(peak, 0.3))
             if count:
                 sums = ndimage.sum_labels(open_here, parts, np.arange(1, count + 1))
                 run = inside[parts == 1 + int(np.argmax(sums))]

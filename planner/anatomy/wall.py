@@ -197,7 +197,7 @@ def _looked_through(rays: Floats, sac: Floats, threshold: float) -> Floats:
     within = (sac > 0.3) & (RADII < 16.0)
     last = np.where(within.any(axis=2), len(RADII) - 1 - within[..., ::-1].argmax(axis=2), -1)
     index = np.arange(len(RADII))
-    falling = (index > last[..., None]) & (index <= last[..., None] + 3) & (rays > threshold)
+    falling = (index > last[..., None]) & (index <= last[..., None] + 4) & (rays > threshold)
     falls = np.cumprod(np.where(index > last[..., None], falling, True), axis=2).astype(bool) & (last[..., None] >= 0)
     return np.where(falls, np.minimum(rays, 40.0), rays)
 
