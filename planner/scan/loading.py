@@ -121,6 +121,9 @@ def _without_padding(volume: Volume) -> Volume:
     """Padding replaced by air, so that resampling does not blend it into the image."""
     if volume.padding is None:
         return volume
-    fill: Any = np.rint(volume.to_stored(AIR_HU)) if volume.modality == "CT" else 0
-    voxels: NDArray[Any] = np.where(volume.voxels == volume.padding, volume.voxels.dtype.type(fill), volume.voxels)
+    air = round(volume.to_stored(AIR_HU)) if volume.modality == "CT" else 0
+    kind = volume.voxels.dtype
+    if kind.kind in "iu":
+        air = min(max(air, np.iinfo(kind).min), np.iinfo(kind).max)
+    voxels: NDArray[Any] = np.where(volume.voxels == volume.padding, kind.type(air), volume.voxels)
     return replace(volume, voxels=voxels, padding=None)

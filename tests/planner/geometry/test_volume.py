@@ -60,6 +60,12 @@ def test_outside_a_tilted_ct_is_air():
     assert set(np.unique(axial.values())) == {-1024.0, 0.0}
 
 
+def test_outside_is_the_least_that_the_type_holds():
+    affine = np.array([[0, 0, 1.0, 0], [0, 0.9, 0, 0], [2.0, -0.4, 0, 0], [0, 0, 0, 1.0]])
+    axial = Volume(Frame((5, 9, 9), affine), np.full((5, 9, 9), 900, np.uint16), "CT").to_axial()
+    assert set(np.unique(axial.voxels)) == {0, 900}
+
+
 def test_nearest_keeps_labels():
     labels = np.zeros((4, 4, 4), np.uint8)
     labels[2, 1, 3] = 7

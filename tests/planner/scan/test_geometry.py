@@ -73,6 +73,17 @@ def test_the_tag_of_the_tilt_is_not_believed(tmp_path):
     assert series.verdict == "good"
 
 
+def test_padding_does_not_bleed_into_a_tilted_scan(tmp_path):
+    tilt = np.radians(15)
+    stack = Stack(column=(0, np.cos(tilt), -np.sin(tilt)), extra=(("PixelPaddingValue", -2000),))
+
+    def padded(points):
+        return np.where(np.abs(points[..., 0]) > 40, -2000 - 1024, hu(points))
+
+    (series,) = read(write(tmp_path, stack, function=padded)).series
+    assert load(series).values().min() == -1024
+
+
 def test_oblique_slices_are_resampled_and_said(tmp_path):
     a = np.radians(12)
     stack = Stack(column=(0, np.cos(a), np.sin(a)), step=(0, -2 * np.sin(a), 2 * np.cos(a)), places=tuple(range(30)))
