@@ -94,13 +94,18 @@ def to_skin(room: Room, entry: Floats, target: Floats) -> tuple[Floats, bool]:
 
 def clearances(room: Room, needle: Needle, entry: Floats, target: Floats) -> dict[str, float | None]:
     """Surface of the needle to surface of each hazard, mm; None where it was not checked or the needle leaves what was looked at."""
-    within = bool(room.frame.contains(np.stack([entry, target])).all())
-    a, b = entry - room.origin_mm, target - room.origin_mm
-    half = room.spacing_mm / 2
-    return {
-        danger.hazard.name: float(least_distance(danger.cloud, a, b)) - half - needle.outer_mm / 2 if danger.checked and within else None
-        for danger in room.dangers
-    }
+    if not room.frame.contains(np.stack([entry, target])).all():
+        return {danger.hazard.name: None for danger in room.dangers}
+    found: dict[str, float | None] = {}
+    for danger in room.dangers:
+        if not danger.checked:
+            gap = None
+        elif danger.absent:
+            gap = room.to_ends_mm(entry, target)
+        else:
+            gap = least_distance(danger.cloud, entry - room.origin_mm, target - room.origin_mm) - room.spacing_mm / 2 - needle.outer_mm / 2
+        found[danger.hazard.name] = gap
+    return found
 
 
 def profile(room: Room, needle: Needle, entry: Floats, target: Floats) -> Floats:
@@ -156,20 +161,19 @@ def skin_sine(room: Room, entry: Floats, target: Floats) -> float:
 
 
 def _at_most(name: str, value: float, limit: float, unit: str, identifier: str, soft: bool = False) -> Check:
-    return Check(name, value <= limit, value, limit, unit, source(identifier), soft)
+    return Check(name, value <= limit + 1e-6, value, limit, unit, source(identifier), soft)
 
 
 def _clearance_checks(room: Room, clearance: dict[str, float | None]) -> list[Check]:
     made = []
     for danger in room.dangers:
         hazard, value = danger.hazard, clearance[danger.hazard.name]
-        made.append(
-            Check(hazard.title, None if value is None else value >= danger.margin_mm, value, danger.margin_mm, "mm", source(hazard.limit))
-        )
+        limits = [(hazard.title, danger.margin_mm, hazard.limit, False)]
         if hazard.warning is not None:
-            wanted = number(hazard.warning)
-            ok = None if value is None else value >= wanted
-            made.append(Check(f"{hazard.title}, wanted", ok, value, wanted, "mm", source(hazard.warning), True))
+            limits.append((f"{hazard.title}, wanted", number(hazard.warning), hazard.warning, True))
+        for name, limit, identifier, soft in limits:
+            ok = None if value is None or (danger.absent and value < limit) else value >= limit
+            made.append(Check(name, ok, value, limit, "mm", source(identifier), soft))
     return made
 
 
@@ -189,10 +193,10 @@ def _tip_checks(
         danger = room.danger(name)
         identifier = "needles.cord_ahead_mm" if name == "cord" else "needles.dura_ahead_mm"
         if not danger.checked:
-            made.append(Check(title, None, None, reach, "mm", source(identifier), soft))
+            made.append(Check(title, None, None, 0.0, "mm", source(identifier), soft))
             continue
-        free = float(least_distance(danger.cloud, target - origin, target + step * reach - origin)) - room.spacing_mm / 2
-        free -= needle.outer_mm / 2
+        free = least_distance(danger.cloud, target - origin, target + step * reach - origin) - room.spacing_mm / 2 - needle.outer_mm / 2
+        free = room.to_ends_mm(target, target + step * reach) if danger.absent else free
         made.append(Check(title, free >= 0, free, 0.0, "mm", source(identifier), soft))
     if gateway is None or passage is None:
         made.append(Check("Through the opening", None, None, 0.0, "mm", source("needles.tip_in_region_mm")))

@@ -49,6 +49,11 @@ class Danger:
         """Whether a distance to it can be told."""
         return self.provenance != "not checked"
 
+    @property
+    def absent(self) -> bool:
+        """Looked for, and not in the scan: then it begins beyond the scan's ends at the earliest."""
+        return self.checked and len(self.cloud) == 0
+
 
 @dataclass(frozen=True, eq=False)
 class Gateway:
@@ -67,8 +72,9 @@ class Room:
 
     frame: the planning box, axial and isotropic. space: uint8 [k, j, i]. fields: uint8 [n, k, j, i] distances of the hazards that come
     near, in quarters of a millimetre. nearest: uint8 [k, j, i], the least of them. normals: float32 [k, j, i, 3] of the skin, SKIN_STEP
-    times coarser. root_points: float32 (n, 3), the middle lines of the roots, relative to the origin. midline: (k, 4) the canal's centre x, y and its left x, y in each slice, in mm. slice_mm: the scan's coarsest spacing.
-    problem: why nothing can be planned, or None. usual_depth_mm: about how long a needle has to be.
+    times coarser. midline: (k, 4) the canal's centre x, y and its left x, y in each slice, in mm. root_points: float32 (n, 3), the middle
+    lines of the roots, relative to the origin. slice_mm: the scan's coarsest spacing. problem: why nothing can be planned, or None.
+    usual_depth_mm: about how long a needle has to be.
     """
 
     anatomy: Anatomy
@@ -107,6 +113,11 @@ class Room:
         """The hazard of this name."""
         return next(danger for danger in self.dangers if danger.hazard.name == name)
 
+    def to_ends_mm(self, entry_mm: Floats, target_mm: Floats) -> float:
+        """Distance of a needle from the nearer end of the scan, head or feet."""
+        low, high = self.anatomy.frame.bounds_mm
+        return float(min(min(entry_mm[2], target_mm[2]) - low[2], high[2] - max(entry_mm[2], target_mm[2])))
+
 
 def prepare(volume: Volume, anatomy: Anatomy, leak: Leak, approach: ApproachName, progress: Progress = silent) -> Room:
     """The room for one leak and one approach. Raises Refusal when no canal is known or the approach has no search.
@@ -139,9 +150,22 @@ def prepare(volume: Volume, anatomy: Anatomy, leak: Leak, approach: ApproachName
         chosen = thin(points, aim)
         gateways.append(Gateway(door, points, points[chosen], aim[chosen]))
     room = Room(
-        anatomy, leak, approach, frame, space, fields, nearest, _skin_normals(space, frame.spacing_mm[0]), _midline(anatomy, frame),
-        dangers, _root_points(anatomy, frame), tuple(gateways), max(anatomy.frame.spacing_mm), problem, _usual_depth(frame, space, openings, approach),
-    )  # fmt: skip
+        anatomy=anatomy,
+        leak=leak,
+        approach=approach,
+        frame=frame,
+        space=space,
+        fields=fields,
+        nearest=nearest,
+        normals=_skin_normals(space, frame.spacing_mm[0]),
+        midline=_midline(anatomy, frame),
+        dangers=dangers,
+        root_points=_root_points(anatomy, frame),
+        gateways=tuple(gateways),
+        slice_mm=max(anatomy.frame.spacing_mm),
+        problem=problem,
+        usual_depth_mm=_usual_depth(frame, space, openings, approach),
+    )
     progress(1.0, "Ready to search")
     return room
 
@@ -197,9 +221,11 @@ def _dangers(
         near = bool(mask.any())
         cloud = surface(mask)[:, ::-1] * spacing if near else np.empty((0, 3))
         organ = hazard.limit in ("needles.organ_mm", "needles.lung_least_mm")
-        if organ and hazard.codes:
+        if (organ or hazard.name == "cord") and hazard.codes:
             cloud = np.concatenate([cloud, _far_points(anatomy, frame, table)])
-        provenance = provenance_of(hazard, anatomy, present=len(cloud) > 0)
+        provenance = provenance_of(hazard, anatomy)
+        if hazard.name == "metal" and provenance == "found" and not near:
+            continue  # looked for, and there is none
         margin = margin_mm(hazard, provenance)
         index = None
         if near and provenance != "not checked":

@@ -36,7 +36,7 @@ HAZARDS = (
     Hazard("sac", "Thecal sac", (labels.THECAL_SAC, labels.SPINAL_CORD), "needles.dura_mm", "sac"),
     Hazard("cord", "Spinal cord", (labels.SPINAL_CORD,), "needles.dura_mm", "cord"),
     Hazard("roots", "Root, ganglion", (labels.NERVE_ROOT, labels.GANGLION), "needles.root_mm", "roots"),
-    Hazard("disc", "Disc", DISCS, "needles.disc_mm", "disc"),
+    Hazard("disc", "Disc", DISCS, "needles.disc_mm", "discs"),
     Hazard("metal", "Metal", (), "needles.metal_mm", "metal"),
     Hazard("lung", "Lung", (labels.LUNG,), "needles.lung_least_mm", "lung", "needles.lung_mm"),
     Hazard("kidney", "Kidney", (labels.KIDNEY,), "needles.organ_mm", "kidney"),
@@ -57,14 +57,11 @@ def margin_mm(hazard: Hazard, provenance: Provenance) -> float:
     return number(hazard.limit) + number(f"needles.root_uncertainty_{'modelled' if provenance == 'modelled' else 'seen'}_mm")
 
 
-def provenance_of(hazard: Hazard, anatomy: Anatomy, present: bool) -> Provenance:
-    """How a hazard is known. One of which no voxel is in the scan is not checked: absence in view proves nothing.
-
-    Discs and metal have no entry of their own in the anatomy: they are known where they were seen.
-    """
-    if not present:
-        return "not checked"
-    return "found" if hazard.structure in ("disc", "metal") else anatomy.structure(hazard.structure).provenance
+def provenance_of(hazard: Hazard, anatomy: Anatomy) -> Provenance:
+    """How a hazard is known. Metal has no entry in the anatomy: a CT shows it, an MR does not."""
+    if hazard.name == "metal":
+        return "found" if anatomy.modality == "CT" else "not checked"
+    return anatomy.structure(hazard.structure).provenance
 
 
 def source(identifier: str) -> str:

@@ -21,8 +21,8 @@ ENTRY_FALL_MM = 30.0
 """How far outside the usual range a path loses all score of that part."""
 WIDE_ENTRY_FALL_MM = 15.0
 """The same for interlaminar needles."""
-ACROSS = 0.85
-"""What is left of the aim of a paramedian needle from the other side."""
+ACROSS = {False: 0.85, True: 0.7}
+"""What is left of the aim of a needle from the other side: a paramedian one, a transforaminal one."""
 
 
 def within(value: Floats, low: float, high: float, fall: float) -> Floats:
@@ -98,10 +98,10 @@ def clearance_part(clearance_mm: Mapping[str, Floats | float | None], margins_mm
 
 
 def side_factor(offset_mm: Floats, approach: ApproachName, side: LeakSide) -> Floats:
-    """A paramedian needle from the side of the leak is placed a little better than one that comes across the midline."""
-    if approach != "interlaminar-paramedian" or side == "midline":
+    """A needle from the side of the leak is placed better than one that comes across the midline."""
+    if approach == "interlaminar-midline" or side == "midline":
         return np.ones_like(offset_mm)
-    return np.where((offset_mm > 0) == (side == "left"), 1.0, ACROSS)
+    return np.where((offset_mm > 0) == (side == "left"), 1.0, ACROSS[is_transforaminal(approach)])
 
 
 def passage_factor(across: Floats, up: Floats, above_root: bool | None, approach: ApproachName, level: str | None) -> Floats:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from planner.anatomy import labels
@@ -12,7 +14,7 @@ PERIOD = 36.0
 CANAL = (12.0, 9.0)
 SAC = (8.0, 6.0)
 NAMES = ("L1", "L2", "L3", "L4")
-FOUND = ("canal", "sac", "levels", "foramina", "windows", "roots", "skin", "bone")
+FOUND = ("canal", "sac", "levels", "foramina", "windows", "roots", "skin", "bone", "discs")
 
 
 def middle(names, level):
@@ -20,7 +22,9 @@ def middle(names, level):
     return -PERIOD * names.index(level) + PERIOD * (len(names) - 1) / 2
 
 
-def pipe_spine(names=NAMES, spacing=0.8, fused=False, closed=False, cord=False, skin=True, lung_x=None, back=75.0, half_width=140.0, dz=None):
+def pipe_spine(
+    names=NAMES, spacing=0.8, fused=False, closed=False, cord=False, skin=True, lung_x=None, back=75.0, half_width=140.0, dz=None
+):
     """(volume, anatomy). fused: no interlaminar windows; closed: no foramina; lung_x: lungs lateral of this; back: y of the skin behind."""
     tall = PERIOD * len(names) + 40
     dz = dz or spacing
@@ -55,7 +59,7 @@ def pipe_spine(names=NAMES, spacing=0.8, fused=False, closed=False, cord=False, 
     code[np.broadcast_to((x / SAC[0]) ** 2 + (y / SAC[1]) ** 2 <= 1, shape)] = labels.THECAL_SAC
     if cord:
         code[np.broadcast_to((x / 4.5) ** 2 + (y / 3.5) ** 2 <= 1, shape)] = labels.SPINAL_CORD
-    pairs = list(zip(names[:-1], names[1:]))
+    pairs = list(pairwise(names))
     for upper, _ in pairs:
         m = middle(names, upper)
         for sign, name in ((1, "left"), (-1, "right")):

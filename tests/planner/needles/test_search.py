@@ -116,7 +116,7 @@ def test_mirrored_patients_have_mirrored_needles(spine, ventral):
         roots=tuple(replace(r, side=flip[r.side], path_mm=r.path_mm * [-1, 1, 1]) for r in anatomy.roots),
     )
     found = find((replace(volume, voxels=volume.voxels[:, :, ::-1]), mirrored), mirror(VENTRAL), "ventral", "transforaminal-ventral")
-    assert [c.side for c in found.candidates][0] == "left"
+    assert found.candidates[0].side == "left"
     a, b = found.candidates[0], ventral.candidates[0]
     assert a.depth_mm == pytest.approx(b.depth_mm, abs=3.0)
     assert a.in_plane_deg == pytest.approx(-b.in_plane_deg, abs=3.0)
@@ -207,7 +207,8 @@ def test_a_narrow_scan_without_skin_at_the_side_says_so():
     middle_voxel = anatomy.labels.shape[2] // 2
     keep = slice(middle_voxel - 35, middle_voxel + 36)
     frame = anatomy.frame.crop((0, 0, keep.start), (anatomy.frame.shape[0], anatomy.frame.shape[1], keep.stop))
-    narrow = Volume(frame, volume.voxels[:, :, keep]), replace(anatomy, frame=frame, labels=np.ascontiguousarray(anatomy.labels[:, :, keep]))
+    seen = np.ascontiguousarray(anatomy.labels[:, :, keep])
+    narrow = Volume(frame, volume.voxels[:, :, keep]), replace(anatomy, frame=frame, labels=seen)
     sideways = find(narrow, VENTRAL, "ventral", "transforaminal-ventral")
     assert sideways.candidates == ()
     assert "skin not in view" in sideways.reason

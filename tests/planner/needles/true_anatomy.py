@@ -9,10 +9,11 @@ from scipy import ndimage
 
 from planner.anatomy import labels
 from planner.anatomy.spine import ANGLES, Anatomy, Canal, Foramen, Level, Root, Structure, Window
-from planner.geometry import Floats, Frame, Volume
+from planner.geometry import Floats, Frame
 from planner.phantom import Phantom, PhantomParameters, build
 
-KNOWN = ("canal", "sac", "cord", "levels", "foramina", "windows", "roots", "skin", "bone", "lung", "kidney", "bowel gas", "aorta", "vena cava")
+KNOWN = ("canal", "sac", "cord", "levels", "foramina", "windows", "roots", "skin", "bone", "discs")
+ORGANS = ("lung", "kidney", "bowel gas", "aorta", "vena cava")
 
 
 @cache
@@ -24,7 +25,8 @@ def phantom(leak="ventral", spacing=1.0, seed=1, **more) -> tuple[Phantom, Anato
 
 def codes_of(names: dict[int, str]) -> np.ndarray:
     """From the phantom's numbers to those of `planner.anatomy.labels`."""
-    own = (*range(labels.SOFT_TISSUE, labels.VERTEBRAL_ARTERY + 1), *labels.VERTEBRAE, *(labels.disc(level) for level in labels.LEVELS[:-1]))
+    organs, discs = range(labels.SOFT_TISSUE, labels.VERTEBRAL_ARTERY + 1), [labels.disc(level) for level in labels.LEVELS[:-1]]
+    own = (*organs, *labels.VERTEBRAE, *discs)
     by_name = {labels.name(code): code for code in own}
     table = np.zeros(256, np.uint8)
     for value, name in names.items():
@@ -43,7 +45,7 @@ def true_anatomy(made: Phantom) -> Anatomy:
         for f in truth.foramina
     )
     windows = tuple(Window(w.between, w.centre, w.height_mm, w.width_mm, w.tilt_deg, 1.0) for w in truth.windows)
-    known = {name: Structure("found", 1.0) for name in KNOWN}
+    known = {name: Structure("found", 1.0) for name in (*KNOWN, *ORGANS)}
     return Anatomy(frame, made.volume.modality, code, known, canal, levels, foramina, windows, true_roots(frame, code, canal), None)
 
 
@@ -70,7 +72,7 @@ def true_canal(frame: Frame, code: np.ndarray, line: Floats) -> Canal:
 
 def true_roots(frame: Frame, code: np.ndarray, canal: Canal) -> tuple[Root, ...]:
     """The path of each root as the middle of its voxels at each distance from the midline."""
-    pieces, count = ndimage.label(np.isin(code, (labels.NERVE_ROOT, labels.GANGLION)))
+    pieces, _ = ndimage.label(np.isin(code, (labels.NERVE_ROOT, labels.GANGLION)))
     made = []
     for n, box in enumerate(ndimage.find_objects(pieces)):
         index = np.argwhere(pieces[box] == n + 1) + [part.start for part in box]
