@@ -267,3 +267,16 @@ def test_unreadable_is_never_raised_outside():
     with pytest.raises(Unreadable):
         (found,), _ = find(real("messy-dicom/not-a-scan/rtplan.dcm"), silent)
         read_header(found)
+
+
+def test_multi_frame_positions_come_from_each_frame():
+    path = real("messy-dicom/multi-frame/philips-enhanced-mr.dcm")
+    ds, volume = pydicom.dcmread(path), load(read(path).series[0])
+    for n, groups in enumerate(ds.PerFrameFunctionalGroupsSequence):
+        first = np.array(groups.PlanePositionSequence[0].ImagePositionPatient, float)
+        orientation = np.array(groups.PlaneOrientationSequence[0].ImageOrientationPatient, float)
+        spacing = groups.PixelMeasuresSequence[0].PixelSpacing
+        for j, i in ((30, 200), (128, 128), (210, 40)):
+            point = first + orientation[:3] * spacing[1] * i + orientation[3:] * spacing[0] * j
+            value = ds.pixel_array[n, j, i] * float(groups.PixelValueTransformationSequence[0].RescaleSlope)
+            assert volume.sample(point) == pytest.approx(value, abs=0.1)
