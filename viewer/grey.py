@@ -55,6 +55,7 @@ class GreyPicture:
     def __init__(self) -> None:
         self._buffer = np.zeros((1, 1), dtype=np.uint32)
         self._rows = np.zeros((1, 1), dtype=np.float32)
+        self._made: tuple[Any, ...] = ()
 
     def image(self, volume: Volume, pose: Pose, window: Window, ratio: float = 1.0, fine: bool = True) -> QImage:
         """The plane of `pose` as an RGB32 picture with `ratio` device pixels in a logical one.
@@ -64,14 +65,20 @@ class GreyPicture:
         fine: cubic rather than linear between voxels; for oblique planes full rather than half resolution.
         """
         wide, high = max(1, round(pose.width * ratio)), max(1, round(pose.height * ratio))
+        wanted = (volume, pose.plane, pose.centre_mm, pose.depth_mm, pose.px_per_mm, wide, high, window, ratio, fine)
+        if wanted != self._made:
+            self._make(volume, pose, window, ratio, fine, wide, high)
+            self._made = wanted
+        image = QImage(self._buffer.data, wide, high, 4 * wide, QImage.Format.Format_RGB32)
+        image.setDevicePixelRatio(ratio)
+        return image
+
+    def _make(self, volume: Volume, pose: Pose, window: Window, ratio: float, fine: bool, wide: int, high: int) -> None:
         if self._buffer.shape != (high, wide):
             self._buffer = np.zeros((high, wide), dtype=np.uint32)
         low = np.float32((window.centre - window.width / 2 - volume.intercept) / volume.slope)
         scale = np.float32(255.0 * volume.slope / max(window.width, 1e-6))
         self._shade(volume, pose, ratio, low, scale, fine, self._buffer)
-        image = QImage(self._buffer.data, wide, high, 4 * wide, QImage.Format.Format_RGB32)
-        image.setDevicePixelRatio(ratio)
-        return image
 
     def _shade(self, volume: Volume, pose: Pose, ratio: float, low: Any, scale: Any, fine: bool, out: NDArray[np.uint32]) -> None:
         from viewer.kernels import resample_rows, shade_columns, shade_oblique

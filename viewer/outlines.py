@@ -6,6 +6,7 @@ import itertools
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,27 +14,32 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QPointF
 from PySide6.QtGui import QPainterPath, QPolygonF
 
-from planner.anatomy import labels as codes
 from viewer.pose import Pose
 
 if TYPE_CHECKING:
     from planner.anatomy.spine import Anatomy
 
-OUTLINED: Mapping[str, tuple[int, ...]] = {
-    "lung": (codes.LUNG,),
-    "kidney": (codes.KIDNEY,),
-    "bowel gas": (codes.BOWEL_GAS,),
-    "aorta": (codes.AORTA,),
-    "vena cava": (codes.VENA_CAVA,),
-    "vertebral artery": (codes.VERTEBRAL_ARTERY,),
-    "ligamentum flavum": (codes.LIGAMENTUM_FLAVUM,),
-    "contrast outside": (codes.CONTRAST_OUTSIDE,),
-    "roots": (codes.NERVE_ROOT, codes.GANGLION),
-    "canal": codes.CANAL,
-    "sac": (codes.THECAL_SAC, codes.SPINAL_CORD),
-    "cord": (codes.SPINAL_CORD,),
-}
-"""Structures that slices outline, in the order in which they are painted, with their codes."""
+
+@cache
+def outlined() -> Mapping[str, tuple[int, ...]]:
+    """Structures that slices outline, in the order in which they are painted, with their codes."""
+    from planner.anatomy import labels as codes  # with all of the anatomy's libraries, which a first paint cannot wait for
+
+    return {
+        "lung": (codes.LUNG,),
+        "kidney": (codes.KIDNEY,),
+        "bowel gas": (codes.BOWEL_GAS,),
+        "aorta": (codes.AORTA,),
+        "vena cava": (codes.VENA_CAVA,),
+        "vertebral artery": (codes.VERTEBRAL_ARTERY,),
+        "ligamentum flavum": (codes.LIGAMENTUM_FLAVUM,),
+        "contrast outside": (codes.CONTRAST_OUTSIDE,),
+        "roots": (codes.NERVE_ROOT, codes.GANGLION),
+        "canal": codes.CANAL,
+        "sac": (codes.THECAL_SAC, codes.SPINAL_CORD),
+        "cord": (codes.SPINAL_CORD,),
+    }
+
 
 _LEVEL = np.float32(0.45)  # a little under one half, so that thin roots keep their width after the smoothing
 _KEPT = 400  # slices of paths
@@ -77,15 +83,15 @@ def label_slice(anatomy: Anatomy, pose: Pose) -> LabelSlice | None:
     return LabelSlice(sampled, (float(corner @ plane.right), float(corner @ plane.down)), (step_mm, step_mm))
 
 
-def outline_paths(found: LabelSlice, names: tuple[str, ...] = tuple(OUTLINED)) -> dict[str, QPainterPath]:
+def outline_paths(found: LabelSlice) -> dict[str, QPainterPath]:
     """A path for each structure that the slice meets, in the plane's millimetres (right, down)."""
     from viewer.kernels import label_boxes, level_lines, soft_mask
 
     boxes = np.empty((256, 4), dtype=np.int64)
     label_boxes(found.labels, boxes)
     paths = {}
-    for name in names:
-        present = [code for code in OUTLINED[name] if boxes[code, 1] >= 0]
+    for name, wanted_codes in outlined().items():
+        present = [code for code in wanted_codes if boxes[code, 1] >= 0]
         if not present:
             continue
         row0, column0 = boxes[present, 0].min() - 2, boxes[present, 2].min() - 2

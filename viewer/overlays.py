@@ -12,7 +12,7 @@ from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QFontMetricsF, QImage, QPainter, QPainterPath, QTransform
 
 from viewer.furniture import doubt, text
-from viewer.outlines import OUTLINED, OutlineStore
+from viewer.outlines import OutlineStore
 from viewer.pose import Pose, slice_step_mm
 from viewer.scene import Measurement, Scene, SceneNeedle, ScenePatch
 from viewer.theme import Theme
@@ -108,10 +108,10 @@ def paint_outlines(painter: QPainter, theme: Theme, scene: Scene, pose: Pose, st
         pose.height / 2 - pose.centre_mm[1] * pose.px_per_mm,
     )
     painter.setBrush(Qt.BrushStyle.NoBrush)
-    for name in OUTLINED:
-        if name not in paths or not scene.shows(name):
+    for name, found in paths.items():
+        if not scene.shows(name):
             continue
-        path = to_screen.map(paths[name])
+        path = to_screen.map(found)
         width = _STRONG.get(name, 0.7)
         modelled = scene.anatomy.structure(_PROVENANCE_OF.get(name, name)).provenance == "modelled"
         dashes = (1.5, 2.0) if name == "contrast outside" else (5.0, 3.0) if modelled else ()
