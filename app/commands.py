@@ -64,8 +64,22 @@ def commands(window: Window) -> tuple[Command, ...]:
         Command("File", "Quit", "Ctrl+Q", window.close),
     )
     edits = (
-        Command("Edit", "Undo", "Ctrl+Z", lambda: window.session.undo(), lambda: ready() and window.session.undo_name is not None, title=undo_words),
-        Command("Edit", "Redo", "Ctrl+Y", lambda: window.session.redo(), lambda: ready() and window.session.redo_name is not None, title=redo_words),
+        Command(
+            "Edit",
+            "Undo",
+            "Ctrl+Z",
+            lambda: window.session.undo(),
+            lambda: ready() and window.session.undo_name is not None,
+            title=undo_words,
+        ),
+        Command(
+            "Edit",
+            "Redo",
+            "Ctrl+Y",
+            lambda: window.session.redo(),
+            lambda: ready() and window.session.redo_name is not None,
+            title=redo_words,
+        ),
         Command("Edit", "Mark a leak", "K", lambda: window.gesture("leak"), window.has_anatomy, bound=False),
         Command("Edit", "Name a vertebra", "V", lambda: window.gesture("vertebra"), window.has_anatomy, bound=False),
         Command("Edit", "Take the best needle", "N", window.take_proposal, window.has_proposal, bound=False),

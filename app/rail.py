@@ -63,7 +63,9 @@ class StationButton(QPushButton):
 
     def _paint_mark(self, painter: QPainter, centre: QPointF, chosen: bool) -> None:
         look = theme()
-        meaning = {"done": "good", "stale": "caution", "refused": "bad", "working": "accent"}.get(self.state, "accent" if chosen else "muted")
+        meaning = {"done": "good", "stale": "caution", "refused": "bad", "working": "accent"}.get(
+            self.state, "accent" if chosen else "muted"
+        )
         colour = look.colour(meaning)
         filled = self.state in ("done", "refused")
         dashed = Qt.PenStyle.DashLine if self.state in ("working", "stale") else Qt.PenStyle.SolidLine

@@ -6,11 +6,13 @@ from collections.abc import Hashable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEventLoop, QSize, Qt, QTimer
+from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtGui import QImage, QPainter, QPaintEvent
-from PySide6.QtWidgets import QApplication, QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
+from app.jobs import Jobs, Outcome
 from app.widgets.text import label
+from planner.progress import Progress
 from planner.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ class SheetView(QScrollArea):
         self._key: Hashable = None
         self._sheet: Sheet | None = None
         self._closed = False
+        self._jobs = Jobs(self)
+        self._jobs.progressed.connect(lambda _kind, share, what: self._words.setText(f"{what}, {round(100 * share)} %"))
         self._later = QTimer(self, singleShot=True, interval=30)
         self._later.timeout.connect(self._draw)
         self.setAccessibleName("Plan sheet")
@@ -53,6 +57,7 @@ class SheetView(QScrollArea):
         key = (session.case, id(session.anatomy.value), tuple(id(site.value) for site in session.sites), id(session.forecast.value))
         if key != self._key:
             self._key, self._sheet = key, None
+            self._jobs.cancel("sheet")
             self._words.setText("Drawing the sheet")
             self._words.show()
             self._later.start()
@@ -63,16 +68,28 @@ class SheetView(QScrollArea):
         return self._sheet is not None
 
     def _draw(self) -> None:
-        from app.report import make_sheet, page_images
-
-        plan, volume = self._session.plan, self._session.volume.value
+        plan, volume, series = self._session.plan, self._session.volume.value, self._session.series
+        surfaces = self._session.surfaces.value
         if plan is None or volume is None or self._closed:
             return
-        key = self._key
-        sheet = make_sheet(plan, volume, self._session.series, surfaces=self._session.surfaces.value, progress=self._breathe)
-        pages = page_images(sheet, _DOTS)
-        if key != self._key or self._closed:
+
+        def work(progress: Progress) -> tuple[Sheet, list[QImage]]:
+            from app.report import make_sheet, page_images
+
+            sheet = make_sheet(plan, volume, series, surfaces=surfaces, progress=progress)
+            return sheet, page_images(sheet, _DOTS)
+
+        self._jobs.start("sheet", work, self._drawn)
+
+    def _drawn(self, outcome: Outcome) -> None:
+        if outcome.error is not None:
+            self._words.setText("The sheet could not be drawn. The case is safe.")
+            self._session.failed.emit(outcome.error)
             return
+        if outcome.refusal is not None:
+            self._words.setText(str(outcome.refusal))
+            return
+        sheet, pages = outcome.value
         for old in self._pages:
             self._column.removeWidget(old)
             old.deleteLater()
@@ -83,10 +100,6 @@ class SheetView(QScrollArea):
         self._sheet = sheet
         self._desk.changed.emit()
 
-    def _breathe(self, share: float, what: str) -> None:
-        """Pictures are drawn in the window's thread: between two of them the window paints itself."""
-        QApplication.processEvents(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
-
     # ---- out -----------------------------------------------------------------------------------------------------------
 
     def save(self, kind: str, path: Path) -> None:
@@ -95,8 +108,7 @@ class SheetView(QScrollArea):
         from planner.whole_files import refusal_of
 
         if self._sheet is None:
-            self._draw()
-        if self._sheet is None:
+            self._refuse(Refusal("The sheet is still being drawn.", "Save it once its pages are on screen."))
             return
         self._desk.problem = ""
         try:
@@ -137,6 +149,7 @@ class SheetView(QScrollArea):
         """The window closes."""
         self._closed = True
         self._later.stop()
+        self._jobs.close()
 
 
 class _Page(QWidget):

@@ -39,13 +39,16 @@ class StatusLine(QWidget):
             line.addWidget(one)
         self._said.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._name.setMinimumWidth(0)
+        self.setMinimumHeight(round(self.fontMetrics().height() * 1.7))
         self._quiet = QTimer(self, singleShot=True, interval=_SAID_MS)
         self._quiet.timeout.connect(lambda: self._said.clear())
 
     def point(self, at: tuple[float, float, float], value: float | None, modality: str, anatomy: Anatomy | None) -> None:
         """The pointer is over a place of the scan."""
         x, y, z = at
-        self._place.setText(f"{'L' if x >= 0 else 'R'} {abs(x):.1f}  {'P' if y >= 0 else 'A'} {abs(y):.1f}  {'H' if z >= 0 else 'F'} {abs(z):.1f} mm")
+        self._place.setText(
+            f"{'L' if x >= 0 else 'R'} {abs(x):.1f}  {'P' if y >= 0 else 'A'} {abs(y):.1f}  {'H' if z >= 0 else 'F'} {abs(z):.1f} mm"
+        )
         unit = " HU" if modality == "CT" else ""
         self._value.setText("outside the scan" if value is None else f"{value:.0f}{unit}".replace("-", "−"))
         self._name.setText(_place_words(at, anatomy) if anatomy is not None else "")
@@ -98,5 +101,3 @@ def _place_words(at: tuple[float, float, float], anatomy: Anatomy) -> str:
     level = "-".join(pair) if pair else ""
     structure = labels.name(code) if code else ""
     return ", ".join(part for part in (level, structure) if part)
-
-

@@ -44,7 +44,7 @@ QLabel[role="chip caution"] { color: $caution; border: 1px solid $caution; borde
 
 QFrame[role="card"] { background: $panel; border: 1px solid $edge; border-radius: 8px; }
 QFrame[role="card chosen"] { background: $panel; border: 1px solid $needle; border-left: 4px solid $needle; border-radius: 8px; }
-QFrame[role="card current"] { background: $panel; border: 1px solid $accent; border-radius: 8px; }
+QFrame[role="card current"] { background: $panel; border: 1px solid $accent; border-left: 4px solid $accent; border-radius: 8px; }
 QFrame[role="card caution"] { background: $panel; border: 1px solid $caution; border-radius: 8px; }
 QFrame[role="card bad"] { background: $panel; border: 1px solid $bad; border-radius: 8px; }
 
@@ -74,12 +74,16 @@ QLineEdit, QDoubleSpinBox, QComboBox, QPlainTextEdit, QListWidget {
 QLineEdit:focus, QDoubleSpinBox:focus, QComboBox:focus, QPlainTextEdit:focus, QListWidget:focus { border: 1px solid $accent; }
 QDoubleSpinBox { padding-right: 2px; }
 QDoubleSpinBox::up-button, QDoubleSpinBox::down-button { width: 0; border: none; }
+QComboBox { padding-right: 22px; }
 QComboBox::drop-down { border: none; width: 22px; }
 QComboBox QAbstractItemView { background: $panel; border: 1px solid $edge; selection-background-color: $chosen; selection-color: $text; }
 QListWidget::item { padding: 5px 6px; border-radius: 4px; }
 QListWidget::item:selected { background: $chosen; color: $text; }
 QRadioButton, QCheckBox { spacing: 7px; padding: 2px; border: 1px solid transparent; border-radius: 4px; }
 QRadioButton:focus, QCheckBox:focus { border: 1px solid $accent; }
+QRadioButton::indicator { width: 13px; height: 13px; border-radius: 8px; border: 1.5px solid $muted; background: $field; }
+QRadioButton::indicator:checked { border: 1.5px solid $accent;
+    background: qradialgradient(cx:0.5, cy:0.5, radius:0.5, fx:0.5, fy:0.5, stop:0 $accent, stop:0.5 $accent, stop:0.62 $field, stop:1 $field); }
 QMenu { background: $panel; border: 1px solid $edge; padding: 5px; }
 QMenu::item { padding: 5px 22px 5px 12px; border-radius: 4px; }
 QMenu::item:selected { background: $chosen; }

@@ -32,6 +32,7 @@ class Topbar(QWidget):
         self.redo = button("↷", lambda: self._run("Redo"), name="Redo")
         menu = self._menu("☰", "Menu", ("File", "Edit", "Stations", "Window"))
         presets = self._menu("Window ▾", "Window presets", ("Window preset",))
+        self._presets = presets
         views = self._menu("Views ▾", "Views", ("Views",))
         projector = button("Projector", lambda: self._run("Projector theme"), hint="F5")
         find = button("Find a command  Ctrl+K", lambda: self._run("Find a command"), name="Find a command")
@@ -47,6 +48,10 @@ class Topbar(QWidget):
         """What is open, in words."""
         self._case.setText(words)
         self._case.setToolTip(words)
+
+    def show_window(self, words: str) -> None:
+        """Which window preset is on, or its numbers."""
+        self._presets.setText(f"Window: {words} ▾")
 
     def show_state(self, projector: bool) -> None:
         """Undo and redo with the names of their acts; nothing to press where nothing can be done."""

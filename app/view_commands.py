@@ -20,13 +20,6 @@ def view_commands(window: Window) -> tuple[Command, ...]:
     def shown() -> bool:
         return window.is_ready and window.session.volume.state == "ready"
 
-    def take(identifier: str) -> None:
-        from viewer.windows import preset
-
-        volume = window.session.volume.value
-        if volume is not None:
-            window.views.grid.set_window(*preset(identifier).window(volume))
-
     def suits(modality: str) -> bool:
         volume = window.session.volume.value if shown() else None
         return volume is not None and volume.modality == modality
@@ -42,7 +35,14 @@ def view_commands(window: Window) -> tuple[Command, ...]:
 
     return (
         *(
-            Command("Window preset", f"Window: {one.name}", one.key, lambda one=one: take(one.id), lambda one=one: suits(one.modality), False)  # type: ignore[misc]
+            Command(
+                "Window preset",
+                f"Window: {one.name}",
+                one.key,
+                lambda one=one: window.views.take_window(one.id),
+                lambda one=one: suits(one.modality),
+                False,
+            )  # type: ignore[misc]
             for one in presets()
         ),
         *(

@@ -13,7 +13,7 @@ from app.desk import Desk, Point
 from viewer.linked import ViewGrid
 from viewer.scene import Scene, SceneNeedle, ScenePatch
 from viewer.theme import ThemeName
-from viewer.windows import preset
+from viewer.windows import preset, presets
 
 PATCH_STATION = 5
 _OTHERS = 3
@@ -23,6 +23,7 @@ class Views(QObject):
     """`grid` is the widget. `pointed` says what is under the pointer: (point, value), or (None, None)."""
 
     pointed = Signal(object, object)
+    window_named = Signal(str)
 
     def __init__(self, desk: Desk, theme: ThemeName, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -41,6 +42,7 @@ class Views(QObject):
         grid.needle_dragged.connect(self._drag)
         grid.cursor_moved.connect(self.pointed)
         grid.cursor_left.connect(lambda: self.pointed.emit(None, None))
+        grid.window_changed.connect(lambda *_: self.window_named.emit(self.window_words))
         desk.place_wanted.connect(self.show_place)
         desk.along_wanted.connect(lambda candidate: grid.look_along(candidate.entry_mm, candidate.target_mm))
         desk.moved_ml.connect(self._move_patch)
@@ -58,7 +60,16 @@ class Views(QObject):
         surfaces = session.surfaces.value if anatomy is not None else None
         leaks = tuple(site.leak for site in session.case.sites)
         example = session.case.scan is not None and session.case.scan.example is not None
-        key = (id(volume), id(anatomy), id(surfaces), session.hidden, leaks, needles, id(forecast) if patch else None, patch.ml if patch else 0.0)
+        key = (
+            id(volume),
+            id(anatomy),
+            id(surfaces),
+            session.hidden,
+            leaks,
+            needles,
+            id(forecast) if patch else None,
+            patch.ml if patch else 0.0,
+        )
         if key == self._key:
             return
         fresh = volume is not None and volume is not self.grid.scene.volume
@@ -79,6 +90,8 @@ class Views(QObject):
             self.show_place(leaks[min(desk.site, len(leaks) - 1)].position_mm)
         if fresh and example and volume is not None:
             self.grid.set_window(*preset("myelogram").window(volume))
+        if fresh:
+            self.window_named.emit(self.window_words)
 
     def _needles(self) -> tuple[tuple[SceneNeedle, ...], list[int]]:
         """Every site's needle, then the one that is looked at, then a few others of its site, thin."""
@@ -129,6 +142,24 @@ class Views(QObject):
             self._desk.drop(entry, target)
         else:
             self._desk.drag(entry, target)
+
+    def take_window(self, identifier: str) -> None:
+        """Put on a window preset."""
+        volume = self._session.volume.value
+        if volume is not None:
+            self.grid.set_window(*preset(identifier).window(volume))
+            self.window_named.emit(self.window_words)
+
+    @property
+    def window_words(self) -> str:
+        """The preset that is on, or centre and width."""
+        volume, shown = self._session.volume.value, self.grid.window_shown
+        if volume is not None:
+            for one in presets():
+                window = one.window(volume) if one.modality == volume.modality else None
+                if window is not None and abs(window.centre - shown.centre) < 0.5 and abs(window.width - shown.width) < 0.5:
+                    return one.name
+        return f"{shown.centre:.0f} / {shown.width:.0f}"
 
     def take_proposal(self) -> None:
         """N: take the needle that is looked at, else the best."""

@@ -152,6 +152,7 @@ class Window(QMainWindow):
         self._desk.station_wanted.connect(self.go_to)
         self._desk.sheet_wanted.connect(self.make_sheet)
         self._views.pointed.connect(self._pointed)
+        self._views.window_named.connect(self._topbar.show_window)
         self._show_panel()
         self._follow()
         self._keeper.offer()

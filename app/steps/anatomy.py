@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QPainter, QPainterPath, QPaintEvent, QPen
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
@@ -34,7 +34,9 @@ class AnatomyPanel(Panel):
         self._meshing = ProgressRow("making the surfaces")
         self.body.addWidget(self._working)
         self.body.addWidget(self._meshing)
-        self._stopped = row(label("Stopped.", "muted", wrap=False), None, button("Find the anatomy", lambda: self.session.resume("anatomy")))
+        self._stopped = row(
+            label("Stopped.", "muted", wrap=False), None, button("Find the anatomy", lambda: self.session.resume("anatomy"))
+        )
         self._again = row(button("Try again", lambda: self.session.resume("anatomy"), name="Try to find the anatomy again"), None)
         self.body.addWidget(self._stopped)
         self.body.addWidget(self._again)
@@ -131,7 +133,9 @@ class AnatomyPanel(Panel):
         for letter, count in shown:
             for n in range(count):
                 name = f"{letter}{n + 1}"
-                choice = button(name, lambda name=name: self.desk.name_vertebra(name), "likely" if name in likely else "level", f"It is {name}")  # type: ignore[misc]
+                choice = button(
+                    name, lambda name=name: self.desk.name_vertebra(name), "likely" if name in likely else "level", f"It is {name}"
+                )  # type: ignore[misc]
                 choice.setMinimumWidth(36)
                 grid.addWidget(choice, line + n // 6, n % 6)
             line += (count + 5) // 6
@@ -169,11 +173,9 @@ class _Eye(QPushButton):
         self.setChecked(shown)
         self.setAccessibleName(f"Show {name}")
         self.setToolTip(f"{'Hide' if shown else 'Show'} {name}")
-        self.setFixedWidth(self.WIDTH)
+        self.setStyleSheet("min-height: 0; padding: 0;")
+        self.setFixedSize(self.WIDTH, 20)
         self.toggled.connect(lambda on: show(name, on))  # type: ignore[operator]
-
-    def sizeHint(self) -> QSize:
-        return QSize(self.WIDTH, 20)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         look, painter = theme(), QPainter(self)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtWidgets import QComboBox, QRadioButton, QWidget
+from PySide6.QtWidgets import QRadioButton, QWidget
 
 from app.session import Derived
 from app.steps.panel import Panel
 from app.steps.sites import SiteSwitch, Sources
 from app.steps.words import leak_words
+from app.widgets.choice import Choice
 from app.widgets.progress import ProgressRow
 from app.widgets.rows import Rows
 from app.widgets.text import Card, label
@@ -64,7 +65,7 @@ class ApproachPanel(Panel):
         self._position.show_items([(self.session.case.position, self._position_card)])
 
     def _way(self, way: Approach, chosen: bool) -> QWidget:
-        card = Card("card chosen" if chosen else "card", f"Approach {TITLES[way.name]}")
+        card = Card("card current" if chosen else "card", f"Approach {TITLES[way.name]}")
         choice = QRadioButton(TITLES[way.name] if len(TITLES[way.name]) < 38 else TITLES[way.name].replace(", ", ",\n", 1))
         choice.setAccessibleName(TITLES[way.name])
         choice.setChecked(chosen)
@@ -88,13 +89,14 @@ class ApproachPanel(Panel):
         from planner.needles import catalogue
 
         card = Card(name="Needle")
-        box = QComboBox()
-        box.setAccessibleName("Needle gauge, length and tip")
-        for needle in catalogue():
-            box.addItem(needle.words, needle.id)
-        box.setCurrentIndex(max(0, box.findData(chosen)))
         index = self.desk.site
-        box.activated.connect(lambda: self.desk.attempt(lambda: choose_needle(self.session.case, index, box.currentData())))
+        words = {needle.id: needle.words for needle in catalogue()}
+        box = Choice(
+            "Needle gauge, length and tip",
+            words,
+            chosen,
+            lambda one: self.desk.attempt(lambda: choose_needle(self.session.case, index, one)),
+        )
         best = plan.used
         card.add(label("Needle", "head"), box)
         if best is not None:
@@ -103,11 +105,8 @@ class ApproachPanel(Panel):
 
     def _position_card(self) -> QWidget:
         card = Card(name="Position")
-        box = QComboBox()
-        box.setAccessibleName("How the patient lies")
-        for position, words in POSITION_WORDS.items():
-            box.addItem(words[0].upper() + words[1:], position)
-        box.setCurrentIndex(box.findData(self.session.case.position))
-        box.activated.connect(lambda: self.desk.attempt(lambda: set_position(self.session.case, box.currentData())))
+        words = {position: said[0].upper() + said[1:] for position, said in POSITION_WORDS.items()}
+        now = self.session.case.position
+        box = Choice("How the patient lies", words, now, lambda one: self.desk.attempt(lambda: set_position(self.session.case, one)))  # type: ignore[arg-type]
         card.add(label("The patient lies", "head"), box, label("Angles are read for this position.", "small"))
         return card

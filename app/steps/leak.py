@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from functools import partial
+from typing import Any, get_args
 
-from PySide6.QtWidgets import QButtonGroup, QComboBox, QRadioButton, QWidget
+from PySide6.QtWidgets import QButtonGroup, QRadioButton, QWidget
 
 from app.steps.panel import Panel
 from app.steps.words import leak_words
+from app.widgets.choice import Choice
 from app.widgets.rows import Rows
 from app.widgets.text import Card, button, label, row
 from planner.case.acts import change_leak, remove_leak
 from planner.case.case import MOST_SITES, Site
 from planner.leak import KINDS
 from planner.leak.leak import Certainty, LeakKind, LeakSide
+
+_CERTAINTIES = {"observed": "Observed: contrast seen outside the sac", "potential": "Potential: suspected, not seen"}
 
 
 class LeakPanel(Panel):
@@ -30,16 +34,12 @@ class LeakPanel(Panel):
             choice.setToolTip(words.line)
             choice.setProperty("kind", kind)
             choice.setChecked(kind == self.desk.leak_kind)
-            choice.toggled.connect(lambda on, kind=kind: on and self._choose_kind(kind))
+            choice.toggled.connect(partial(self._choose_kind, kind))
             self._kinds.addButton(choice)
             self._new.add(choice)
         self._line = label(KINDS[self.desk.leak_kind].line, "small")
         self._new.add(self._line)
-        certainty = QComboBox()
-        certainty.setAccessibleName("Certainty of the new leak")
-        certainty.addItem("Observed: contrast seen outside", "observed")
-        certainty.addItem("Potential: suspected", "potential")
-        certainty.currentIndexChanged.connect(lambda: setattr(self.desk, "certainty", certainty.currentData()))
+        certainty = Choice("Certainty of the new leak", _CERTAINTIES, self.desk.certainty, self._choose_certainty)
         self._mark = button("Mark a leak", lambda: self.desk.ask("leak"), hint="K marks it under the pointer")
         self._mark.setCheckable(True)
         self._new.add(certainty, row(self._mark, label("or K under the pointer", "small", wrap=False), None))
@@ -72,7 +72,9 @@ class LeakPanel(Panel):
             refusal = str(derived.refusal) if derived is not None and derived.refusal is not None else ""
             moving = chosen and self.desk.gesture == "move leak"
             key = (index, site.leak, chosen, confirmed, refusal, moving)
-            items.append((key, lambda index=index, site=site, chosen=chosen, refusal=refusal: self._card(index, site, chosen, confirmed, refusal)))  # type: ignore[misc]
+            items.append(
+                (key, lambda index=index, site=site, chosen=chosen, refusal=refusal: self._card(index, site, chosen, confirmed, refusal))
+            )  # type: ignore[misc]
         self._sites.show_items(items)
 
     def _read(self, index: int) -> Site:
@@ -87,7 +89,9 @@ class LeakPanel(Panel):
     def _card(self, index: int, site: Site, chosen: bool, confirmed: bool, refusal: str) -> QWidget:
         leak = site.leak
         card = Card("card current" if chosen else "card", f"Site {index + 1}: {leak_words(leak)}")
-        head = button(f"{index + 1} · {leak_words(leak)}", lambda: self.desk.choose_site(index), "row", f"Choose site {index + 1}: {leak_words(leak)}")
+        head = button(
+            f"{index + 1} · {leak_words(leak)}", lambda: self.desk.choose_site(index), "row", f"Choose site {index + 1}: {leak_words(leak)}"
+        )
         head.setText(f"{index + 1} · {KINDS[leak.kind].title}, {leak.level or 'level not known'}")
         card.add(head)
         side = "midline" if leak.side == "midline" else f"{leak.side} of the midline"
@@ -96,12 +100,12 @@ class LeakPanel(Panel):
             card.add(label(f"× {refusal}", "bad"))
         if not chosen:
             return card
-        kind = _choices("Kind of the leak", {kind: words.title for kind, words in KINDS.items()}, leak.kind)
-        kind.activated.connect(lambda: self._change(index, kind=kind.currentData()))
-        certainty = _choices("Certainty of the leak", {one: one.capitalize() for one in get_args(Certainty)}, leak.certainty)
-        certainty.activated.connect(lambda: self._change(index, certainty=certainty.currentData()))
-        sides = _choices("Side of the leak", {one: one.capitalize() for one in get_args(LeakSide)}, leak.side)
-        sides.activated.connect(lambda: self._change(index, side=sides.currentData()))
+        kinds = {kind: words.title for kind, words in KINDS.items()}
+        kind = Choice("Kind of the leak", kinds, leak.kind, lambda value: self._change(index, kind=value))
+        certain = {one: one.capitalize() for one in get_args(Certainty)}
+        certainty = Choice("Certainty of the leak", certain, leak.certainty, lambda value: self._change(index, certainty=value))
+        both = {one: one.capitalize() for one in get_args(LeakSide)}
+        sides = Choice("Side of the leak", both, leak.side, lambda value: self._change(index, side=value))
         move = button("Move", lambda: self.desk.ask("move leak"), "small", f"Move site {index + 1}")
         move.setCheckable(True)
         move.setChecked(self.desk.gesture == "move leak")
@@ -109,21 +113,17 @@ class LeakPanel(Panel):
         card.add(kind, row(certainty, sides), row(move, remove, None))
         return card
 
-    def _choose_kind(self, kind: LeakKind) -> None:
+    def _choose_certainty(self, value: str) -> None:
+        self.desk.certainty = value  # type: ignore[assignment]
+
+    def _choose_kind(self, kind: LeakKind, on: bool) -> None:
+        if not on:
+            return
         self.desk.leak_kind = kind
         self._line.setText(KINDS[kind].line)
 
-    def _change(self, index: int, kind: LeakKind | None = None, certainty: Certainty | None = None, side: LeakSide | None = None) -> None:
-        self.desk.attempt(lambda: change_leak(self.session.case, index, kind, certainty, side))
+    def _change(self, index: int, **to: Any) -> None:
+        self.desk.attempt(lambda: change_leak(self.session.case, index, **to))
 
     def _remove(self, index: int) -> None:
         self.desk.attempt(lambda: remove_leak(self.session.case, index))
-
-
-def _choices(name: str, words: dict[str, str], chosen: str) -> QComboBox:
-    box = QComboBox()
-    box.setAccessibleName(name)
-    for value, text in words.items():
-        box.addItem(text, value)
-    box.setCurrentIndex(list(words).index(chosen))
-    return box

@@ -16,6 +16,7 @@ from app.widgets.rows import Rows
 from app.widgets.text import Card, button, label, row, say
 from app.widgets.values import ClearanceRow, ValueRow
 from planner.leak import TITLES
+from planner.needles.rules import HAZARDS
 
 if TYPE_CHECKING:
     from planner.case.derive import SitePlan
@@ -79,7 +80,15 @@ class NeedlesPanel(Panel):
         rejected = sorted(tried.rejected.items(), key=lambda item: -item[1]) if tried else []
         self._why.setVisible(bool(rejected))
         shown = rejected if self._why_open or (plan is not None and not candidates) else []
-        self._rejected.show_items([((what, many), lambda what=what, many=many: ValueRow(what, f"{many:,}".replace(",", " "))) for what, many in shown])  # type: ignore[misc]
+        self._rejected.show_items(
+            [((what, many), lambda what=what, many=many: ValueRow(what, f"{many:,}".replace(",", " "))) for what, many in shown]
+        )  # type: ignore[misc]
+
+    @property
+    def next_is_quiet(self) -> bool:
+        """While "Take it" is offered, that is the next step."""
+        plan = self.desk.plan
+        return plan is not None and plan.taken is None and bool(plan.search.candidates)
 
     # ---- cards ---------------------------------------------------------------------------------------------------------
 
@@ -110,29 +119,41 @@ class NeedlesPanel(Panel):
         head = label(f"{rank} · {words}" if rank is not None else f"{title} · {words}", "head")
         card.add(row(head, None, label(f"{candidate.depth_mm:.0f} mm", "number", wrap=False, name="Depth, skin to tip")))
         card.add(
-            ValueRow("In plane", in_plane_words(candidate.in_plane_deg, position), hint="From the vertical of the room, the way the tip points"),
+            ValueRow(
+                "In plane", in_plane_words(candidate.in_plane_deg, position), hint="From the vertical of the room, the way the tip points"
+            ),
             ValueRow("Out of plane", out_of_plane_words(candidate.out_of_plane_deg)),
             ValueRow("Entry from midline", offset_words(candidate)),
         )
+        titles = {hazard.name: hazard.title for hazard in HAZARDS}
         limits = {check.name: check.limit for check in candidate.checks}
+        unseen = []
         for structure, clearance in candidate.clearance_mm.items():
-            card.add(ClearanceRow(_title(structure), clearance, limits.get(structure)))
+            title = titles.get(structure, structure)
+            if clearance is None:
+                unseen.append(title)
+            else:
+                card.add(ClearanceRow(title, clearance, limits.get(title)))
+        if unseen:
+            words = ", ".join(unseen).lower()
+            card.add(label(f"△ Not checked: {words}", "caution", name=f"Not checked: {words}"))
         if len(candidate.profile_mm):
             card.add(ClearanceGraph(candidate.profile_mm[:, 0].tolist(), candidate.profile_mm[:, 1].tolist(), _GRAPH_LIMIT_MM))
         for check in candidate.checks:
             if check.ok is False:
-                card.add(label(f"× {_check_words(check.name, check.value, check.limit, check.unit)}", "bad"))
-        parts = [f"{part} {value:.2f}" for part, value in candidate.score.items() if part != "total"]
+                sign, role = ("△", "caution") if check.soft else ("×", "bad")
+                card.add(label(f"{sign} {_check_words(check.name, check.value, check.limit, check.unit)}", role))
+        parts = [f"{part.replace('_', ' ')} {value:.2f}" for part, value in candidate.score.items() if part != "total"]
         if parts:
             card.add(label(f"Score {candidate.score['total']:.2f}: {', '.join(parts)}", "small"))
-        if candidate.remark:
-            card.add(label(candidate.remark, "small"))
         if title == "Under your hand":
             return card
         first = (
             button("Leave it", lambda: self.desk.take(None), name="Leave the needle")
             if taken
-            else button("Take it", lambda: self.desk.take(candidate), "next" if plan is None or plan.taken is None else "", f"Take candidate {rank}")
+            else button(
+                "Take it", lambda: self.desk.take(candidate), "next" if plan is None or plan.taken is None else "", f"Take candidate {rank}"
+            )
         )
         card.add(row(first, button("Look along it", lambda: self.desk.along_wanted.emit(candidate), name=f"Look along {name}"), None))
         if taken:
@@ -170,23 +191,22 @@ class NeedlesPanel(Panel):
 def _place_words(candidate: Candidate) -> str:
     side = "" if candidate.side == "midline" else f"{candidate.side} "
     words = f"{side}{candidate.level or ''}".strip() or "level not known"
+    if candidate.remark:
+        words += f", {candidate.remark[0].lower()}{candidate.remark[1:]}"
     return words[0].upper() + words[1:]
 
 
-def _title(structure: str) -> str:
-    return structure[0].upper() + structure[1:]
-
-
 def _check_words(name: str, value: float | None, limit: float | None, unit: str) -> str:
-    found = f" {value:.1f} {unit}".rstrip() if value is not None else ""
+    found = f": {value:.1f} {unit}".replace("-", "−").rstrip() if value is not None else ""
     asked = f", limit {limit:g} {unit}".rstrip() if limit is not None else ""
-    return f"{_title(name)}{found}{asked}"
+    return f"{name}{found}{asked}"
 
 
 def _chip(candidate: Candidate) -> tuple[str, str]:
-    """What a short card says last: its remark, else its tightest structure."""
-    if candidate.remark:
-        return (candidate.remark.split(";")[0].split(".")[0][:24], "chip caution")
+    """What a short card says last: what is doubtful, else its tightest structure."""
+    doubtful = next((check.name for check in candidate.checks if check.ok is False), None)
+    if doubtful is not None:
+        return (doubtful.lower(), "chip caution")
     known = {name: value for name, value in candidate.clearance_mm.items() if value is not None}
     if not known:
         return ("not checked", "chip caution")

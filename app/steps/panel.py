@@ -13,7 +13,7 @@ from app.session import Derived
 from app.rail import STATIONS
 from app.steps.state import stations
 from app.widgets.rows import Rows
-from app.widgets.text import Card, button, label, row, say
+from app.widgets.text import Card, button, dress, label, row, say
 from planner.refusal import Refusal
 
 Next = Callable[[], object]
@@ -91,10 +91,16 @@ class Panel(QWidget):
         self.fill()
         say(self._missing, f"△ {now.missing}" if now.missing else "")
         self.next.setVisible(self.station < 6 and now.passable)
+        dress(self.next, "" if self.next_is_quiet else "next")
         said: list[Refusal | str] = [one.refusal for one in self.refusals() if one.refusal is not None]
         if self.desk.problem:
             said.append(self.desk.problem)
         self._problem.show_items([(str(one), lambda one=one: refusal_card(one)) for one in said])  # type: ignore[misc]
+
+    @property
+    def next_is_quiet(self) -> bool:
+        """Whether another button of the panel is the blue one now."""
+        return False
 
     @property
     def can_go_on(self) -> bool:

@@ -44,7 +44,9 @@ class PatchPanel(Panel):
         self._doses.add(self._fibrin, self._blood, self._preset, row(self._reset, None))
         self.body.addWidget(self._doses)
         self._working = ProgressRow("forecasting the patch", lambda: self.session.cancel("forecast"))
-        self._stopped = row(label("The forecast was stopped.", "muted", wrap=False), None, button("Forecast", lambda: self.session.resume("forecast")))
+        self._stopped = row(
+            label("The forecast was stopped.", "muted", wrap=False), None, button("Forecast", lambda: self.session.resume("forecast"))
+        )
         self.body.addWidget(self._working)
         self.body.addWidget(self._stopped)
         self._rows = Card(name="Forecast")
@@ -79,7 +81,10 @@ class PatchPanel(Panel):
         if used is None:
             return f"{leak_words(plan.site.leak)}: no needle, so no patch."
         needle = "Needle taken" if plan.taken is not None else "Best needle, not taken yet"
-        return f"{leak_words(plan.site.leak)}. {needle}, tip {used.depth_mm:.0f} mm from the skin, {used.side} {used.level or ''}".rstrip() + "."
+        return (
+            f"{leak_words(plan.site.leak)}. {needle}, tip {used.depth_mm:.0f} mm from the skin, {used.side} {used.level or ''}".rstrip()
+            + "."
+        )
 
     def refusals(self) -> tuple[Derived[object], ...]:
         return (self.session.forecast,)  # type: ignore[return-value]
@@ -110,7 +115,11 @@ class PatchPanel(Panel):
         self._cover_graph.now(ml_now, now.leak_covered)
         ninety = forecast.ml_for_cover.get(_COVER)
         reach = forecast.rows[-1].ml
-        said = (f"{ninety.median:.1f} mL", f"({ninety.low:.1f}–{_or_more(ninety.high, reach)})") if ninety and ninety.median <= reach else (f"more than {reach:g} mL", "")
+        said = (
+            (f"{ninety.median:.1f} mL", f"({ninety.low:.1f}–{_or_more(ninety.high, reach)})")
+            if ninety and ninety.median <= reach
+            else (f"more than {reach:g} mL", "")
+        )
         self._ninety.put(*said)
         self._show_fill(forecast, ml_now)
         self._show_warnings(forecast, ml_now)
@@ -120,14 +129,19 @@ class PatchPanel(Panel):
         self._blood.put(plan.blood_ml)
         preset = plan.preset
         remark = f" {preset.remark}" if preset.remark else ""
-        say(self._preset, f"Preset: {preset.name}, {preset.fibrin_ml:g} mL fibrin and {preset.blood_ml:g} mL blood. Source: {preset.source}.{remark}")
+        say(
+            self._preset,
+            f"Preset: {preset.name}, {preset.fibrin_ml:g} mL fibrin and {preset.blood_ml:g} mL blood. Source: {preset.source}.{remark}",
+        )
         site = self.session.case.sites[self.desk.site]
         self._reset.setVisible(site.blood_ml is not None or site.fibrin_ml is not None)
 
     def _show_row(self, now: DoseRow) -> None:
         self._cover.put(*percent(now.leak_covered))
         each = now.each_leak_covered if len(now.each_leak_covered) > 1 else ()
-        self._each.show_items([((n, band), lambda n=n, band=band: ValueRow(f"   site {n + 1}", *percent(band))) for n, band in enumerate(each)])  # type: ignore[misc]
+        self._each.show_items(
+            [((n, band), lambda n=n, band=band: ValueRow(f"   site {n + 1}", *percent(band))) for n, band in enumerate(each)]
+        )  # type: ignore[misc]
         self._fill.put(*percent(now.canal_fill_max))
         for shown, band in ((self._up, now.levels_up), (self._down, now.levels_down)):
             shown.put(f"{band.median:.1f} levels", f"({band.low:.1f}–{band.high:.1f})")

@@ -14,7 +14,7 @@ from app.session import Derived
 from app.steps.panel import Next, Panel
 from app.widgets.progress import ProgressRow
 from app.widgets.rows import Rows
-from app.widgets.text import Card, button, dress, label, row, say
+from app.widgets.text import Card, button, label, row, say
 
 if TYPE_CHECKING:
     from planner.scan import Scan, Series
@@ -106,12 +106,10 @@ class ScanPanel(Panel):
 
     def _card(self, series: Series, chosen: bool) -> QWidget:
         name = series.description or "Without description"
-        card = Card("card chosen" if chosen else "card", f"Series {name}")
+        card = Card("card current" if chosen else "card", f"Series {name}")
         words, role = _VERDICTS[series.verdict]
         verdict = label(words, role, wrap=False)
         title = label(name, "head")
-        if chosen:
-            dress(card, "card chosen")
         card.add(title, label(f"{series.modality}, {series.plane}. {_size_words(series)}.", "muted"), verdict)
         for sentence in (*series.reasons, *(f"Repair: {repair}" for repair in series.repairs)):
             card.add(label(sentence, "small"))

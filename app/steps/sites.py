@@ -27,7 +27,11 @@ class SiteSwitch(Rows):
         buttons = []
         for index, site in enumerate(self._desk.session.case.sites):
             one = button(
-                str(index + 1), lambda index=index: self._desk.choose_site(index), "small", f"Site {index + 1}: {leak_words(site.leak)}", leak_words(site.leak)
+                str(index + 1),
+                lambda index=index: self._desk.choose_site(index),
+                "small",
+                f"Site {index + 1}: {leak_words(site.leak)}",
+                leak_words(site.leak),
             )  # type: ignore[misc]
             one.setCheckable(True)
             one.setChecked(index == self._desk.site)
@@ -45,5 +49,7 @@ class Sources(QWidget):
         column.setSpacing(2)
         self._text = label("\n".join(source_words(one) for one in evidence_ids), "small", name=f"Source of {what}")
         self._text.hide()
-        column.addWidget(row(button("Source", lambda: self._text.setVisible(self._text.isHidden()), "link", f"Show source of {what}"), None))
+        column.addWidget(
+            row(button("Source", lambda: self._text.setVisible(self._text.isHidden()), "link", f"Show source of {what}"), None)
+        )
         column.addWidget(self._text)

@@ -12,7 +12,6 @@ from app.session import Derived, Session
 Mark = Literal["open", "done", "working", "stale", "refused"]
 
 
-
 MARK_WORDS: dict[Mark, str] = {
     "open": "open",
     "done": "done",

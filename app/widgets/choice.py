@@ -1,0 +1,35 @@
+"""A list to choose one from: a combo box that shows that it is one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from PySide6.QtCore import QPointF, Qt
+from PySide6.QtGui import QPainter, QPaintEvent, QPen, QWheelEvent
+from PySide6.QtWidgets import QComboBox, QSizePolicy
+
+from app.style import theme
+
+
+class Choice(QComboBox):
+    """Values with their words. The wheel scrolls the panel, not the choice."""
+
+    def __init__(self, name: str, words: Mapping[str, str], chosen: str, choose: Callable[[str], object]) -> None:
+        super().__init__()
+        self.setAccessibleName(name)
+        for value, text in words.items():
+            self.addItem(text, value)
+        self.setCurrentIndex(max(0, self.findData(chosen)))
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.activated.connect(lambda _index: choose(self.currentData()))
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        event.ignore()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(theme().colour("muted"), 1.5, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
+        tip = QPointF(self.width() - 14, self.height() / 2 + 2)
+        painter.drawPolyline([tip + QPointF(-4, -4), tip, tip + QPointF(4, -4)])
