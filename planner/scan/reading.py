@@ -37,9 +37,7 @@ def read(path: Path, progress: Progress = silent) -> Scan:
     Only headers are read, and one slice a series to see that its pixels can be had. Raises Refusal where the path leads to nothing, or to
     nothing that is medical; files that are DICOM but no slices come back as `skipped`.
     """
-    path = Path(path)
-    if not path.exists():
-        raise Refusal("There is no file or folder at this path.", "Check the path, or connect the disc that it is on.")
+    path = _there(Path(path))
     if path.is_file() and path.name.upper() == "DICOMDIR":
         path = path.parent  # the index is only a hint: what counts is the folder
     found, skipped = find(path, part(progress, 0.0, 0.05))
@@ -57,6 +55,20 @@ def read(path: Path, progress: Progress = silent) -> Scan:
     skipped.sort(key=lambda one: one.path)
     progress(1.0, "Scan read")
     return Scan(path, tuple(series), tuple(skipped[:MOST_SKIPPED]), len(skipped))
+
+
+def _there(path: Path) -> Path:
+    """The path made absolute, so that a series can be loaded later. Raises Refusal where nothing lies there that can be read."""
+    try:
+        path = path.absolute()
+        there, fit = path.exists(), path.is_dir() or path.is_file()
+    except OSError as error:
+        raise Refusal("The path cannot be opened: no permission, or the disc fails.", "Check its permissions.") from error
+    if not there:
+        raise Refusal("There is no file or folder at this path.", "Check the path, or connect the disc that it is on.")
+    if not fit:
+        raise Refusal("The path is neither a file nor a folder.", _WAY_OUT)
+    return path
 
 
 def _headers(found: Sequence[Found], progress: Progress) -> tuple[list[Slice], list[Series], list[Skipped]]:
@@ -148,6 +160,8 @@ def _refuse_if_nothing(path: Path, found: Sequence[Found], skipped: Sequence[Ski
         raise Refusal(f"The file is no scan. {skipped[0].reason}", _WAY_OUT)
     if any(one.kind in ("dicom", "nifti", "image") for one in found):
         return
+    if len(skipped) == 1:
+        raise Refusal(f"There is no medical image here. {skipped[0].reason}", _WAY_OUT)
     counts = Counter(one.reason for one in skipped).most_common(2)
-    said = " ".join(f"{count} times: {reason}" for reason, count in counts)
+    said = " ".join(f"{count} of them: {reason}" for reason, count in counts)
     raise Refusal(f"None of the {len(skipped)} files here is a medical image. {said}", _WAY_OUT)

@@ -5,6 +5,7 @@ import os
 import random
 import struct
 import zipfile
+from pathlib import Path
 
 import nibabel
 import numpy as np
@@ -216,7 +217,26 @@ def test_links_that_go_round(tmp_path):
 def test_a_pipe_does_not_hang(tmp_path):
     write(tmp_path, Stack())
     os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(Refusal, match="neither a file nor a folder"):
+        read(tmp_path / "pipe")
     assert reasons(read(tmp_path)) == {"pipe": "Not a file."}
+
+
+def test_a_folder_that_may_not_be_opened(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "denied")
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(Refusal, match="folder cannot be opened"):
+        read(tmp_path)
+
+
+def test_loading_from_another_working_folder(tmp_path, monkeypatch):
+    write(tmp_path / "scan", Stack())
+    monkeypatch.chdir(tmp_path)
+    (series,) = read(Path("scan")).series
+    monkeypatch.chdir("/")
+    assert_true(load(series))
 
 
 def test_files_that_may_not_be_read(tmp_path, monkeypatch):
