@@ -217,6 +217,11 @@ class SpatialView(QWidget):
         self.orbit_changed.emit(self._orbit)
         self.update()
 
+    def repaint_fine(self) -> None:
+        """Paint the fine picture now rather than when the hand has rested for a while."""
+        self._dragging, self._stale = False, True
+        self.repaint()
+
     def _rest(self) -> None:
         self._dragging, self._stale = False, True
         self.update()
