@@ -69,7 +69,7 @@ class Flow:
         font = QFont(FAMILY)
         font.setPixelSize(max(1, round(style.size * self.scale)))
         font.setWeight(QFont.Weight.DemiBold if style.bold else QFont.Weight.Normal)
-        font.setFeature(QFont.Tag("tnum"), 1)
+        font.setFeature(QFont.Tag("calt"), 0)  # glyphs that only a feature reaches cannot be searched or copied from a PDF
         if style.spaced:
             font.setLetterSpacing(QFont.SpacingType.PercentageSpacing, 108)
             words = words.upper()

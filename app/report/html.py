@@ -8,14 +8,15 @@ from pathlib import Path
 import jinja2
 
 from app.report.sheet import Graph, Picture, Sheet
+from planner.whole_files import write_whole
 
 _TEMPLATES = Path(__file__).resolve().parent
 _GRAPH_WIDTH, _GRAPH_HEIGHT = 640.0, 200.0
 
 
 def write_html(sheet: Sheet, path: Path) -> None:
-    """Write the sheet as UTF-8."""
-    path.write_text(sheet_html(sheet), "utf-8")
+    """Write the sheet as UTF-8, whole or not at all. Raises OSError when the file cannot be written."""
+    write_whole(path, sheet_html(sheet).encode("utf-8", "replace"))
 
 
 def sheet_html(sheet: Sheet) -> str:

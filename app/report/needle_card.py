@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.report import room_words
-from app.report.numbers import levels, measured, millilitres, millimetres, percent, volume
+from app.report.numbers import dose, levels, measured, millimetres, percent, volume
 from app.report.sheet import Card, Figure, Picture, Row, Table, Tone
 from planner.anatomy.labels import LEVELS
 from planner.anatomy.spine import Anatomy
@@ -38,7 +38,7 @@ def card(plan: Plan, index: int, pictures: Sequence[Picture], scan_cautions: Seq
         badge,
         title,
         subtitle,
-        (*_cautions(site, used), *scan_cautions),
+        (*_cautions(plan, site, used), *scan_cautions),
         f"Room card · {POSITION_WORDS[position]} · {room_words.operator(used, position)}",
         room_figures(site, used, position),
         tuple(pictures),
@@ -111,7 +111,7 @@ def checks(site: SitePlan, used: Candidate) -> tuple[Table, str]:
         limits = sorted({check.limit for _, check, _ in far if check.limit is not None})
         limit = "at least " + ", ".join(f"{value:g}" for value in limits) + " mm"
         seen = ", ".join(dict.fromkeys(words for _, _, words in far))
-        rows.append(Row((" · ".join(title for title, _, _ in far), f"{values} mm", limit, "kept", seen), "good"))
+        rows.append(Row((" · ".join(title for title, _, _ in far), f"{values} mm", limit, "✓ kept", seen), "good"))
     rules = [check for check in used.checks if check.name not in hazards]
     kept = [check for check in rules if check.ok]
     for check in rules:
@@ -120,7 +120,7 @@ def checks(site: SitePlan, used: Candidate) -> tuple[Table, str]:
     unknown += [check.name for check in rules if check.ok is None]
     if unknown:
         rows.append(Row(("Not checked", f"{', '.join(name.lower() for name in unknown)}: look before you advance"), "bad"))
-    table = Table(("Structure or rule", "Least clearance", "Limit", "Result", "Seen how"), (0.33, 0.19, 0.18, 0.15, 0.15), tuple(rows))
+    table = Table(("Structure or rule", "Least clearance", "Limit", "Result", "Seen how"), (0.36, 0.19, 0.16, 0.16, 0.13), tuple(rows))
     return table, f"{len(kept)} other rules are kept; the figures of all are on the pages behind." if kept else ""
 
 
@@ -147,8 +147,8 @@ def result(check: Check) -> str:
     if check.ok is None:
         return "not checked"
     if check.ok:
-        return "kept"
-    return "not as wanted" if check.soft else "NOT KEPT"
+        return "✓ kept"
+    return "! not as wanted" if check.soft else "✗ NOT KEPT"
 
 
 def _tone(check: Check) -> Tone:
@@ -159,8 +159,8 @@ def patch_figures(plan: Plan, index: int) -> tuple[Figure, ...]:
     """Doses of this needle, and what all needles together are expected to do at the planned total."""
     site = plan.sites[index]
     doses = (
-        Figure("Fibrin, first", millilitres(site.fibrin_ml), "this needle" if len(plan.sites) > 1 else ""),
-        Figure("Blood, to tolerance", millilitres(site.blood_ml), "this needle" if len(plan.sites) > 1 else ""),
+        Figure("Fibrin, first", dose(site.fibrin_ml), "this needle" if len(plan.sites) > 1 else ""),
+        Figure("Blood, to tolerance", dose(site.blood_ml), "this needle" if len(plan.sites) > 1 else ""),
     )
     forecast = plan.forecast
     if forecast is None:
@@ -180,7 +180,7 @@ def patch_figures(plan: Plan, index: int) -> tuple[Figure, ...]:
     return (*figures, Figure("Out of the foramina", *volume(row.escaped_ml)))
 
 
-def _cautions(site: SitePlan, used: Candidate) -> list[str]:
+def _cautions(plan: Plan, site: SitePlan, used: Candidate) -> list[str]:
     said = []
     failed = [check.name.lower() for check in used.checks if check.ok is False and not check.soft]
     if failed:
@@ -195,6 +195,8 @@ def _cautions(site: SitePlan, used: Candidate) -> list[str]:
         said.append(str(evidence("report.artery_zone").value))
     if site.preset.remark:
         said.append(f"Dose: {site.preset.remark}")
+    if plan.forecast is None:
+        said.append(f"The spread is not forecast. {plan.problem or 'No dose is planned.'}")
     return said
 
 

@@ -20,6 +20,11 @@ def millilitres(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0") + " mL" if isfinite(value) else "not reached"
 
 
+def dose(ml: float) -> str:
+    """`4 mL`, or `none`."""
+    return millilitres(ml) if ml > 0 else "none"
+
+
 def signed(value: float, digits: int) -> str:
     """A number with a real minus and no -0."""
     text = f"{value:.{digits}f}"

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QMarginsF, QSizeF, Qt
+from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QMarginsF, QSizeF, Qt
 from PySide6.QtGui import QImage, QPagedPaintDevice, QPageLayout, QPageSize, QPainter, QPdfWriter
 
 from app.report.flow import BODY, GREY, INK, PALE, SMALL, TITLE, TONES, Flow, Style
 from app.report.fonts import ready_to_paint
 from app.report.sheet import Card, Sheet
+from planner.whole_files import write_whole
 
 _RESOLUTION = 600
 _A4_POINTS = (595.28, 841.89)
@@ -19,16 +20,19 @@ _LEAD = Style(9.0)
 
 
 def write_pdf(sheet: Sheet, path: Path, size: QPageSize.PageSizeId = QPageSize.PageSizeId.A4) -> None:
-    """Write the sheet as PDF, A4 unless said otherwise. Raises OSError when the file cannot be written."""
-    writer = QPdfWriter(str(path))
+    """Write the sheet as PDF, A4 unless said otherwise; whole or not at all. Raises OSError when the file cannot be written."""
+    data = QByteArray()
+    buffer = QBuffer(data)  # QPdfWriter says nothing of a disk that is full
+    buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+    writer = QPdfWriter(buffer)
     writer.setPageSize(QPageSize(size))
     writer.setPageMargins(QMarginsF(0, 0, 0, 0), QPageLayout.Unit.Point)
     writer.setResolution(_RESOLUTION)
     writer.setTitle(sheet.title)
     writer.setCreator("Duraplan")
     print_sheet(sheet, writer)
-    if not path.exists() or path.stat().st_size == 0:
-        raise OSError(f"the PDF was not written to {path.name}")
+    buffer.close()
+    write_whole(path, bytes(data.data()))
 
 
 def print_sheet(sheet: Sheet, device: QPagedPaintDevice) -> None:
@@ -86,7 +90,7 @@ def _sheet(flow: Flow, sheet: Sheet, pages: int) -> None:
             flow.new_page()
         first = flow.pages
         _card(flow, sheet, card)
-    if sheet.sections and flow.pages == first:  # what ran over a card's page is followed at once
+    if sheet.sections and flow.pages == first and flow.y > flow.height / 2:  # what is short or ran over is followed at once
         flow.new_page()
     for section in sheet.sections:
         flow.heading(section.title, 60.0 if section.table or section.graph else 20.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +33,7 @@ def site_pictures(scene: Scene, plan: Plan, index: int) -> tuple[Picture, ...]:
     if used is None:
         leak = plan.sites[index].site.leak.position_mm
         return _slice(scene, "axial", leak, "Axial at the leak"), _slice(scene, "sagittal", leak, "Sagittal at the leak")
+    scene = _only(scene, index + 1)  # the needles of other cards would only confuse
     words = "In the needle's plane"
     along = needle_picture(scene, SceneNeedle.of(used, number=index + 1), _PAIR_PX, ratio=_SHARP, title=words)
     return _picture(words, along), _slice(scene, "sagittal", used.target_mm, "Sagittal at the tip")
@@ -43,15 +45,20 @@ def more_pictures(scene: Scene, plan: Plan) -> tuple[Picture, ...]:
     for index, site in enumerate(plan.sites):
         number = f" {index + 1}" if len(plan.sites) > 1 else ""
         if site.used is not None:
-            made.append(_slice(scene, "axial", site.used.target_mm, f"Axial at the tip{number}"))
-            made.append(_slice(scene, "coronal", site.used.target_mm, f"Coronal at the tip{number}"))
-    if scene.surfaces is not None:
+            alone = _only(scene, index + 1)
+            made.append(_slice(alone, "axial", site.used.target_mm, f"Axial at the tip{number}"))
+            made.append(_slice(alone, "coronal", site.used.target_mm, f"Coronal at the tip{number}"))
+    if scene.surfaces is not None and plan.sites:
         places = np.array([site.used.target_mm if site.used else site.site.leak.position_mm for site in plan.sites])
         centre, height = point((places.min(axis=0) + places.max(axis=0)) / 2), _IN_SPACE_MM + float(np.ptp(places[:, 2]))
         for direction in ("standard", "behind"):
             picture = scene_picture(scene, direction, _PAIR_PX, centre_mm=centre, height_mm=height, ratio=_SHARP)
             made.append(_picture(f"In space, from {direction}", picture))
     return tuple(made)
+
+
+def _only(scene: Scene, number: int) -> Scene:
+    return replace(scene, needles=tuple(needle for needle in scene.needles if needle.number == number))
 
 
 def _slice(scene: Scene, plane: PlaneName, at_mm: Point, words: str) -> Picture:

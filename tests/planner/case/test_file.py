@@ -68,7 +68,7 @@ def test_case_and_scan_may_move_together(tmp_path: Path) -> None:
 def test_a_scan_that_has_moved_is_refused_with_its_place(tmp_path: Path) -> None:
     save_case(whole(tmp_path), tmp_path / "case.duraplan")
     case = open_case(tmp_path / "case.duraplan")
-    with pytest.raises(Refusal, match="not at .*scans/dicom any more") as refusal:
+    with pytest.raises(Refusal, match=r"not at .*scans/dicom any more") as refusal:
         find_scan(case, tmp_path / "case.duraplan")
     assert "beside the case file" in refusal.value.way_out
     (tmp_path / "dicom").mkdir()
