@@ -15,14 +15,14 @@ from planner.needles.candidate import Candidate, Check, Needle
 from planner.needles.doors import Door, is_transforaminal
 from planner.needles.march import least_distance, nearest_point
 from planner.needles.room import AIR, BODY, SKIN_STEP, Gateway, Room
-from planner.needles.rules import in_artery_levels, in_artery_zone, source
+from planner.needles.rules import in_artery_levels, in_artery_zone, is_narrow, source
 from planner.needles.score import clearance_part, depth_part, entry_part, out_of_plane_part, passage_factor, side_factor, total
 
 PROFILE_STEP_MM = 1.0
 ROOT_NEAR_MM = 20.0
 """A needle farther from every root passes none of them."""
-AIM_FALL_MM = 6.0
-"""A tip this far from a target keeps nothing of its aim."""
+AIM_FALL_MM, LATTICE_MM = 6.0, 0.8
+"""A tip this far outside the target space keeps nothing of its aim; its points lie about so far apart."""
 
 
 @dataclass(frozen=True)
@@ -242,7 +242,8 @@ def entry_limit_mm(room: Room, level: str | None) -> tuple[float, str]:
     elif room.approach == "interlaminar-paramedian":
         identifier = "needles.entry_paramedian_mm"
     else:
-        identifier = "needles.entry_thoracic_mm" if region(level) in ("thorax", "neck") else "needles.entry_lumbar_mm"
+        narrow = is_narrow(level, room.danger("lung").checked)
+        identifier = "needles.entry_thoracic_mm" if narrow else "needles.entry_lumbar_mm"
     return number(identifier), identifier
 
 
@@ -280,9 +281,10 @@ def _score(
     out = (entry - target) / np.linalg.norm(entry - target)
     left, back = room.axes_at(target)
     aim = 0.0
-    if gateway is not None and passage is not None and len(gateway.targets_mm):
-        apart = np.linalg.norm(gateway.targets_mm - target, axis=1)
-        aim = float((gateway.aim * np.clip(1.0 - apart / AIM_FALL_MM, 0.0, 1.0)).max())
+    if gateway is not None and passage is not None and len(gateway.region_mm):
+        apart = np.linalg.norm(gateway.region_mm - target, axis=1)
+        at = int(apart.argmin())
+        aim = float(gateway.region_aim[at] * np.clip(1.0 - (apart[at] - LATTICE_MM) / AIM_FALL_MM, 0.0, 1.0))
         above = above_root(room, entry, target)
         aim *= float(passage_factor(np.asarray(passage.across), np.asarray(passage.up), above, room.approach, level))
     aim *= float(side_factor(np.asarray(offset), room.approach, room.leak.side))

@@ -11,10 +11,10 @@ from scipy.ndimage import gaussian_filter
 from planner.anatomy.spine import Anatomy, Provenance
 from planner.evidence import number
 from planner.geometry import Floats, Frame, Volume, resample
-from planner.leak import ApproachName, Leak, region
+from planner.leak import ApproachName, Leak
 from planner.needles.distance import coarse_distance_field, distance_field, surface
 from planner.needles.doors import Door, doors, is_transforaminal, no_door
-from planner.needles.rules import HAZARDS, Hazard, margin_mm, provenance_of
+from planner.needles.rules import HAZARDS, Hazard, is_narrow, margin_mm, provenance_of
 from planner.needles.targets import target_region, thin
 from planner.progress import Progress, silent
 from planner.refusal import Refusal
@@ -57,11 +57,12 @@ class Danger:
 
 @dataclass(frozen=True, eq=False)
 class Gateway:
-    """A door with the space behind it: all points where a tip may end (n, 3), LPS, and the 40 to 64 that are searched, with 0..1 how
-    well each is placed."""
+    """A door with the space behind it: all points where a tip may end (n, 3), LPS, and the 40 to 64 that are searched, each with how
+    well it is placed, 0..1."""
 
     door: Door
     region_mm: Floats
+    region_aim: Floats
     targets_mm: Floats
     aim: Floats
 
@@ -148,7 +149,7 @@ def prepare(volume: Volume, anatomy: Anatomy, leak: Leak, approach: ApproachName
     for door in openings:
         points, aim = target_region(anatomy, leak, approach, door, frame, codes, gap)
         chosen = thin(points, aim)
-        gateways.append(Gateway(door, points, points[chosen], aim[chosen]))
+        gateways.append(Gateway(door, points, aim, points[chosen], aim[chosen]))
     room = Room(
         anatomy=anatomy,
         leak=leak,
@@ -175,7 +176,9 @@ def _planning_box(anatomy: Anatomy, leak: Leak, approach: ApproachName, openings
     low, high = centres.min(axis=0), centres.max(axis=0)
     middle = anatomy.canal.centreline_mm[anatomy.canal.nearest(leak.position_mm)]
     if is_transforaminal(approach):
-        wide = number("needles.entry_thoracic_mm" if region(leak.level) in ("thorax", "neck") else "needles.entry_lumbar_mm") + 12.0
+        lung = anatomy.structure("lung").provenance != "not checked"
+        narrow = all(is_narrow(door.level, lung) for door in openings) if openings else True
+        wide = number("needles.entry_thoracic_mm" if narrow else "needles.entry_lumbar_mm") + 12.0
         sides = {door.side for door in openings}
         low[0] = middle[0] - (wide if "right" in sides else 30.0)
         high[0] = middle[0] + (wide if "left" in sides else 30.0)

@@ -11,6 +11,7 @@ from planner.anatomy import labels
 from planner.anatomy.spine import Anatomy, Provenance
 from planner.evidence import evidence, number
 from planner.geometry import Floats
+from planner.leak import region
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,12 @@ def provenance_of(hazard: Hazard, anatomy: Anatomy) -> Provenance:
     if hazard.name == "metal":
         return "found" if anatomy.modality == "CT" else "not checked"
     return anatomy.structure(hazard.structure).provenance
+
+
+def is_narrow(level: str | None, lung_checked: bool) -> bool:
+    """Whether the narrow entry limit of thorax and neck holds at a level. It stands for the pleura: at T12-L1, where the back is already
+    lumbar, the lumbar limit holds if the distance to the lung itself was checked."""
+    return region(level) in ("thorax", "neck") and not (level == "T12-L1" and lung_checked)
 
 
 def source(identifier: str) -> str:

@@ -16,6 +16,7 @@ from planner.leak import ApproachName, LeakSide, region
 from planner.needles.doors import is_transforaminal
 from planner.needles.rules import in_artery_levels, in_artery_zone
 
+_PART = {"neck": "cervical", "thorax": "thoracic"}
 ANGLE_FALL_DEG = 20.0
 ENTRY_FALL_MM = 30.0
 """How far outside the usual range a path loses all score of that part."""
@@ -72,7 +73,7 @@ def usual_cephalad_deg(level: str | None) -> tuple[float, float]:
 def entry_part(offset_mm: Floats, slant_deg: Floats, approach: ApproachName, level: str | None) -> Floats:
     """An entry and a slant to the sagittal plane that are usual for the approach. offset_mm: from the midline; slant_deg: in the slice."""
     if is_transforaminal(approach):
-        key = f"transforaminal {({'neck': 'cervical', 'thorax': 'thoracic'}).get(region(level), 'lumbar')}"
+        key = f"transforaminal {_PART.get('lumbar' if level == 'T12-L1' else region(level), 'lumbar')}"
         fall, least = ENTRY_FALL_MM, ANGLE_FALL_DEG
     else:
         key, fall, least = approach, WIDE_ENTRY_FALL_MM, ANGLE_FALL_DEG

@@ -23,7 +23,9 @@ OUT_OF_PLANE_DEG = np.arange(-45.0, 45.1, 1.0)
 IN_PLANE_STEP_DEG = 0.5
 """Directions lie on a grid of whole and half degrees, so that a path that stays in one slice is among them: 91 x 181 = 16,471."""
 DIRECTIONS = len(OUT_OF_PLANE_DEG) * 181
-FINALISTS = 160
+SCREEN_MM = 0.4
+"""The fields are rounded to voxels and quarters of a millimetre, so the screen lets this much pass; the exact check decides."""
+FINALISTS = 240
 """Paths that are measured exactly, of all doors together."""
 CELL_DEG = 3.0
 """The finalists are the best of each cell of this size."""
@@ -31,6 +33,8 @@ LEAST_APART_MM, LEAST_APART_DEG = 15.0, 8.0
 """Two candidates differ by this much at the entry or in the angle, or they go through different places (algorithms 4.4)."""
 MOST, MOST_OF_ONE_PASSAGE = 12, 4
 """Candidates in the list, and of one door above or below the root."""
+POLISH = ((0.6, 1.0), (0.3, 0.5), (0.3, 0.5))
+"""Steps in mm and deg by which a listed candidate is moved and turned, while that helps."""
 LENGTH_RELAXED_MM = 240.0
 ASKED = 8
 """Every so many directions are asked again when a limit is given up: only the order of size is told."""
@@ -118,7 +122,7 @@ def _axis_margins(room: Room, needle: Needle, relaxed: Relaxed) -> Floats:
 
 def _slack(room: Room, needle: Needle, relaxed: Relaxed) -> NDArray[np.uint8]:
     slack = np.empty(room.frame.shape, np.uint8)
-    slack_field(room.fields, _axis_margins(room, needle, relaxed), slack)
+    slack_field(room.fields, _axis_margins(room, needle, relaxed) - SCREEN_MM, slack)
     return slack
 
 
@@ -149,7 +153,7 @@ def _screen(
     cord = room.danger("cord").field
     count = (len(voxels), len(ways))
     code, depth, least = np.zeros(count, np.uint16), np.zeros(count, np.float32), np.zeros(count, np.float32)
-    margins = _axis_margins(room, needle, relaxed)
+    margins = _axis_margins(room, needle, relaxed) - SCREEN_MM
     for start in range(0, len(voxels), 8):
         progress(start / len(voxels), f"Searching {door.level or 'the opening'}")
         rows = slice(start, start + 8)
@@ -213,7 +217,7 @@ def _rank(
     judged: list[Candidate] = []
     for n, (_, entry, target) in enumerate(pool):
         if n % 16 == 0:
-            progress(n / len(pool), "Measuring the best paths")
+            progress(0.7 * n / len(pool), "Measuring the best paths")
         candidate = check(room, needle, entry, target, position)
         if candidate.passes:
             judged.append(candidate)
@@ -226,7 +230,32 @@ def _rank(
         passage = [c for c in chosen if _passage(c) == _passage(candidate)]
         if len(passage) < MOST_OF_ONE_PASSAGE and all(_differ(c, candidate) for c in passage):
             chosen.append(candidate)
-    return tuple(chosen[:MOST])
+    polished = []
+    for n, candidate in enumerate(chosen[:MOST]):
+        progress(0.7 + 0.3 * n / MOST, "Refining the best paths")
+        polished.append(_polish(room, needle, position, candidate))
+    polished.sort(key=lambda c: (-c.score["total"], c.entry_mm, c.target_mm))
+    return tuple(polished)
+
+
+def _polish(room: Room, needle: Needle, position: PatientPosition, candidate: Candidate) -> Candidate:
+    """The best of a path's near neighbours: tip moved and needle turned a little, as long as that helps."""
+    for step_mm, turn_deg in POLISH:
+        best = candidate
+        target = np.array(candidate.target_mm)
+        out = np.array(candidate.entry_mm) - target
+        length = float(np.linalg.norm(out))
+        slant, lift = np.arctan2(out[0], out[1]), np.arcsin(out[2] / length)
+        moves = [(axis * sign * step_mm, 0.0, 0.0) for axis in np.eye(3) for sign in (1.0, -1.0)]
+        turns = [(np.zeros(3), a, b) for a, b in ((turn_deg, 0.0), (-turn_deg, 0.0), (0.0, turn_deg), (0.0, -turn_deg))]
+        for shift, a, b in (*moves, *turns):
+            flat, high = slant + np.radians(a), lift + np.radians(b)
+            way = np.array([np.sin(flat) * np.cos(high), np.cos(flat) * np.cos(high), np.sin(high)])
+            near = check(room, needle, target + shift + way * length, target + shift, position)
+            if near.passes and near.score["total"] > best.score["total"] + 1e-9 and _passage(near) == _passage(candidate):
+                best = near
+        candidate = best
+    return candidate
 
 
 def _passage(candidate: Candidate) -> tuple[str | None, str, str]:
