@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from math import cos, radians, sin, tan
 
 import numpy as np
@@ -128,7 +129,8 @@ def _spinous(layout: Layout, v: Vertebra, thickness: float) -> list[Part]:
     dip = radians(t("spinous_dip", v.name))
     length, height = t("spinous_length", v.name) - 0.5 * thickness, t("spinous_height", v.name)
     middle = (v.lamina_top_mm + v.lamina_bottom_mm) / 2 - (1.0 if v.name[0] == "L" else 4.0)
-    base = np.array([inner_lamina_mm(t, v, middle) + thickness * 0.5, middle])
+    inner = inner_lamina_mm(t, v, middle) if v.name[0] != "S" else t("canal_depth", v.name) / 2
+    base = np.array([inner + thickness * 0.5, middle])
     aim = np.array([cos(dip), -sin(dip)])
     along, across = v.place(0, *aim) - v.origin, v.place(0, -aim[1], aim[0]) - v.origin
     if v.name[0] == "S":
@@ -171,14 +173,14 @@ def sacrum_parts(layout: Layout) -> list[Part]:
         inner, width = t("canal_depth", v.name) / 2, t("canal_width", v.name) / 2
         parts.append(body_part(layout, v))
         slope = tan(radians(t("lamina_slope", v.name)))
-        parts.append(lamina(v.origin, axes, inner, slope * 0.6, v.lamina_top_mm, v.lamina_bottom_mm, 0.38,
+        parts.append(lamina(v.origin, axes, inner, slope * 0.1, v.lamina_top_mm, v.lamina_bottom_mm - 4.0, 0.38,
                             t("lamina_thickness", v.name), width + 4.0, 40.0))
         parts += _spinous(layout, v, t("lamina_thickness", v.name))
     s1, s2, s3 = layout.vertebrae[-3:]
     # the wings: broad shoulders of S1 that narrow downwards into the lateral mass
     mass = [(s1, 22.0, -22.0, 4.0, 15.0, 11.0), (s1, 45.0, -13.0, -3.0, 13.0, 12.0), (s2, 39.0, -8.0, 6.0, 11.0, 11.0),
             (s2, 34.0, -4.0, -8.0, 8.5, 9.0), (s3, 28.0, -3.0, -4.0, 7.0, 8.0), (s3, 26.0, -3.0, -18.0, 6.0, 7.0)]
-    for (v, x, d, up, deep, _), (w, x2, d2, up2, deep2, wide2) in zip(mass, mass[1:]):
+    for (v, x, d, up, deep, _), (w, x2, d2, up2, deep2, wide2) in itertools.pairwise(mass):
         start, stop = v.place(x, d, up), w.place(x2, d2, up2)
         first = v is s1 and w is s1
         parts += both(capsule(start, stop, v.back, (deep, 12.0 if first else 10.5), (deep2, 12.5 if first else wide2), blend=7.0))
@@ -193,7 +195,8 @@ def sacrum_parts(layout: Layout) -> list[Part]:
                           clip=(above.centre + above.normal * above.gap / 2, -above.normal)))
     for v in (s1, s2, s3):
         width, inner = t("canal_width", v.name) / 2, t("canal_depth", v.name) / 2
-        parts += both(capsule(v.place(width + 5, inner - 2, 6.0), v.place(width + 5, inner - 2, -6.0), X, (5.0, 5.0), (4.5, 4.5), blend=6.0))
+        pillar = [v.place(width + 5, inner - 2, up) for up in (6.0, -6.0)]
+        parts += both(capsule(pillar[0], pillar[1], X, (5.0, 5.0), (4.5, 4.5), blend=6.0))
     for v in (s1, s2):
         parts += [p for hole in sacral_foramen(layout, v) for p in both(hole)]
     return parts

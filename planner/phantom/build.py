@@ -177,7 +177,8 @@ def _paint_one_bone(canvas: Canvas, layout: Layout, v: Vertebra | None, parts: l
     edge = v.place(0, -layout.table("canal_depth", v.name) / 2, 0) if v is not None else np.zeros(3)
     direction = v.back if v is not None else np.array([0.0, 1.0, 0.0])
     paint_bone(field, box[0], canvas.image, canvas.labels, canvas.origin, canvas.step, canvas.texture, label, front, back, edge[1], edge[2],
-               direction[1], direction[2], canvas.value("cortical"), canvas.value("trabecular"), 1.6 * canvas.spread("trabecular"))
+               direction[1], direction[2], canvas.value("cortical, body" if v is not None else "cortical"), canvas.value("cortical"),
+               canvas.value("trabecular"), 1.6 * canvas.spread("trabecular"))
 
 
 def _paint_canal(canvas: Canvas, layout: Layout, canal: CanalField, labels: dict[str, int], parameters: PhantomParameters,
@@ -203,6 +204,3 @@ def _sac_values(canvas: Canvas, parameters: PhantomParameters) -> tuple[tuple[fl
     thin, thick = table["sac_hu"]
     lower_first = parameters.position == "prone"
     return ((thick, thin) if lower_first else (thin, thick)), float(np.mean(table["leak_hu"]))
-
-
-__all__ = ["Phantom", "build", "label_table"]

@@ -33,7 +33,9 @@ class CanalField:
 
 
 @njit(cache=True, nogil=True)
-def _curve_map(axis, tilt, y0, z0, ny, nz, step, node_step):  # type: ignore[no-untyped-def]
+def _curve_map(  # type: ignore[no-untyped-def]
+    axis, tilt, y0, z0, ny, nz, step, node_step,
+):
     out = np.empty((nz, ny, 2))
     last = axis.shape[0] - 1.001
     for j in range(ny):
@@ -57,7 +59,9 @@ def _curve_map(axis, tilt, y0, z0, ny, nz, step, node_step):  # type: ignore[no-
 
 
 @njit(cache=True, nogil=True)
-def wall_distance(x, d, p):  # type: ignore[no-untyped-def]
+def wall_distance(  # type: ignore[no-untyped-def]
+    x, d, p,
+):
     """Signed distance (nearly) to the canal's wall of a point (x, d) of the cross-section p, a row of Layout.profile."""
     middle = _SPLIT * p[VENTRAL]
     if d > middle:
@@ -73,7 +77,9 @@ def wall_distance(x, d, p):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _row(profile, f, out):  # type: ignore[no-untyped-def]
+def _row(  # type: ignore[no-untyped-def]
+    profile, f, out,
+):
     f = min(max(f, 0.0), profile.shape[0] - 1.001)
     m = int(f)
     w = f - m
@@ -82,7 +88,9 @@ def _row(profile, f, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _fill(first, shape, origin, step, bend, bend_z0, curve, y0, z0, map_step, profile, node_step, wall, s_out, d_out):  # type: ignore
+def _fill(  # type: ignore[no-untyped-def]
+    first, shape, origin, step, bend, bend_z0, curve, y0, z0, map_step, profile, node_step, wall, s_out, d_out,
+):
     p = np.empty(profile.shape[1])
     for k in range(shape[0]):
         for j in range(shape[1]):
@@ -120,7 +128,9 @@ def canal_field(canvas: Canvas, layout: Layout) -> CanalField:
 
 
 @njit(cache=True, nogil=True)
-def _carve(field, field_first, wall, wall_first):  # type: ignore[no-untyped-def]
+def _carve(  # type: ignore[no-untyped-def]
+    field, field_first, wall, wall_first,
+):
     for k in range(field.shape[0]):
         c = k + field_first[0] - wall_first[0]
         if c < 0 or c >= wall.shape[0]:
@@ -141,15 +151,17 @@ def carve_canal(field: Field, box: Box, canal: CanalField) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _ligaments(wall, s, d, first, image, labels, origin, step, bend, bend_z0, profile, node_step, label, flavum, ligament,
-               behind):  # type: ignore[no-untyped-def]
+def _ligaments(  # type: ignore[no-untyped-def]
+    wall, s, d, first, image, labels, origin, step, bend, bend_z0, profile, node_step, label, flavum,
+    ligament, behind,
+):
     width = (step[0] + step[1] + step[2]) / 3
     p = np.empty(profile.shape[1])
     for k in range(wall.shape[0]):
         for j in range(wall.shape[1]):
             for i in range(wall.shape[2]):
-                c = wall[k, j, i]
-                if c < -width or d[k, j, i] < -4 or d[k, j, i] > 34:
+                c, depth = wall[k, j, i], d[k, j, i]
+                if c < -width or depth < -4 or depth > 34:
                     continue
                 a, b, e = k + first[0], j + first[1], i + first[2]
                 x, _y, _z = to_design(origin[0] + step[0] * e, origin[1] + step[1] * b, origin[2] + step[2] * a, bend, bend_z0)
@@ -157,10 +169,12 @@ def _ligaments(wall, s, d, first, image, labels, origin, step, bend, bend_z0, pr
                 if p[FLAVUM] <= 0:
                     continue
                 # between the laminae a thin sheet in the midplane, the interspinous ligament, with fat on both sides of it
-                sheet = covered(abs(x) - 2.6, width) * covered(p[FLAVUM] - c, width) * covered(d[k, j, i] - p[BODY] * 0 - behind, width)
+                sheet = covered(abs(x) - 2.6, width) * covered(p[FLAVUM] - c, width) * covered(depth - behind, width)
                 share = covered(c - p[FLAVUM], width) * covered(-c, width) * covered(abs(x) - p[HALF_WIDTH] - 2.0, width)
-                share *= covered(-1.5 - d[k, j, i], width)
+                share *= covered(-1.5 - depth, width)
                 if sheet > 0:
+                    fibre = 0.86 + 0.14 * np.sin(1.1 * depth + 0.9 * s[k, j, i] + 0.6 * np.sin(0.5 * depth))
+                    sheet *= fibre
                     image[a, b, e] = round(image[a, b, e] * (1 - sheet) + ligament * sheet)
                 if share > 0:
                     image[a, b, e] = round(image[a, b, e] * (1 - share) + flavum * share)
@@ -175,8 +189,10 @@ def paint_ligaments(canvas: Canvas, layout: Layout, canal: CanalField, label: in
 
 
 @njit(cache=True, nogil=True)
-def _contents(wall, s, d, first, image, labels, origin, step, bend, bend_z0, profile, node_step, rootlets, tissue, label_epidural, label_sac,
-              label_cord, sac_low, sac_high, sac_span):  # type: ignore[no-untyped-def]
+def _contents(  # type: ignore[no-untyped-def]
+    wall, s, d, first, image, labels, origin, step, bend, bend_z0, profile, node_step, rootlets, tissue,
+    label_epidural, label_sac, label_cord, sac_low, sac_high, sac_span,
+):
     # tissue: fat, vein, csf, cord, root, dura; sac_low..sac_high: the sac's value from its upper to its lower side along y, by sac_span
     width = (step[0] + step[1]) / 2
     p = np.empty(profile.shape[1])
@@ -188,7 +204,7 @@ def _contents(wall, s, d, first, image, labels, origin, step, bend, bend_z0, pro
                 if c > width:
                     continue
                 a, b, e = k + first[0], j + first[1], i + first[2]
-                x, y, _z = to_design(origin[0] + step[0] * e, origin[1] + step[1] * b, origin[2] + step[2] * a, bend, bend_z0)
+                x, _y, _z = to_design(origin[0] + step[0] * e, origin[1] + step[1] * b, origin[2] + step[2] * a, bend, bend_z0)
                 f = s[k, j, i] / node_step
                 _row(profile, f, p)
                 depth = d[k, j, i]
@@ -259,7 +275,8 @@ def rootlets(layout: Layout, exits: dict[str, float], dependent: float, jitter: 
 def paint_contents(canvas: Canvas, layout: Layout, canal: CanalField, roots: Floats, sac_values: tuple[float, float],
                    labels: tuple[int, int, int]) -> None:
     """Epidural fat and veins, sac with its fluid and roots, cord. sac_values: ventral and dorsal; labels: epidural, sac, cord."""
-    tissue: NDArray[np.float64] = np.array([canvas.value(name) for name in ("epidural fat", "epidural vein", "csf", "cord", "root", "dura")])
+    names = ("epidural fat", "epidural vein", "csf", "cord", "root", "dura")
+    tissue: NDArray[np.float64] = np.array([canvas.value(name) for name in names])
     _contents(canal.wall, canal.s, canal.d, canal.box[0], canvas.image, canvas.labels, canvas.origin, canvas.step, canvas.bend,
               canvas.bend_z0, layout.profile, STEP_MM, roots, tissue, *labels, *sac_values, 7.0)
 

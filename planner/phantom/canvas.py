@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import cos, pi, radians
+from math import pi, radians
 
 import numpy as np
 from numba import njit
@@ -102,7 +102,7 @@ def side_curve(parameters: PhantomParameters, layout: Layout) -> tuple[Floats, f
     shift = reach * np.cos(pi * u) * window
     slope = np.gradient(shift, z)
     # a body turns towards the convex side by about a third of the curve
-    turn = -0.33 * cobb * np.exp(-((u / 0.35) ** 2)) * cos(0)
+    turn = -0.33 * cobb * np.exp(-((u / 0.35) ** 2))
     nodes_y, nodes_z = layout.axis[:, 0], layout.axis[:, 1]
     middle = np.interp(z, nodes_z, nodes_y)
     return np.ascontiguousarray(np.stack([shift, slope, turn, middle], axis=1)), float(z[0])

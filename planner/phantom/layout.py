@@ -6,6 +6,7 @@ A point near the spine is also (x, d, s): d dorsal of the canal's axis, s along 
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from math import atan2, cos, degrees, radians, sin, tan
 
@@ -91,14 +92,13 @@ class Layout:
 
 
 PROFILE = (
-    "ventral", "roof", "half_width", "roof_power", "sac_d", "sac_a", "sac_b", "cord_a", "cord_b", "flavum", "window", "body_weight", "bone_roof",
+    "ventral", "roof", "half_width", "roof_power", "sac_d", "sac_a", "sac_b", "cord_a", "cord_b", "flavum", "window", "body_weight",
 )
 """Columns of Layout.profile.
 
 ventral, roof: distance of the canal's front and back wall from the axis; half_width: at its widest; roof_power: exponent of the back
 wall, 2 an ellipse, less a roof with a ridge. sac_d: centre of the sac; sac_a, sac_b, cord_a, cord_b: half-axes, across and deep.
 flavum: thickness of the ligament; window: 1 in an interlaminar window, 0 under a lamina; body_weight: 1 behind a body, 0 at a disc.
-bone_roof: distance of the laminae's inner face from the axis.
 """
 
 
@@ -190,7 +190,7 @@ def window_tilt_deg(upper_edge: Floats, lower_edge: Floats) -> float:
     return degrees(atan2(rise[1], rise[2]))
 
 
-def _smooth(low: float, high: float, x: Floats) -> Floats:
+def _smooth(low: float, high: float, x: NDArray[np.floating]) -> Floats:
     t = np.clip((x - low) / (high - low), 0.0, 1.0)
     return t * t * (3 - 2 * t)
 
@@ -215,7 +215,7 @@ def _profile(table: SpineTable, vertebrae: tuple[Vertebra, ...], s0: float, n: i
         covered = (s <= v.s_mm + v.lamina_top_mm) & (s >= v.s_mm + v.lamina_bottom_mm)
         slope = tan(radians(table("lamina_slope", v.name)))
         bone_roof = np.where(covered, np.minimum(bone_roof, ventral + slope * (v.s_mm + v.lamina_top_mm - s)), bone_roof)
-    for upper, lower in zip(vertebrae, vertebrae[1:]):
+    for upper, lower in itertools.pairwise(vertebrae):
         if upper.name in ("S1", "S2"):
             continue
         top, bottom = upper.s_mm + upper.lamina_top_mm, upper.s_mm + upper.lamina_bottom_mm
@@ -231,7 +231,7 @@ def _profile(table: SpineTable, vertebrae: tuple[Vertebra, ...], s0: float, n: i
     roof = np.minimum(ventral + bulge, np.maximum(bone_roof, ventral))
 
     sac_a, sac_b = along("sac_width") / 2, along("sac_depth") / 2
-    grown = 1 + 0.05 * body - 0.02
+    grown = 0.965 + 0.09 * (1 - window)
     sac_a, sac_b = sac_a * grown, sac_b * grown
     gap_disc, gap_body = along("ventral_gap_disc", -16.0), along("dorsal_gap_body")
     squeeze = np.ones(n)
@@ -248,7 +248,8 @@ def _profile(table: SpineTable, vertebrae: tuple[Vertebra, ...], s0: float, n: i
     end = s2.s_mm + table("body_height_back", "S2") * (0.5 - table.raw["sac_end"]["value"])
     taper = np.sqrt(np.clip((s - end) / 16.0, 0.0, 1.0))
     # the sac lies forward where the fat pad of a window pushes it, and touches bone under the laminae
-    sac_d = front + np.maximum(back - front, 0.0) * (1 - window)
+    calm = np.interp(s, [vertebrae[5].s_mm, vertebrae[4].s_mm], [1.0, 0.55])  # less so in the thorax
+    sac_d = front + np.maximum(back - front, 0.0) * (1 - window * calm)
     sac_d = np.convolve(np.pad(sac_d, 7, mode="edge"), np.full(15, 1 / 15), mode="valid")
 
     cord = table.raw["cord"]
@@ -261,5 +262,5 @@ def _profile(table: SpineTable, vertebrae: tuple[Vertebra, ...], s0: float, n: i
     ending = np.sqrt(np.clip((s - tip) / (at[0] - tip), 0.0, 1.0))
     cord_a = np.interp(s, at, [cord["width"][name] / 2 for name in order]) * ending
     cord_b = np.interp(s, at, [cord["depth"][name] / 2 for name in order]) * ending
-    columns = (ventral, roof, width, power, sac_d, sac_a * taper, sac_b * taper, cord_a, cord_b, flavum, window, body, bone_roof)
+    columns = (ventral, roof, width, power, sac_d, sac_a * taper, sac_b * taper, cord_a, cord_b, flavum, window, body)
     return np.ascontiguousarray(np.stack(columns, axis=1))

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from planner.phantom.canal import CanalField
+from planner.phantom.canal import SAC_B, SAC_D, CanalField
 from planner.phantom.canvas import Canvas
-from planner.phantom.layout import Layout
+from planner.phantom.layout import STEP_MM, Layout
 from planner.phantom.parameters import PhantomParameters
 from planner.phantom.roots import Root, paint_soft
 from planner.phantom.shapes import Floats, capsule
@@ -78,7 +78,8 @@ def paint_leaks(canvas: Canvas, layout: Layout, canal: CanalField, sites: list[L
             centre, outward = _pocket(layout, root)
             ball = capsule(centre - outward * 0.1, centre + outward * 0.1, np.array([1.0, 0.3, 0]), (POCKET_MM, POCKET_MM),
                            (POCKET_MM, POCKET_MM), blend=1.0)
-            cloud = capsule(centre, site.place + outward * 2.0 + np.array([5.0, -2.0, -4.0]), np.array([1.0, 0.3, 0]), (5.0, 5.0), (4.0, 4.0))
+            away = site.place + outward * 2.0 + np.array([5.0, -2.0, -4.0])
+            cloud = capsule(centre, away, np.array([1.0, 0.3, 0]), (5.0, 5.0), (4.0, 4.0))
             keep = bone | sac | {labels["nerve root"], labels["ganglion"], labels["ligamentum flavum"]}
             paint_soft(canvas, [cloud], fluid, labels["contrast outside the sac"] if contrast else 0, keep)
             paint_soft(canvas, [ball], sleeve_value, labels["nerve root"], bone | sac)
@@ -102,9 +103,9 @@ def _flood(canvas: Canvas, layout: Layout, canal: CanalField, site: LeakSite, ep
     here, image = canvas.labels[where], canvas.image[where]
     s = canal.s + np.float32(layout.s0)
     near = np.abs(s - site.s) < site.reach_mm
-    nodes = layout.s0 + 0.5 * np.arange(len(layout.tilt))
-    sac_d = np.interp(s[near], nodes, layout.profile[:, 4])
-    sac_b = np.interp(s[near], nodes, layout.profile[:, 6])
+    nodes = layout.s0 + STEP_MM * np.arange(len(layout.tilt))
+    sac_d = np.interp(s[near], nodes, layout.profile[:, SAC_D])
+    sac_b = np.interp(s[near], nodes, layout.profile[:, SAC_B])
     beyond = (canal.d[near] - sac_d) / np.maximum(sac_b, 1.0)
     beyond = -beyond if site.kind == "ventral" else beyond
     ending = 1 - np.clip((np.abs(s[near] - site.s) / site.reach_mm - 0.7) / 0.3, 0, 1)

@@ -13,14 +13,18 @@ from planner.phantom.shapes import to_design
 
 
 @njit(cache=True, nogil=True)
-def covered(distance, width):  # type: ignore[no-untyped-def]
+def covered(  # type: ignore[no-untyped-def]
+    distance, width,
+):
     """The share of a voxel of this width that lies inside a surface at this signed distance from its centre."""
     return min(max(0.5 - distance / width, 0.0), 1.0)
 
 
 @njit(cache=True, nogil=True)
-def paint_solid(field, first, image, labels, origin, step, texture, value, label, spread, cells, wall, wall_value, gas_value, gas_label,
-                gas_level, gas_sign):  # type: ignore[no-untyped-def]
+def paint_solid(  # type: ignore[no-untyped-def]
+    field, first, image, labels, origin, step, texture, value, label, spread, cells, wall, wall_value,
+    gas_value, gas_label, gas_level, gas_sign,
+):
     """A solid of one tissue, with a wall of `wall` mm (0: none) and gas inside where gas_sign * (y - gas_level) > 0 (sign 0: none)."""
     width = (step[0] + step[1]) / 2
     nk, nj, ni = field.shape
@@ -52,8 +56,10 @@ def paint_solid(field, first, image, labels, origin, step, texture, value, label
 
 
 @njit(cache=True, nogil=True)
-def paint_swept(image, labels, first, stop, origin, step, bend, bend_z0, table, table_z0, texture, value, label, spread, cells, rim,
-                rim_value):  # type: ignore[no-untyped-def]
+def paint_swept(  # type: ignore[no-untyped-def]
+    image, labels, first, stop, origin, step, bend, bend_z0, table, table_z0, texture, value, label, spread,
+    cells, rim, rim_value,
+):
     """A tube with an upright axis. table: rows at 1 mm of z: centre x, centre y, half-axes a and b, turn (radians)."""
     width = (step[0] + step[1]) / 2
     n = table.shape[0]
@@ -96,8 +102,10 @@ def paint_swept(image, labels, first, stop, origin, step, bend, bend_z0, table, 
 
 
 @njit(cache=True, nogil=True)
-def paint_bone(field, first, image, labels, origin, step, texture, label, shell, shell_back, back_y, back_z, back_dir_y, back_dir_z,
-               cortical, trabecular, spread):  # type: ignore[no-untyped-def]
+def paint_bone(  # type: ignore[no-untyped-def]
+    field, first, image, labels, origin, step, texture, label, shell, shell_back, back_y, back_z, back_dir_y,
+    back_dir_z, cortical_front, cortical_back, trabecular, spread,
+):
     """Bone with a cortical shell that is `shell` mm thick in front of the plane through back_y, back_z and `shell_back` behind it."""
     width = (step[0] + step[1] + step[2]) / 3
     nk, nj, ni = field.shape
@@ -112,6 +120,7 @@ def paint_bone(field, first, image, labels, origin, step, texture, label, shell,
                 x, y, z = origin[0] + step[0] * c, origin[1] + step[1] * b, origin[2] + step[2] * a
                 behind = min(max(((y - back_y) * back_dir_y + (z - back_z) * back_dir_z) / 7.0, 0.0), 1.0)
                 thick = shell + (shell_back - shell) * behind
+                cortical = cortical_front + (cortical_back - cortical_front) * behind
                 core = covered(d + thick, width)
                 inner = trabecular
                 if core > 0:
@@ -125,8 +134,10 @@ def paint_bone(field, first, image, labels, origin, step, texture, label, shell,
 
 
 @njit(cache=True, nogil=True)
-def paint_disc(field, first, image, labels, origin, step, label, centre, up_y, up_z, half_width, half_depth, nucleus,
-               annulus):  # type: ignore[no-untyped-def]
+def paint_disc(  # type: ignore[no-untyped-def]
+    field, first, image, labels, origin, step, label, centre, up_y, up_z, half_width, half_depth, nucleus,
+    annulus,
+):
     """A disc: the nucleus lies a little behind the middle, the annulus around it is layered."""
     width = (step[0] + step[1] + step[2]) / 3
     nk, nj, ni = field.shape

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
@@ -53,10 +54,10 @@ class PhantomParameters:
                 raise ValueError(f"The {name} is one of {', '.join(allowed)}.")
         if len(self.spacing_mm) != 3:
             raise ValueError("The spacing has three numbers: slices, rows, columns.")
-        for value in self.spacing_mm:
-            _within("spacing_mm", value, 0.3, 5.0)
+        for step in self.spacing_mm:
+            _within("spacing_mm", step, 0.3, 5.0)
         order = spine_table().order
-        known = {f"{upper}-{lower}" for upper, lower in zip(order, order[1:]) if lower not in ("S2", "S3")}
+        known = {f"{upper}-{lower}" for upper, lower in itertools.pairwise(order) if lower not in ("S2", "S3")}
         for interval, factor in (self.stenosis or {}).items():
             if interval not in known:
                 raise ValueError(f"{interval} is no disc of the phantom; write L4-L5.")

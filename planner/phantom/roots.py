@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
-from math import cos, radians, sin, tan
+from math import radians, tan
 
 import numpy as np
 
@@ -79,7 +80,7 @@ def _root(layout: Layout, upper: Vertebra, lower: Vertebra) -> Root:
         medial_x = width - diameter / 2 - 0.4
         medial = upper.place(medial_x, d + 0.6, roof + 0.25 * half if name[0] == "L" else roof - 1.0)
         rise = (medial_x - 0.5 * t("sac_width", name)) / tan(angle) + (1.0 if name[0] == "L" else 0.0)
-        s = upper.s_mm + (medial - upper.origin) @ upper.up + rise
+        s = upper.s_mm + float((medial - upper.origin) @ upper.up) + rise
         edge = 0.97 * layout.at(s, "sac_a")
         start = layout.place(0.72 * layout.at(s, "sac_a"), layout.at(s, "sac_d") - 0.5, s + 3.5)
         leave = layout.place(edge, layout.at(s, "sac_d") - 1.2, s)
@@ -120,7 +121,7 @@ def root_parts(root: Root, side: float, thicker_mm: float = 0.0, until: int | No
     way = root.way[3:until:2] * flip
     x = np.array([0.3, 0.5, 1.0])
     radius = root.diameter_mm / 2 + thicker_mm
-    return [capsule(a, b, x, (radius, radius), (radius, radius), blend=1.0) for a, b in zip(way, way[1:])]
+    return [capsule(a, b, x, (radius, radius), (radius, radius), blend=1.0) for a, b in itertools.pairwise(way)]
 
 
 def ganglion_parts(layout: Layout, root: Root, side: float) -> list[Part]:
@@ -162,6 +163,3 @@ def paint_roots(canvas: Canvas, layout: Layout, found: list[Root], labels: dict[
                 paint_soft(canvas, root_parts(root, side, until=root.ganglion - 1), sleeve_value, 0, keep)
                 paint_soft(canvas, root_parts(root, side, -0.7, root.ganglion - 1), canvas.value("root"), 0, keep)
             paint_soft(canvas, ganglion_parts(layout, root, side), canvas.value("ganglion"), labels["ganglion"], keep)
-
-
-__all__ = ["BEYOND_MM", "Root", "cos", "foramen_place", "paint_roots", "paint_soft", "root_parts", "roots", "sin"]

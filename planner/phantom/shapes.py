@@ -65,11 +65,9 @@ def box(centre: Floats, axes: Floats, half: Sequence[float], rounding: float, *,
 def vertebral_body(origin: Floats, axes: Floats, half_width: float, half_depth: float, middle_d: float, height_back: float,
                    height_front: float, waist: float, concavity: float, taper: float) -> Part:
     """A body in a vertebra's frame (rows: left, back, up): waisted, wedged, with concave endplates and a rim."""
-    reach = 1.15 * float(np.hypot(half_width, np.hypot(half_depth, max(height_back, height_front) / 2)))
     centre = origin + middle_d * axes[1]
     box_ = np.array([half_width * 1.1, half_depth * 1.1, max(height_back, height_front) / 2 + 2])
     corners = centre + np.array([[a, b, c] for a in (-1, 1) for b in (-1, 1) for c in (-1, 1)]) * box_ @ axes
-    del reach
     return _part(BODY, centre, axes, (half_width, half_depth, height_back / 2, height_front / 2, waist, concavity, taper), 2.0, False,
                  None, corners)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import cos, pi, radians, sin, tan
+from math import cos, radians, sin, tan
 from typing import Any
 
 import numpy as np
@@ -96,7 +96,9 @@ def outline(parameters: PhantomParameters, layout: Layout) -> Outline:
 
 
 @njit(cache=True, nogil=True)
-def _ray(x, y, centre, half_depth, half_width):  # type: ignore[no-untyped-def]
+def _ray(  # type: ignore[no-untyped-def]
+    x, y, centre, half_depth, half_width,
+):
     # share of the way from the middle to the wall, and distance to the wall along the ray
     u, v = x / half_width, (y - centre) / half_depth
     f = u * u + v * v - 0.45 * u * u * v * v
@@ -108,9 +110,12 @@ def _ray(x, y, centre, half_depth, half_width):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _paint_trunk(image, labels, k_first, k_stop, origin, step, rows, z0, fats, values, texture, soft, lung, lung_shape, liver):  # type: ignore
+def _paint_trunk(  # type: ignore[no-untyped-def]
+    image, labels, k_first, k_stop, origin, step, rows, z0, fats, values, texture, soft, lung, lung_shape,
+    liver,
+):
     # values: air, skin, fat, muscle, lung, liver, vessel; fats: side, front, back, skin thickness
-    # lung_shape: z of recess, dome left, dome right, mediastinum half-width and half-depth, its centre y; liver: edge z, left edge x, back y
+    # lung_shape: z of recess, dome left, dome right, half-width and half-depth of the mediastinum, its y; liver: edge z, left x, back y
     width = (step[0] + step[1]) / 2
     n = rows.shape[0]
     for k in range(k_first, k_stop):
@@ -168,7 +173,8 @@ def _paint_trunk(image, labels, k_first, k_stop, origin, step, rows, z0, fats, v
                     air = covered(-lungs, width)
                     under = min(z - liver[0] - 0.35 * (x + 60.0), floor - 3.0 - z)
                     flank = smooth_min(inside - 2.5, liver[1] + 0.5 * (z - liver[0] - 60.0) - x, 22.0)
-                    flank = smooth_min(flank, liver[2] - 0.62 * (x + 60.0) - y, 26.0)
+                    flank = smooth_min(flank, liver[2] - 0.45 * (x + 60.0) - y, 26.0)
+                    flank = smooth_min(flank, spine + 13.0, 10.0)
                     organ = covered(-smooth_min(under, flank, 12.0), width)
                     if organ > 0:
                         flesh = values[5] + 6.0 * (values[3] - values[2]) / 155.0 * sample_texture(texture, x / 6.0, y / 6.0, z / 6.0)
@@ -192,7 +198,9 @@ def _paint_trunk(image, labels, k_first, k_stop, origin, step, rows, z0, fats, v
 
 
 @njit(cache=True, nogil=True)
-def _paint_table(image, k_first, k_stop, origin, step, top, sign, skin, foam, cushion):  # type: ignore[no-untyped-def]
+def _paint_table(  # type: ignore[no-untyped-def]
+    image, k_first, k_stop, origin, step, top, sign, skin, foam, cushion,
+):
     width = step[1]
     for k in range(k_first, k_stop):
         for j in range(image.shape[1]):
@@ -333,6 +341,3 @@ def iliac_parts(layout: Layout) -> list[list[Part]]:
         numbers = (back[0], back[1], front[0], front[1], crest, t["highest"], t["fall"], t["bow"])
         wings.append([wing(np.zeros(3), side, numbers, low, high)])
     return wings
-
-
-__all__ = ["Outline", "height_of", "iliac_parts", "outline", "paint_organs", "paint_table", "paint_trunk", "pi", "rib_parts"]

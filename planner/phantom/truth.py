@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from planner.phantom.bones import pedicle_centre
 from planner.phantom.canal import canal_section
 from planner.phantom.canvas import Canvas
 from planner.phantom.layout import Layout, inner_lamina_mm, window_tilt_deg
@@ -130,7 +129,8 @@ def _foramina(canvas: Canvas, layout: Layout) -> tuple[TrueForamen, ...]:
         for side, sign in (("left", 1.0), ("right", -1.0)):
             place = world_point(canvas, centre * [sign, 1.0, 1.0])
             if _inside(canvas, place):
-                found.append(TrueForamen((upper.name, lower.name), side, place, round(height * canvas.scale, 2), round(width * canvas.scale, 2)))
+                size = round(height * canvas.scale, 2), round(width * canvas.scale, 2)
+                found.append(TrueForamen((upper.name, lower.name), side, place, *size))
     return tuple(found)
 
 
@@ -140,7 +140,8 @@ def _windows(canvas: Canvas, layout: Layout) -> tuple[TrueWindow, ...]:
     for upper, lower in layout.pairs():
         if upper.name in ("S1", "S2"):
             continue
-        edge = upper.place(0, inner_lamina_mm(t, upper, upper.lamina_bottom_mm) + t("lamina_thickness", upper.name) / 2, upper.lamina_bottom_mm)
+        inner = inner_lamina_mm(t, upper, upper.lamina_bottom_mm)
+        edge = upper.place(0, inner + t("lamina_thickness", upper.name) / 2, upper.lamina_bottom_mm)
         sill = lower.place(0, t("canal_depth", lower.name) / 2 + t("lamina_thickness", lower.name) / 2, lower.lamina_top_mm)
         s = (upper.s_mm + upper.lamina_bottom_mm + lower.s_mm + lower.lamina_top_mm) / 2
         centre = world_point(canvas, layout.place(0, layout.at(s, "roof") + t("flavum_thickness", upper.name) / 2, s))
@@ -148,6 +149,3 @@ def _windows(canvas: Canvas, layout: Layout) -> tuple[TrueWindow, ...]:
             found.append(TrueWindow((upper.name, lower.name), centre, round(t("window_height", upper.name) * canvas.scale, 2),
                                     round(t("window_width", upper.name) * canvas.scale, 2), round(window_tilt_deg(edge, sill), 1)))
     return tuple(found)
-
-
-__all__ = ["TrueForamen", "TrueLeak", "TrueLevel", "TrueWindow", "Truth", "measure", "pedicle_centre", "world_point"]

@@ -42,7 +42,7 @@ def test_the_voxels_of_the_canal_agree_with_its_area_and_centreline(fine: Phanto
     inside = (points[:, 2] > level(fine, "L5")[2]) & (points[:, 2] < level(fine, "T10")[2])
     assert at(fine, canal(fine), points[inside]).all()
     expected_ml = float((np.array(fine.truth.area_mm2)[:-1] * steps)[inside[:-1]].sum() / 1000)
-    k_low, k_high = (int(round(float(fine.volume.frame.to_index(points[inside][n])[0]))) for n in (-1, 0))
+    k_low, k_high = (round(float(fine.volume.frame.to_index(points[inside][n])[0])) for n in (-1, 0))
     counted_ml = canal(fine)[k_low:k_high].sum() * fine.volume.frame.voxel_ml
     assert counted_ml == pytest.approx(expected_ml, rel=0.06)
 
@@ -125,7 +125,7 @@ def test_left_and_right_are_the_patients(fine: Phantom) -> None:
     assert centre(fine, marked(fine, "aorta"))[0] > midline + 5, "the aorta lies left"
     assert centre(fine, marked(fine, "vena cava"))[0] < midline - 8, "the cava lies right"
     kidneys = marked(fine, "kidney")
-    i = int(round(float(fine.volume.frame.to_index(level(fine, "L2"))[2])))
+    i = round(float(fine.volume.frame.to_index(level(fine, "L2"))[2]))
     left, right = kidneys.copy(), kidneys.copy()
     left[:, :, :i] = False
     right[:, :, i:] = False

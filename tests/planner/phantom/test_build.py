@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
+import SimpleITK as sitk  # noqa: N813
 
 from planner.geometry import read_nifti
 from planner.phantom import Phantom, PhantomParameters, build, write_example
@@ -21,12 +21,12 @@ COARSE = (2.5, 2.5, 2.5)
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"size": 0.5}, {"lordosis": float("nan")}, {"scoliosis_deg": 90}, {"body_mass_index": 80}, {"seed": -1}, {"seed": 1.5}, {"leak": "lateral"},
-     {"modality": "pet"}, {"spacing_mm": (1, 1)}, {"spacing_mm": (0.0, 1, 1)}, {"stenosis": {"L4-L6": 0.5}}, {"stenosis": {"L4-L5": 0.0}},
-     {"position": "sitting"}],
+    [{"size": 0.5}, {"lordosis": float("nan")}, {"scoliosis_deg": 90}, {"body_mass_index": 80},
+     {"seed": -1}, {"seed": 1.5}, {"leak": "lateral"}, {"modality": "pet"}, {"spacing_mm": (1, 1)}, {"spacing_mm": (0.0, 1, 1)},
+     {"stenosis": {"L4-L6": 0.5}}, {"stenosis": {"L4-L5": 0.0}}, {"position":"sitting"}],
 )
 def test_no_such_patient(wrong: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="The|disc"):
+    with pytest.raises(ValueError, match=r"The|disc"):
         PhantomParameters(**wrong)  # type: ignore[arg-type]
 
 
@@ -85,7 +85,7 @@ def test_stenosis_narrows_the_sac_there() -> None:
     healthy, narrow = (build(PhantomParameters(stenosis=s, spacing_mm=COARSE)) for s in (None, {"L4-L5": 0.4}))
 
     def sac_mm2(p: Phantom) -> float:
-        k = int(round(float(p.volume.frame.to_index((level(p, "L4") + level(p, "L5")) / 2)[0])))
+        k = round(float(p.volume.frame.to_index((level(p, "L4") + level(p, "L5")) / 2)[0]))
         return float(marked(p, "thecal sac")[k - 1 : k + 2].sum() / 3 * COARSE[1] * COARSE[2])
 
     assert sac_mm2(narrow) < 0.6 * sac_mm2(healthy)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -9,8 +11,9 @@ from planner.phantom import Phantom, PhantomParameters, build
 from tests.planner.phantom.looking import at, bone, marked
 
 
-def built(**chosen: object) -> Phantom:
-    return build(PhantomParameters(spacing_mm=(1.5, 1.0, 1.0), **chosen))  # type: ignore[arg-type]
+@cache
+def built(leak: str = "ventral", modality: str = "ct", position: str = "prone") -> Phantom:
+    return build(PhantomParameters(spacing_mm=(1.6, 1.1, 1.1), leak=leak, modality=modality, position=position))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
