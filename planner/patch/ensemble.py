@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from planner.anatomy import labels as code
 from planner.anatomy.spine import Anatomy
+from planner.evidence import number
 from planner.geometry import Floats, PatientPosition
 from planner.leak.leak import Leak
 from planner.patch.dose import dose_warnings
 from planner.patch.forecast import Band, DoseRow, Forecast, Injection
-from planner.patch.march import Marched
+from planner.patch.march import DORSAL, Marched
 from planner.patch.measure import Measures, Site, leak_site, level_coordinate, measure
 from planner.patch.space import OFFSETS, SPACING_MM, Space, epidural_space
 from planner.patch.spread import ROWS_ML, needles_of, places_at_tips, spread
@@ -54,7 +55,13 @@ def forecast(
         canal_fill_low=low,
         canal_fill_high=high,
         ml_for_cover={share: _ml_for(share / 100.0, measures) for share in COVERS} if leaks else {},
-        warnings=dose_warnings(anatomy, tuple(injections)) + _end_warning(found.space, found.runs),
+        warnings=tuple(
+            sorted(
+                dose_warnings(anatomy, tuple(injections))
+                + _end_warning(found.space, found.runs)
+                + _front_warning(found, leaks, injections)
+            )
+        ),
         members=members,
     )
     progress(1.0, "Spreading the patch")
@@ -189,4 +196,17 @@ def _end_warning(space: Space, runs: Sequence[Marched]) -> tuple[tuple[float, st
     if not np.isfinite(reached):
         return ()
     sentence = f"From {reached:.0f} mL the patch reaches the end of the canal as this scan shows it: the spread beyond is not forecast."
-    return ((reached, sentence, "patch.along_ease"),)
+    return ((reached, sentence, "patch.canal_end"),)
+
+
+def _front_warning(found: Ensemble, leaks: Sequence[Leak], injections: Sequence[Injection]) -> tuple[tuple[float, str, str], ...]:
+    """Said where every needle lies behind the sac and a leak in front of it: cover is then never certain (clinical.md 9)."""
+    if not any(leak.kind == "ventral" for leak in leaks):
+        return ()
+    zone, places = found.space.graph.zone, found.space.places_mm
+    nearest = [int(((places - np.array(i.tip_mm)) ** 2).sum(axis=1).argmin()) for i in injections if i.total_ml > 0]
+    if not all(zone[at] == DORSAL for at in nearest):
+        return ()
+    share = round(100 * number("patch.ventral_from_behind"))
+    sentence = f"Every needle lies behind the sac and a leak in front of it: in patients {share} % of such doses got to the front."
+    return ((0.0, sentence, "patch.ventral_from_behind"),)

@@ -122,7 +122,7 @@ def _pop(heap, place, effort, size):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _relax(node, graph, medium, lengths, falls, slowness, effort, heap, place, size):  # type: ignore[no-untyped-def]
+def _relax(node, graph, medium, lengths, inverse, falls, slowness, effort, heap, place, size):  # type: ignore[no-untyped-def]
     shrink = 1.0 - 1.0 / (medium.along_ease * medium.along_ease)
     tangent_x, tangent_y, tangent_z = graph.tangent[node, 0], graph.tangent[node, 1], graph.tangent[node, 2]
     half, left, start = 0.5 * slowness[node], graph.left[node], effort[node]
@@ -135,7 +135,8 @@ def _relax(node, graph, medium, lengths, falls, slowness, effort, heap, place, s
         x, y, z = graph.steps_mm[direction, 0], graph.steps_mm[direction, 1], graph.steps_mm[direction, 2]
         along = x * tangent_x + y * tangent_y + z * tangent_z
         straight = lengths[direction]
-        length = np.sqrt(straight * straight - shrink * along * along) * (1.0 + medium.cephalad * along / straight - falls[direction])
+        bias = medium.cephalad * along * inverse[direction] - falls[direction]
+        length = np.sqrt(straight * straight - shrink * along * along) * (1.0 + bias)
         cost = (half + 0.5 * slowness[other]) * length
         if graph.left[other] != left:
             cost += septum
@@ -163,7 +164,8 @@ def march(graph, medium, seeds, shares, fibrin_ml, rows_ml):  # type: ignore[no-
     n, needles, sections, rows = graph.zone.size, seeds.size, medium.sac_ml.size, rows_ml.size
     slowness = medium.slowness.copy()
     lengths = np.sqrt((graph.steps_mm**2).sum(axis=1))
-    falls = (graph.steps_mm * medium.down).sum(axis=1) / lengths
+    inverse = 1.0 / lengths
+    falls = (graph.steps_mm * medium.down).sum(axis=1) * inverse
     arrival = np.full(n, np.inf, dtype=np.float32)
     by_fibrin = np.full(n, -1, dtype=np.int16)
     effort = np.full((needles, n), np.inf, dtype=np.float32)
@@ -194,7 +196,9 @@ def march(graph, medium, seeds, shares, fibrin_ml, rows_ml):  # type: ignore[no-
         if needle < 0:
             break
         node, size[needle] = _pop(heap[needle], place[needle], effort[needle], size[needle])
-        size[needle] = _relax(node, graph, medium, lengths, falls, slowness, effort[needle], heap[needle], place[needle], size[needle])
+        size[needle] = _relax(
+            node, graph, medium, lengths, inverse, falls, slowness, effort[needle], heap[needle], place[needle], size[needle]
+        )
         if arrival[node] == np.inf:
             taken = medium.capacity_ml[node]
             zone = graph.zone[node]

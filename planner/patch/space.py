@@ -178,7 +178,8 @@ def _foramina(anatomy: Anatomy, frame: Frame, soft: NDArray[np.bool_]) -> tuple[
         u, h = offset @ axis, offset @ up
         w = offset @ np.cross(axis, up)
         widening = WIDENING * np.maximum(u - LENGTH_MM, 0.0)
-        ring = (h / (foramen.height_mm / 2 + widening)) ** 2 + (w / (foramen.width_mm / 2 + widening)) ** 2
+        half_height, half_width = (max(size / 2, SPACING_MM) for size in (foramen.height_mm, foramen.width_mm))
+        ring = (h / (half_height + widening)) ** 2 + (w / (half_width + widening)) ** 2
         taken = soft[box] & (ring <= 1.0) & (u >= -INWARD_MM) & (u <= reach) & (which[box] < 0)
         which[box][taken] = number_of
         outward[box][taken] = u[taken]

@@ -10,6 +10,7 @@ import pytest
 
 from planner.anatomy import labels as code
 from planner.anatomy.spine import Anatomy
+from planner.evidence import evidence
 from planner.leak.leak import Leak
 from planner.patch import Forecast, Injection, forecast
 from planner.patch.ensemble import Ensemble, run_ensemble
@@ -159,8 +160,11 @@ def test_more_escapes_where_foramina_are_open() -> None:
 
 def test_an_interlaminar_dose_in_the_midline_is_not_promised_to_reach_the_front() -> None:
     ventral = Leak((0.0, -7.5, MIDDLE), "ventral", "observed", "L2-L3", "midline")
-    from_behind = forecast(spine(), [ventral], [needle()], members=MEMBERS).at(5.0).leak_covered
-    in_front = forecast(spine(), [ventral], [needle(x=4.0, y=-7.8)], members=MEMBERS).at(5.0).leak_covered
+    behind = forecast(spine(), [ventral], [needle()], members=MEMBERS)
+    front = forecast(spine(), [ventral], [needle(x=4.0, y=-7.8)], members=MEMBERS)
+    from_behind, in_front = behind.at(5.0).leak_covered, front.at(5.0).leak_covered
+    assert any("behind the sac" in sentence for _, sentence, _ in behind.warnings)
+    assert not any("behind the sac" in sentence for _, sentence, _ in front.warnings)
     assert in_front.median > 0.7 > from_behind.median
     assert in_front.low > from_behind.median
 
@@ -213,3 +217,13 @@ def test_it_says_when_the_patch_leaves_the_scan() -> None:
     short = pipe_spine(("L2", "L3", "L4"))
     found = forecast(short, [], [needle(z=disc_z(("L2", "L3", "L4"), "L2"))], members=4)
     assert any("end of the canal" in sentence for _, sentence, _ in found.warnings)
+
+
+def test_a_closed_foramen_of_no_size_is_no_trouble() -> None:
+    closed = replace(spine(), foramina=tuple(replace(f, height_mm=0.0, width_mm=0.0) for f in spine().foramina))
+    assert forecast(closed, [], [needle()], members=2).at(10.0).ml == 10.0
+
+
+def test_the_warnings_name_evidence_that_exists() -> None:
+    for _, sentence, identifier in midline().warnings:
+        assert sentence.endswith(".") and evidence(identifier).source
