@@ -21,6 +21,8 @@ from planner.evidence import number
 from planner.geometry import Floats, Volume
 from planner.refusal import Refusal
 
+_WINGS = 0.4  # S1 of the phantoms 0.8, L5 0.1
+_HIPS = 0.06
 _NEAR_MM = 35.0  # farther from the middle of a body than this is no vertebra
 Body = tuple[float, tuple[float, float, float], float]
 """(place along the canal in mm, centre of the body, confidence)."""
@@ -31,18 +33,23 @@ def guess(search: Volume, bone: Volume, curve: Curve, column: Column, found: lis
 
     bone: the mask of bone (0 or 1) on the search grid.
     """
-    width = _bone_beside(bone, curve)
-    s = curve.s_mm
-    sure_length = number("anatomy.transitional_share")
-    wide = np.array([float(np.median(width[np.abs(s - body[0]) <= 6.0])) if (np.abs(s - body[0]) <= 6.0).any() else 0.0 for body in found])
+    usual = 1.0 - number("anatomy.transitional_share")
     spacing = float(np.median(np.diff([body[0] for body in found]))) if len(found) > 1 else 30.0
-    sacral = np.flatnonzero(wide > 0.5)
-    if spacing > 23.0 and len(sacral) and sacral[0] > 0 and sacral[-1] == len(found) - 1:
-        clear = min(1.0, len(sacral) / 1.0) * float(np.clip((wide[sacral[0]] - wide[sacral[0] - 1]) / 0.4, 0.3, 1.0))
-        return _anchor("S1", found[int(sacral[0])], 0.9 * (1.0 - sure_length) * clear)
-    below_last = width[(s > found[-1][0] + 0.5 * spacing)]
-    if spacing > 23.0 and len(below_last) >= 6 and float(np.median(below_last)) > 0.5:
-        return _anchor("L5", found[-1], 0.8 * (1.0 - sure_length))
+    longer = _prolonged(curve, 45.0)
+    wings, s = _wings(bone, longer), longer.s_mm
+    at_bodies = [float(np.median(wings[np.abs(s - body[0]) <= 8.0])) for body in found]
+    sacral = next((n for n, share in enumerate(at_bodies) if share > _WINGS), None)
+    if spacing > 23.0 and sacral is not None and sacral > 0:
+        step = at_bodies[sacral] - at_bodies[sacral - 1]
+        return _anchor("S1", found[sacral], 0.9 * usual * float(np.clip(step / 0.5, 0.3, 1.0)))
+    beyond = wings[(s > found[-1][0] + 0.4 * spacing) & (s < found[-1][0] + 1.4 * spacing)]
+    if spacing > 23.0 and sacral is None and len(beyond) and float(beyond.max()) > 0.7 * _WINGS:
+        return _anchor("L5", found[-1], 0.8 * usual)
+    hips = _share_beside(bone, longer, (60.0, 110.0), (-40.0, 50.0), 5.0)
+    last = hips[(s > found[-1][0] - 5.0) & (s < found[-1][0] + 0.6 * spacing)]
+    flank = hips[(s > found[0][0]) & (s < found[-1][0] - 1.5 * spacing)]
+    if spacing > 25.0 and len(last) and len(flank) and float(last.max()) > _HIPS and float(flank.min()) < 0.2 * _HIPS:
+        return _anchor("L5", found[-1], 0.55 * usual)
     if spacing < 21.0 and len(found) >= 3:
         return _anchor("C3" if found[0][0] > 25.0 else "C2", found[0], 0.45)
     lengths = np.array([22.0, 23.5, 24.5, 25.5, 27.0, 29.5, 32.0, 34.0, 35.0, 36.0])  # disc to disc, T7 to L4 (algorithms 2.1)
@@ -55,16 +62,33 @@ def _anchor(name: str, body: Body, confidence: float) -> Anchor:
     return Anchor(name, body[1], "program", round(float(confidence), 2))
 
 
-def _bone_beside(bone: Volume, curve: Curve) -> Floats:
-    """(n,): share of bone 22 to 40 mm beside the canal's front, the lesser of both sides: the wings of the sacrum fill it."""
+def _wings(bone: Volume, curve: Curve) -> Floats:
+    """(n,): how much bone fills the place of the sacrum's wings, which no other vertebra has."""
+    return _share_beside(bone, curve, (30.0, 46.0), (-30.0, -4.0), 2.0)
+
+
+def _share_beside(bone: Volume, curve: Curve, beside_mm: tuple[float, float], back_mm: tuple[float, float], step_mm: float) -> Floats:
+    """(n,): share of bone in a box beside the canal (to the side, to the back; from, to), the lesser of both sides."""
     n = len(curve.points_mm)
-    u, v = np.arange(22.0, 40.1, 2.0), np.arange(-22.0, 2.1, 2.0)
+    u, v = np.arange(beside_mm[0], beside_mm[1] + 0.1, step_mm), np.arange(back_mm[0], back_mm[1] + 0.1, step_mm)
     shape = (n, len(v), len(u))
     sides = []
     for sign in (1.0, -1.0):
         block = in_sections(bone, curve, np.broadcast_to(sign * u, shape), np.broadcast_to(v[:, None], shape))
         sides.append((block > 0.3).mean(axis=(1, 2)))
     return np.minimum(*sides)
+
+
+def _prolonged(curve: Curve, length_mm: float) -> Curve:
+    """The curve gone on straight at its foot end, past where the canal could be followed."""
+    steps = np.arange(1.0, length_mm + 0.5)[:, None]
+    more = len(steps)
+    return Curve(
+        np.concatenate([curve.points_mm, curve.points_mm[-1] + steps * curve.tangent[-1]]),
+        np.concatenate([curve.left, np.tile(curve.left[-1], (more, 1))]),
+        np.concatenate([curve.back, np.tile(curve.back[-1], (more, 1))]),
+        np.concatenate([curve.tangent, np.tile(curve.tangent[-1], (more, 1))]),
+    )
 
 
 def index_at(levels: tuple[Level, ...], point_mm: tuple[float, float, float]) -> int | None:

@@ -1,0 +1,47 @@
+"""Phantoms of these tests, built once a run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.anatomy import Anatomy, Anchor, find
+from planner.geometry import Frame
+from planner.phantom import Phantom, PhantomParameters, build
+
+
+@cache
+def phantom(modality: str = "ct", spacing_mm: float = 1.5) -> Phantom:
+    return build(PhantomParameters(modality=modality, spacing_mm=(spacing_mm,) * 3))  # type: ignore[arg-type]
+
+
+@cache
+def found(modality: str = "ct") -> Anatomy:
+    """The anatomy with L3 named where it is."""
+    one = phantom(modality)
+    centre = next(level.centre for level in one.truth.levels if level.name == "L3")
+    return find(one.volume, Anchor("L3", centre, "user"))
+
+
+@cache
+def mirrored() -> Anatomy:
+    """The anatomy of the same patient seen in a mirror: x of everything negated."""
+    one = phantom().volume
+    frame = one.frame
+    affine = frame.affine.copy()
+    affine[0, 3] = -(affine[0, 3] + affine[0, 2] * (frame.shape[2] - 1))
+    flipped = replace(one, frame=Frame(frame.shape, affine), voxels=np.ascontiguousarray(one.voxels[:, :, ::-1]))
+    x, y, z = next(level.centre for level in phantom().truth.levels if level.name == "L3")
+    return find(flipped, Anchor("L3", (-x, y, z), "user"))
+
+
+def true_mask(one: Phantom, *names: str) -> NDArray[np.bool_]:
+    codes = [code for code, name in one.label_names.items() if name in names]
+    return np.isin(one.labels, codes)
+
+
+def dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    return float(2 * (one & other).sum() / max(1, int(one.sum()) + int(other.sum())))

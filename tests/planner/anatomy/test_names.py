@@ -1,0 +1,62 @@
+"""One named vertebra names all others."""
+
+import time
+
+import numpy as np
+import pytest
+
+from planner.anatomy import Anchor, labels, rename, vertebra_at
+from planner.refusal import Refusal
+from tests.planner.anatomy.phantoms import found
+
+
+def _centre(name: str) -> tuple[float, float, float]:
+    return next(level.centre_mm for level in found().levels if level.name == name)
+
+
+def test_naming_one_vertebra_shifts_all_names_by_the_same_step() -> None:
+    before = found()
+    after = rename(before, Anchor("L4", _centre("L3"), "user"))
+    for one, other in zip(before.levels, after.levels):
+        assert labels.below(one.name) == other.name
+        assert one.centre_mm == other.centre_mm
+        assert vertebra_at(after, one.centre_mm) == other
+    assert [(labels.below(f.between[0]), f.side) for f in before.foramina] == [(f.between[0], f.side) for f in after.foramina]
+    assert [labels.below(w.between[1]) for w in before.windows] == [w.between[1] for w in after.windows]
+    assert [labels.below(r.level) for r in before.roots] == [r.level for r in after.roots]
+    assert np.array_equal(before.labels == labels.vertebra("L2"), after.labels == labels.vertebra("L3"))
+    assert np.array_equal(before.labels == labels.disc("L2"), after.labels == labels.disc("L3"))
+    assert np.array_equal(before.mask(labels.CANAL), after.mask(labels.CANAL))
+    assert after.anchor == Anchor("L4", _centre("L3"), "user")
+
+
+def test_naming_there_and_back_changes_nothing() -> None:
+    before = found()
+    back = rename(rename(before, Anchor("L5", _centre("L3"), "user")), Anchor("L3", _centre("L3"), "user"))
+    assert [level.name for level in back.levels] == [level.name for level in before.levels]
+    bones = before.mask(labels.BONE)
+    assert np.array_equal(back.labels[bones], before.labels[bones])
+
+
+def test_a_click_beside_the_spine_is_refused() -> None:
+    x, y, z = _centre("L3")
+    with pytest.raises(Refusal, match="no vertebra"):
+        rename(found(), Anchor("L3", (x + 120.0, y, z), "user"))
+    assert vertebra_at(found(), (x + 120.0, y, z)) is None
+
+
+def test_a_name_that_runs_off_the_spine_is_refused() -> None:
+    with pytest.raises(Refusal, match="above C1"):
+        rename(found(), Anchor("C2", _centre("L3"), "user"))
+    with pytest.raises(Refusal, match="below S5"):
+        rename(found(), Anchor("S5", _centre("L3"), "user"))
+    with pytest.raises(Refusal, match="not the name"):
+        rename(found(), Anchor("L9", _centre("L3"), "user"))
+
+
+def test_renaming_is_quick() -> None:
+    before = found()
+    rename(before, Anchor("L4", _centre("L3"), "user"))
+    start = time.perf_counter()
+    rename(before, Anchor("L4", _centre("L3"), "user"))
+    assert time.perf_counter() - start < 0.5

@@ -1,0 +1,127 @@
+"""The scans of "Must walk": the canal runs over nearly all that is in view, holds the labelled cord, and the levels count right."""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from planner.anatomy import Anatomy, Anchor, find, labels
+from planner.geometry import Volume
+from tests.data import real
+from tests.planner.anatomy.scans import dicom_volume, nifti_volume
+
+pytestmark = pytest.mark.real
+
+
+@cache
+def _anatomy(name: str) -> tuple[Volume, Anatomy]:
+    readers = {
+        "thoracic-ct": lambda path: dicom_volume(path / "dicom"),
+        "cervical-ct": lambda path: dicom_volume(path / "dicom"),
+        "lumbar-ct-labelled-3mm": lambda path: nifti_volume(path / "ct.nii.gz"),
+        "thoracolumbar-ct-labelled": lambda path: nifti_volume(path / "ct.nii.gz"),
+        "lumbar-mr-t2": lambda path: nifti_volume(path / "t2.nii.gz", "MR"),
+        "case-07": lambda path: nifti_volume(path / "case-07-t2.nii.gz", "MR"),
+        "discs-20": lambda path: nifti_volume(path / "discs-20-t2.nii.gz", "MR"),
+        "water-fat-01": lambda path: nifti_volume(path / "water-fat-01.nii.gz", "MR"),
+    }
+    path: Path = real("lumbar-mr-t2-labelled" if name in ("case-07", "discs-20", "water-fat-01") else name)
+    volume = readers[name](path)
+    return volume, find(volume)
+
+
+def _labelled(name: str, file: str) -> tuple[Volume, dict[int, np.ndarray]]:
+    there = nifti_volume(real(name) / file, "label")
+    values = [int(v) for v in np.unique(there.voxels) if v]
+    return there, {v: there.frame.to_world(np.argwhere(there.voxels == v)) for v in values}
+
+
+@pytest.mark.parametrize(
+    ("name", "length_mm"),
+    [("thoracic-ct", 85), ("cervical-ct", 130), ("lumbar-ct-labelled-3mm", 190), ("thoracolumbar-ct-labelled", 350),
+     ("lumbar-mr-t2", 190), ("case-07", 330), ("discs-20", 190), ("water-fat-01", 190)],
+)  # fmt: skip
+def test_a_canal_is_followed_over_nearly_all_that_is_in_view(name: str, length_mm: float) -> None:
+    volume, anatomy = _anatomy(name)
+    assert anatomy.canal.s_mm[-1] >= length_mm
+    if volume.modality == "CT":
+        assert 120 <= np.median(anatomy.canal.area_mm2) <= 420
+    assert np.median(anatomy.canal.confidence) > 0.5
+    assert anatomy.anchor is not None
+    assert anatomy.anchor.by == "program"
+    assert (anatomy.anchor.confidence or 0) < 0.95
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [("lumbar-ct-labelled-3mm", "all-structures.nii.gz"), ("thoracolumbar-ct-labelled", "structures.nii.gz")]
+)
+def test_the_canal_holds_the_labelled_cord(name: str, file: str) -> None:
+    _, anatomy = _anatomy(name)
+    there, _points = _labelled(name, file)
+    cord = there.voxels == 79
+    rows = np.flatnonzero(cord.any(axis=(1, 2)))
+    canal = anatomy.mask(labels.CANAL)
+    inside = cord[rows] & canal[rows]
+    assert inside.sum() / cord.sum() > 0.9
+    apart = []
+    for k in rows[::3]:
+        if canal[k].any():
+            apart.append(np.linalg.norm((np.argwhere(cord[k]).mean(axis=0) - np.argwhere(canal[k]).mean(axis=0)) * there.frame.spacing_mm[1]))
+    assert np.median(apart) < 4.0
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "named"),
+    [("lumbar-ct-labelled-3mm", "vertebrae.nii.gz", 29), ("thoracolumbar-ct-labelled", "structures.nii.gz", 34)],
+)
+def test_naming_one_vertebra_names_the_labelled_ones(name: str, file: str, named: int) -> None:
+    volume, _ = _anatomy(name)
+    _, points = _labelled(name, file)
+    order = {27 + n: f"L{5 - n}" for n in range(5)} | {32 + n: f"T{12 - n}" for n in range(12)}
+    # the labels hold the arch too: the body lies about 12 mm in front of the middle of all of it
+    x, y, z = points[named].mean(axis=0)
+    anatomy = find(volume, Anchor(order[named], (x, y - 12.0, z), "user"))
+    for level in anatomy.levels:
+        code = next((c for c, n in order.items() if n == level.name), None)
+        if code is None or len(points.get(code, ())) < 300:
+            continue
+        mask = anatomy.mask((labels.vertebra(level.name),))
+        index = np.rint(volume.frame.to_index(points[code])).astype(int)
+        assert mask[index[:, 0], index[:, 1], index[:, 2]].mean() > 0.3, level.name
+        inside = np.linalg.norm(points[code] - level.centre_mm, axis=1).min()
+        assert inside < 5.0, level.name
+
+
+def test_opacified_vessels_are_neither_bone_nor_canal() -> None:
+    _, anatomy = _anatomy("thoracolumbar-ct-labelled")
+    there, _ = _labelled("thoracolumbar-ct-labelled", "structures.nii.gz")
+    aorta = there.voxels == 52
+    assert anatomy.mask(labels.CANAL)[aorta].mean() < 0.001
+    assert anatomy.mask(labels.VERTEBRAE)[aorta].mean() < 0.02
+
+
+def test_the_grid_of_the_left_handed_scan_is_not_mirrored() -> None:
+    volume, anatomy = _anatomy("thoracolumbar-ct-labelled")
+    for foramen in anatomy.foramina:
+        at = anatomy.canal.centreline_mm[anatomy.canal.nearest(foramen.centre_mm)]
+        assert (foramen.centre_mm[0] - at[0]) * (1 if foramen.side == "left" else -1) > 0
+    assert volume.frame.is_axial
+
+
+def test_foramina_outside_a_narrow_mr_are_not_checked() -> None:
+    _, anatomy = _anatomy("lumbar-mr-t2")
+    far = [f for f in anatomy.foramina if not anatomy.frame.contains(f.centre_mm, 3.0)]
+    assert not far
+    assert anatomy.structure("foramina").provenance in ("not checked", "modelled")
+    assert "outside" in (anatomy.structure("skin").problem or "")
+    assert anatomy.structure("bone").provenance == "not checked"
+
+
+@pytest.mark.parametrize(("name", "file"), [("case-07", "case-07-vertebral-bodies.nii.gz"), ("water-fat-01", "water-fat-01-vertebral-bodies.nii.gz")])
+def test_the_bodies_of_mr_are_counted_right(name: str, file: str) -> None:
+    _, anatomy = _anatomy(name)
+    _, points = _labelled("lumbar-mr-t2-labelled", file)
+    for code, place in points.items():
+        apart = min(np.linalg.norm(np.subtract(level.centre_mm, place.mean(axis=0))) for level in anatomy.levels)
+        assert apart < 8.0, code
