@@ -12,6 +12,7 @@ from planner.evidence import number
 from planner.geometry import Floats, PatientPosition
 from planner.leak.leak import ApproachName
 from planner.needles.candidate import Candidate, Needle, NeedleSearch
+from planner.needles.distance import UNIT_MM
 from planner.needles.doors import Door, is_transforaminal
 from planner.needles.judge import check, entry_limit_mm
 from planner.needles.march import CORD_AHEAD, DOOR, ENTRY, HAZARD, LENGTH, NO_SKIN, PASSES, SKIN_ANGLE, screen, slack_field
@@ -115,14 +116,16 @@ def _word(room: Room, value: int) -> str:
 
 
 def _axis_margins(room: Room, needle: Needle, relaxed: Relaxed) -> Floats:
-    """Least distance of the needle's axis from each hazard that has a field, in the order of the fields, mm."""
+    """Least distance of the needle's axis from each hazard that has a field, in the order of the fields, mm, as far as the screen asks."""
     near = sorted((danger for danger in room.dangers if danger.field is not None), key=lambda danger: danger.field or 0)
-    return np.array([(0.0 if danger.hazard.name == relaxed.hazard else danger.margin_mm) + needle.outer_mm / 2 for danger in near])
+    given_up = [danger.hazard.name == relaxed.hazard for danger in near]
+    margins = np.array([0.0 if free else danger.margin_mm for free, danger in zip(given_up, near)])
+    return np.maximum(margins + needle.outer_mm / 2 - SCREEN_MM, UNIT_MM)  # through a structure no limit leads
 
 
 def _slack(room: Room, needle: Needle, relaxed: Relaxed) -> NDArray[np.uint8]:
     slack = np.empty(room.frame.shape, np.uint8)
-    slack_field(room.fields, _axis_margins(room, needle, relaxed) - SCREEN_MM, slack)
+    slack_field(room.fields, _axis_margins(room, needle, relaxed), slack)
     return slack
 
 
@@ -153,7 +156,7 @@ def _screen(
     cord = room.danger("cord").field
     count = (len(voxels), len(ways))
     code, depth, least = np.zeros(count, np.uint16), np.zeros(count, np.float32), np.zeros(count, np.float32)
-    margins = _axis_margins(room, needle, relaxed) - SCREEN_MM
+    margins = _axis_margins(room, needle, relaxed)
     for start in range(0, len(voxels), 8):
         progress(start / len(voxels), f"Searching {door.level or 'the opening'}")
         rows = slice(start, start + 8)

@@ -79,7 +79,8 @@ def _section(anatomy: Anatomy, door: Door) -> tuple[int, Floats, Floats, Floats,
 
 
 def _ventral(anatomy: Anatomy, door: Door) -> tuple[Floats, Floats, tuple[int, ...]]:
-    """1-3 mm medial of the pedicle line, between the posterior wall and the sac, at the height of the foramen."""
+    """1-3 mm medial of the pedicle line, between the posterior wall and the sac, at the height of the foramen; where that is closed, just
+    short of the line."""
     at, centre, left, back, head = _section(anatomy, door)
     side: Side = "left" if door.side == "left" else "right"
     lateral = left if side == "left" else -left
@@ -87,11 +88,11 @@ def _ventral(anatomy: Anatomy, door: Door) -> tuple[Floats, Floats, tuple[int, .
     front = float(anatomy.canal.wall_mm[at].max()) + 2.0
     high = float((door.centre_mm - centre) @ head)
     medial, up, forward = _lattice(
-        np.arange(0.5, 5.01, 0.75), np.arange(-door.half_up_mm, door.half_up_mm + 0.01, 1.5), np.arange(0.0, front, 0.75)
+        np.arange(-2.5, 5.01, 0.75), np.arange(-door.half_up_mm, door.half_up_mm + 0.01, 1.5), np.arange(0.0, front, 0.75)
     )
     points = centre + np.outer(border - medial, lateral) + np.outer(high + up, head) - np.outer(forward, back)
-    aim = _fall(medial, 1.0, 3.0, 3.0) * (0.5 + 0.5 * np.clip(forward / (0.6 * front), 0.0, 1.0))
-    return points, aim, EPIDURAL
+    aim = _fall(medial, 1.0, 3.0, 4.5) * (0.5 + 0.5 * np.clip(forward / (0.6 * front), 0.0, 1.0))
+    return points, aim, (*EPIDURAL, labels.SOFT_TISSUE)
 
 
 def _in_foramen(door: Door) -> tuple[Floats, Floats, tuple[int, ...]]:
