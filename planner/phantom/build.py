@@ -105,10 +105,9 @@ def _paint_outside(canvas: Canvas, layout: Layout, skin: Outline, labels: dict[s
                    progress: Progress) -> None:
     slices = canvas.image.shape[0]
     for start in range(0, slices, 24):
-        progress(0.7 * start / slices, "Painting the trunk")
+        progress(0.6 * start / slices, "Painting the trunk")
         paint_trunk(canvas, layout, skin, labels, start, min(start + 24, slices))
-    progress(0.7, "Painting muscles and organs")
-    paint_organs(canvas, layout, skin, labels, 1.0 if parameters.position == "prone" else -1.0)
+    paint_organs(canvas, layout, skin, labels, 1.0 if parameters.position == "prone" else -1.0, part(progress, 0.6, 1.0))
     if parameters.modality != "mr":
         paint_table(canvas, skin, parameters.position)
 

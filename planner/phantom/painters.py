@@ -35,6 +35,8 @@ def paint_solid(  # type: ignore[no-untyped-def]
                 if d > width:
                     continue
                 a, b, c = k + first[0], j + first[1], i + first[2]
+                if labels[a, b, c] == 0:  # no organ lies outside the skin
+                    continue
                 share = covered(d, width)
                 x, y, z = origin[0] + step[0] * c, origin[1] + step[1] * b, origin[2] + step[2] * a
                 inner, inner_label = value, label
@@ -88,7 +90,7 @@ def paint_swept(  # type: ignore[no-untyped-def]
                 k1 = np.sqrt((u / ra) ** 2 + (v / rb) ** 2)
                 d = k0 * (k0 - 1) / k1 if k1 > 1e-9 else -min(ra, rb)
                 share = covered(d, width)
-                if share <= 0:
+                if share <= 0 or labels[k, j, i] == 0:
                     continue
                 inner = value
                 if spread > 0:

@@ -16,6 +16,7 @@ from planner.phantom.painters import covered, paint_solid, paint_swept
 from planner.phantom.parameters import PhantomParameters
 from planner.phantom.shapes import Floats, Part, capsule, mirrored, smooth_min, wing
 from planner.phantom.tables import trunk_table
+from planner.progress import Progress
 
 
 def height_of(layout: Layout, at: str) -> float:
@@ -118,6 +119,9 @@ def _paint_trunk(  # type: ignore[no-untyped-def]
     # lung_shape: z of recess, dome left, dome right, half-width and half-depth of the mediastinum, its y; liver: edge z, left x, back y
     width = (step[0] + step[1]) / 2
     n = rows.shape[0]
+    lowest = min(lung_shape[0], liver[0] - 45.0)
+    columns = origin[0] + step[0] * np.arange(image.shape[2])
+    groove, right = np.exp(-((columns / 15.0) ** 2)), 1.0 / (1.0 + np.exp(columns / 12.0))
     for k in range(k_first, k_stop):
         z = origin[2] + step[2] * k
         f = min(max(z - z0, 0.0), n - 1.001)
@@ -134,7 +138,7 @@ def _paint_trunk(  # type: ignore[no-untyped-def]
                 x = origin[0] + step[0] * i
                 yy = y
                 if y > centre:
-                    yy = y + furrow * np.exp(-((x / 15.0) ** 2)) * (y - centre) / half_depth
+                    yy = y + furrow * groove[i] * (y - centre) / half_depth
                 r, skin = _ray(x, yy, centre, half_depth, half_width)
                 share = covered(skin, width)
                 if share <= 0:
@@ -160,11 +164,10 @@ def _paint_trunk(  # type: ignore[no-untyped-def]
                     flesh = flesh * (1 - 0.6 * min(seam, 1.0)) + values[2] * 0.6 * min(seam, 1.0)
                     inner = inner * (1 - muscle) + flesh * muscle
                 inside = depth - fat - thick
-                if inside > 0:
+                if inside > 0 and z > lowest:
                     gap = inside / (half_width - fat - thick)
                     rho = 1.0 - gap
-                    side = 1.0 / (1.0 + np.exp(x / 12.0))
-                    dome = lung_shape[1] * (1 - side) + lung_shape[2] * side
+                    dome = lung_shape[1] * (1 - right[i]) + lung_shape[2] * right[i]
                     mx, my = x / lung_shape[3], min(y - lung_shape[5], 0.0) / lung_shape[4]
                     spine = (np.sqrt(mx * mx + my * my) - 1.0) * lung_shape[3]
                     rim = rho * rho
@@ -245,11 +248,14 @@ def paint_table(canvas: Canvas, skin: Outline, position: str) -> None:
                  canvas.value("table skin"), canvas.value("table foam"), -960.0)
 
 
-def paint_organs(canvas: Canvas, layout: Layout, skin: Outline, labels: dict[str, int], gas_up: float) -> None:
+def paint_organs(canvas: Canvas, layout: Layout, skin: Outline, labels: dict[str, int], gas_up: float,
+                 progress: Progress) -> None:
     """Bowel, then muscles, vessels and kidneys. gas_up: +1 when gas rises to the back (prone), -1 when to the belly."""
     t = trunk_table()
     axis_z, axis_y = layout.axis[:, 1], layout.axis[:, 0]
-    for loop in t["bowel"]["loops"]:
+    loops = t["bowel"]["loops"]
+    for n, loop in enumerate(loops):
+        progress(0.4 * n / len(loops), "Painting the bowel")
         z = height_of(layout, loop["at"])
         rx, ry, rz = loop["radii"]
         centre = skin.held_inside(np.array([loop["x"], float(np.interp(z, axis_z, axis_y)) + loop["d"], z]), max(rx, ry) + 3.0)
@@ -260,7 +266,8 @@ def paint_organs(canvas: Canvas, layout: Layout, skin: Outline, labels: dict[str
         paint_solid(field, first, canvas.image, canvas.labels, canvas.origin, canvas.step, canvas.texture, canvas.value(loop["content"]),
                     labels["soft tissue"], canvas.spread("muscle") * 2, np.array([3.0, 3.0, 3.0]), 2.2, canvas.value("bowel wall"),
                     canvas.value("gas"), labels["bowel gas"], level, gas_up if loop["gas"] else 0.0)
-    for organ in t["organs"]:
+    for n, organ in enumerate(t["organs"]):
+        progress(0.4 + 0.6 * n / len(t["organs"]), "Painting muscles and organs")
         for side in ((1.0, -1.0) if organ["sides"] == "both" else (1.0,)):
             _paint_organ(canvas, layout, organ, side, labels)
 
