@@ -9,6 +9,7 @@ import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QFontMetricsF, QPainter
 
+from viewer.orbit import Orbit
 from viewer.pose import Pose, letters, slice_step_mm
 from viewer.scene import Scene
 from viewer.theme import Theme
@@ -22,6 +23,7 @@ _BESIDE = {
     "coronal": ("canal's middle", "behind the canal's middle", "before the canal's middle"),
 }
 _BARS_MM = (1, 2, 5, 10, 20, 50, 100, 200)
+_BESIDE_SPINE_MM = 56.0
 _GAP = 9.0  # half the crosshair's gap, logical pixels
 _MARGIN = 10.0
 
@@ -71,8 +73,8 @@ def place_words(scene: Scene, pose: Pose, point_mm: Any) -> str:
     return f"{abs(off):.{0 if abs(off) >= 1 else 1}f} mm {after if off > 0 else before} · {counted}"
 
 
-def paint_title(painter: QPainter, theme: Theme, name: str, words: str, width: float) -> None:
-    """The view's name in its own colour, and where it is, at the upper left."""
+def paint_title(painter: QPainter, theme: Theme, name: str, words: str, width: float) -> float:
+    """The view's name in its own colour, and where it is, at the upper left. Returns where the line ends."""
     painter.setFont(theme.font(bold=True))
     base = _MARGIN + theme.text_px
     text(painter, theme, "view name", QPointF(_MARGIN, base), name)
@@ -80,10 +82,11 @@ def paint_title(painter: QPainter, theme: Theme, name: str, words: str, width: f
     painter.setFont(theme.font())
     words = QFontMetricsF(painter.font()).elidedText(words, Qt.TextElideMode.ElideRight, max(0.0, width - start - _MARGIN))
     text(painter, theme, "view text", QPointF(start, base), words)
+    return start + QFontMetricsF(painter.font()).horizontalAdvance(words)
 
 
-def paint_letters(painter: QPainter, theme: Theme, pose: Pose) -> None:
-    """Which side of the patient lies beyond each edge."""
+def paint_letters(painter: QPainter, theme: Theme, pose: Pose, title_end: float) -> None:
+    """Which side of the patient lies beyond each edge; the upper letter goes below a title that ends (at `title_end`) beyond the middle."""
     font = theme.font()
     font.setPixelSize(theme.letters_px)
     painter.setFont(font)
@@ -94,11 +97,23 @@ def paint_letters(painter: QPainter, theme: Theme, pose: Pose) -> None:
     middle = pose.height / 2 + high / 2
     text(painter, theme, "view letters", QPointF(_MARGIN, middle), left)
     text(painter, theme, "view letters", QPointF(pose.width - _MARGIN - metrics.horizontalAdvance(right), middle), right)
-    # off the middle, where the crosshair often is; clear of the title
     centre = pose.width * 0.5
-    top = _MARGIN + theme.text_px if pose.width > 460 else _MARGIN + 2.6 * theme.text_px
+    top = _MARGIN + theme.text_px * (1.0 if title_end < centre - 16 else 2.6)
     text(painter, theme, "view letters", QPointF(centre - metrics.horizontalAdvance(above) / 2, top), above)
     text(painter, theme, "view letters", QPointF(centre - metrics.horizontalAdvance(below) / 2, pose.height - _MARGIN), below)
+
+
+def paint_space_levels(painter: QPainter, theme: Theme, scene: Scene, orbit: Orbit, width: float, height: float) -> None:
+    """Names of the vertebrae in space, beside the spine at the picture's left."""
+    if scene.anatomy is None or not scene.shows("level names") or not scene.shows("bone"):
+        return
+    painter.setFont(theme.font(scale=0.92))
+    metrics = QFontMetricsF(painter.font())
+    for level in scene.anatomy.levels:
+        x, y = orbit.to_screen(np.array(level.centre_mm) - _BESIDE_SPINE_MM * orbit.right, width, height)
+        if 34 < y < height - 90 and x > 8:
+            words = level.name + doubt(scene.anatomy)
+            text(painter, theme, "view text", QPointF(x - metrics.horizontalAdvance(words), y + metrics.capHeight() / 2), words)
 
 
 def paint_scale(painter: QPainter, theme: Theme, pose: Pose) -> None:
@@ -152,12 +167,11 @@ def paint_focus(painter: QPainter, theme: Theme, width: float, height: float) ->
         painter.fillRect(QRectF(x, y, wide, high), colour)
 
 
-def paint_watermark(painter: QPainter, theme: Theme, words: str, width: float, height: float) -> None:
-    """A word at the lower left that says that this is no patient."""
+def paint_watermark(painter: QPainter, theme: Theme, words: str, width: float, height: float, at_right: bool = False) -> None:
+    """A word at the lower left, or right, that says that this is no patient."""
     if not words:
         return
     painter.setFont(theme.font(scale=0.92))
     painter.setPen(theme.colour("view text", 0.55))
-    painter.drawText(
-        QRectF(_MARGIN, height - _MARGIN - 24, width * 0.5, 24), Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom, words
-    )
+    side = Qt.AlignmentFlag.AlignRight if at_right else Qt.AlignmentFlag.AlignLeft
+    painter.drawText(QRectF(_MARGIN, height - _MARGIN - 24, width - 2 * _MARGIN, 24), side | Qt.AlignmentFlag.AlignBottom, words)

@@ -21,6 +21,8 @@ LEAK_RADIUS_PX = 8.0
 _LEAK_SEEN_MM = 15.0  # farther off the slice a leak is not drawn
 _LEVEL_SEEN_MM = 18.0  # half a vertebral body
 _HUB_MM = 14.0
+_TITLE_PX = 36.0  # the upper edge belongs to the title, the lower one to the scale
+_FOOT_PX = 44.0
 _STRONG = {"canal": 1.0, "sac": 1.0, "roots": 1.0, "cord": 0.7, "contrast outside": 1.0}
 _NAMED = ("aorta", "vena cava", "vertebral artery", "lung", "kidney", "bowel gas")
 _PROVENANCE_OF = {"ligamentum flavum": "canal", "contrast outside": "sac"}
@@ -139,6 +141,8 @@ def paint_levels(painter: QPainter, theme: Theme, scene: Scene, pose: Pose) -> N
         if abs(pose.distance_mm(level.centre_mm)) > _LEVEL_SEEN_MM:
             continue
         x, y = pose.to_screen(level.centre_mm)
+        if y < _TITLE_PX:
+            continue
         words = level.name + doubt(scene.anatomy)
         text(painter, theme, "view text", QPointF(x - metrics.horizontalAdvance(words) / 2, y + metrics.capHeight() / 2), words)
 
@@ -192,7 +196,7 @@ def _paint_needle(painter: QPainter, theme: Theme, pose: Pose, needle: SceneNeed
     width = 1.5 if strong else 0.8
     a, b = pose.to_screen(entry), pose.to_screen(target)
     inside = _share_within(from_plane, half_mm)
-    painter.setPen(theme.pen(meaning, 0.8 if strong else 0.6, opacity=0.85 if strong else 0.6, dashes=(4.0, 4.0)))
+    painter.setPen(theme.pen(meaning, 0.95 if strong else 0.7, opacity=0.95 if strong else 0.7, dashes=(5.0, 3.5)))
     painter.drawLine(QPointF(*a), QPointF(*b))
     if inside:
         start, stop = (a + share * (b - a) for share in inside)
@@ -239,7 +243,7 @@ def _needle_words(
     side = side if side[1] > 0 else -side  # below the shaft
     x, y = a + 18 * along + 20 * side
     x = min(max(8.0, x if side[0] >= -0.2 else x - metrics.horizontalAdvance(words)), pose.width - metrics.horizontalAdvance(words) - 8)
-    y = min(max(34.0, y), pose.height - 26.0)
+    y = min(max(_TITLE_PX, y), pose.height - _FOOT_PX)
     text(painter, theme, "needle", QPointF(x, y), words)
 
 

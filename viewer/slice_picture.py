@@ -58,9 +58,9 @@ class SlicePainter:
             half = overlays.half_slice_mm(scene, pose)
             for measurement in scene.measurements:
                 overlays.paint_measurement(painter, theme, pose, measurement, half)
-            furniture.paint_letters(painter, theme, pose)
             furniture.paint_scale(painter, theme, pose)
-        furniture.paint_title(
-            painter, theme, title or furniture.TITLES[pose.plane.name], furniture.place_words(scene, pose, crosshair), pose.width
-        )
+        words = furniture.place_words(scene, pose, crosshair)
+        end = furniture.paint_title(painter, theme, title or furniture.TITLES[pose.plane.name], words, pose.width)
+        if scene.volume is not None:
+            furniture.paint_letters(painter, theme, pose, end)
         furniture.paint_watermark(painter, theme, scene.watermark, pose.width, pose.height)

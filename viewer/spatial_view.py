@@ -150,9 +150,10 @@ class SpatialView(QWidget):
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         painter.drawImage(QRectF(0, 0, self.width(), self.height()), self._picture)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        furniture.paint_space_levels(painter, self._theme, self._scene, self._orbit, self.width(), self.height())
         self._paint_triad(painter)
         furniture.paint_title(painter, self._theme, "3D", self._orbit.words, self.width())
-        furniture.paint_watermark(painter, self._theme, self._scene.watermark, self.width(), self.height() - 64)
+        furniture.paint_watermark(painter, self._theme, self._scene.watermark, self.width(), self.height(), at_right=True)
         if self.hasFocus():
             furniture.paint_focus(painter, self._theme, self.width(), self.height())
 

@@ -20,7 +20,7 @@ from viewer.surfaces import Mesh, Surface, contour, joined, tube, with_normals
 from viewer.theme import Theme
 
 _OPACITY = {"skin": 0.16, "canal": 0.22, "lung": 0.18, "kidney": 0.5}
-_GHOSTS = {"sac": 0.16, "roots": 0.3, "patch": 0.5, "needles": 0.55, "leaks": 0.7}
+_GHOSTS = {"sac": 0.09, "roots": 0.25, "patch": 0.5, "needles": 0.55, "leaks": 0.7}
 """Inner structures shine through the bone with this opacity, so that nothing that matters is hidden behind it."""
 _NEEDLE_MIN_MM = 0.9  # the radius at which a needle is still seen from afar
 _HUB_MM = (4.0, 14.0)  # radius and length

@@ -31,8 +31,8 @@ SHOWN: Mapping[str, tuple[int, ...]] = {
 """Structures that have a surface, with their codes."""
 
 # triangles of the still picture and while dragging: all structures together stay under 400,000 and 60,000
-_BUDGET = {"bone": (230_000, 34_000), "sac": (30_000, 5_000), "canal": (30_000, 5_000), "discs": (25_000, 4_000), "skin": (30_000, 3_000)}
-_BUDGET_OTHER = (12_000, 1_500)
+_BUDGET = {"bone": (290_000, 36_000), "sac": (22_000, 4_500), "canal": (22_000, 4_500), "discs": (15_000, 3_500), "skin": (20_000, 3_000)}
+_BUDGET_OTHER = (8_000, 1_400)
 _PROBE_MM = 3.0  # the spacing at which a structure's size in triangles is first tried
 _FINEST_MM = 0.7
 _SHADOW_MM = 5.0  # how far around a place bone darkens it
@@ -110,22 +110,39 @@ def _mesh(frame: Frame, mask: Mask, name: str) -> Mesh | None:
     box = _box(frame, mask)
     if box is None:
         return None
-    field, spacing = _field(frame, mask, box, _PROBE_MM, name)
-    probe = _contour(field, frame, box, spacing)
-    if probe is None:
-        fine_mm = drag_mm = 1.0
-    else:
-        fine, drag = _BUDGET.get(name, _BUDGET_OTHER)
-        fine_mm, drag_mm = (_PROBE_MM * float(np.sqrt(len(probe.triangles) / budget)) for budget in (fine, drag))
-        fine_mm = max(fine_mm, _FINEST_MM)
-    made: list[Surface] = []
-    for spacing_mm in (fine_mm, max(drag_mm, fine_mm)):
-        field, spacing = _field(frame, mask, box, spacing_mm, name)
-        surface = _contour(field, frame, box, spacing)
-        if surface is None:
-            return None if not made else Mesh(made[0], made[0])
-        made.append(_lit(surface, field, frame, box, spacing) if name == "bone" else surface)
-    return Mesh(*made)
+    fine, drag = _BUDGET.get(name, _BUDGET_OTHER)
+    still = _within_budget(frame, mask, box, name, fine, _PROBE_MM)
+    if still is None:
+        return None
+    surface, spacing_mm = still
+    light = _within_budget(frame, mask, box, name, drag, max(spacing_mm, spacing_mm * float(np.sqrt(len(surface.triangles) / drag))))
+    return Mesh(surface, light[0] if light is not None else surface)
+
+
+def _within_budget(
+    frame: Frame, mask: Mask, box: tuple[slice, slice, slice], name: str, budget: int, spacing_mm: float
+) -> tuple[Surface, float] | None:
+    """The finest surface of at most `budget` triangles, and the spacing of its grid; a try at spacing_mm tells how many there are."""
+    best: tuple[Surface, float] | None = None
+    for _ in range(8):
+        field, step = _field(frame, mask, box, spacing_mm, name)
+        surface = _contour(field, frame, box, step)
+        if surface is None:  # thinner than this grid can see
+            if best is not None or spacing_mm <= _FINEST_MM:
+                return best
+            spacing_mm = max(_FINEST_MM, spacing_mm / 3)
+            continue
+        share = len(surface.triangles) / budget
+        if best is None or len(best[0].triangles) > budget or 1 >= share > len(best[0].triangles) / budget:
+            best = (_lit(surface, field, frame, box, step) if name == "bone" else surface), spacing_mm
+        # whole voxels are put together, so a small change of the spacing may change nothing
+        wanted = max(_FINEST_MM, spacing_mm * float(np.sqrt(share)) * (1.15 if share > 1 else 1.03))
+        if share <= 1 and wanted > 0.85 * spacing_mm:
+            return best
+        if share <= 1 and spacing_mm != _PROBE_MM:
+            return best  # the one before was too fine
+        spacing_mm = wanted
+    return best
 
 
 def _box(frame: Frame, mask: Mask) -> tuple[slice, slice, slice] | None:
@@ -152,7 +169,7 @@ def _field(
 
     voxel = np.array(frame.spacing_mm)
     size = np.array([part.stop - part.start for part in box])
-    block = np.clip(np.floor(spacing_mm / voxel + 0.5).astype(int), 1, np.maximum(size, 1))
+    block = np.clip(np.ceil(spacing_mm / voxel - 0.3).astype(int), 1, np.maximum(size, 1))
     slabs = []
     # a slab at a time, so that no float copy of the whole scan exists
     for k in range(box[0].start, box[0].stop, int(block[0])):

@@ -1,6 +1,6 @@
 """How fast the 3D view answers a drag without a GPU. Writes docs/results/orbit.md.
 
-    python -m tests.bench.orbit
+python -m tests.bench.orbit
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ def main() -> None:
         view.repaint_fine()
         still = (perf_counter() - start) * 1000
         work = median(median(one) for _, one in rounds) * 1000
-        lines.append(f"| {size[0]} x {size[1]} | {median(clock):.0f} | {min(clock):.0f} to {max(clock):.0f} | {slow:.0f} | {work:.0f} | {still:.0f} |")
+        lines.append(
+            f"| {size[0]} x {size[1]} | {median(clock):.0f} | {min(clock):.0f} to {max(clock):.0f} | {slow:.0f} | {work:.0f} | {still:.0f} |"
+        )
         view.close()
     light = sum(len(mesh.drag.triangles) for mesh in meshes.values())
     fine = sum(len(mesh.fine.triangles) for mesh in meshes.values())
