@@ -108,8 +108,8 @@ def checks(site: SitePlan, used: Candidate) -> tuple[Table, str]:
     rows = list(near)
     if far:
         values = " · ".join(f"{check.value:.0f}" for _, check, _ in far)
-        limits = sorted({check.limit for _, check, _ in far if check.limit is not None})
-        limit = "at least " + ", ".join(f"{value:g}" for value in limits) + " mm"
+        limits = [check.limit for _, check, _ in far if check.limit is not None]
+        limit = f"at least {min(limits):g}" + (f" to {max(limits):g} mm" if max(limits) > min(limits) else " mm")
         seen = ", ".join(dict.fromkeys(words for _, _, words in far))
         rows.append(Row((" · ".join(title for title, _, _ in far), f"{values} mm", limit, "✓ kept", seen), "good"))
     rules = [check for check in used.checks if check.name not in hazards]
@@ -120,7 +120,7 @@ def checks(site: SitePlan, used: Candidate) -> tuple[Table, str]:
     unknown += [check.name for check in rules if check.ok is None]
     if unknown:
         rows.append(Row(("Not checked", f"{', '.join(name.lower() for name in unknown)}: look before you advance"), "bad"))
-    table = Table(("Structure or rule", "Least clearance", "Limit", "Result", "Seen how"), (0.36, 0.19, 0.16, 0.16, 0.13), tuple(rows))
+    table = Table(("Structure or rule", "Least clearance", "Limit", "Result", "Seen how"), (0.34, 0.18, 0.17, 0.15, 0.16), tuple(rows))
     return table, f"{len(kept)} other rules are kept; the figures of all are on the pages behind." if kept else ""
 
 

@@ -21,7 +21,7 @@ from viewer.scene import Point, Scene, SceneNeedle, ScenePatch, point
 if TYPE_CHECKING:
     from viewer.surfaces import Mesh
 
-_PAIR_PX = (353, 190)  # two beside each other on the page
+_PAIR_PX = (353, 180)  # two beside each other on the page
 _SHARP = 3.0  # 300 dots an inch at that size
 _AROUND_MM = 150.0
 _IN_SPACE_MM = 190.0

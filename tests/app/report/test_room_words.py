@@ -29,7 +29,11 @@ def test_angles_in_words(entry, target, position, in_plane, out_of_plane, c_arm)
 @pytest.mark.parametrize(("a", "b"), [(0, 10), (42, -3), (-30, 14), (60, 5)])
 def test_the_tilted_slice_holds_the_whole_needle(a: float, b: float) -> None:
     """The slice, turned about the table's crosswise axis, against the needle's direction: at right angles to its normal."""
-    down, across, along = np.cos(np.radians(a)) * np.cos(np.radians(b)), np.sin(np.radians(a)) * np.cos(np.radians(b)), np.sin(np.radians(b))
+    down, across, along = (
+        np.cos(np.radians(a)) * np.cos(np.radians(b)),
+        np.sin(np.radians(a)) * np.cos(np.radians(b)),
+        np.sin(np.radians(b)),
+    )
     tilt = np.radians(room_words.gantry_tilt_deg(a, b))
     normal = np.array([0.0, -np.sin(tilt), np.cos(tilt)])  # across, down, along
     assert abs(normal @ [across, down, along]) < 1e-12

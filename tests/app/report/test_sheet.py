@@ -24,8 +24,18 @@ NASTY = '<script>alert("1")</script> & "quoted" http://example.org'
 
 def _series(**changes: object) -> SimpleNamespace:
     fields = {
-        **{"uid": "1.2.840.99", "part": 1, "description": "AX", "modality": "CT", "plane": "axial", "verdict": "good"},
-        **{"size": (30, 40, 50), "spacing_mm": (2.0, 1.0, 1.0), "reasons": (), "repairs": (), "notes": (), "patient_position": "HFP"},
+        "uid": "1.2.840.99",
+        "part": 1,
+        "description": "AX",
+        "modality": "CT",
+        "plane": "axial",
+        "verdict": "good",
+        "size": (30, 40, 50),
+        "spacing_mm": (2.0, 1.0, 1.0),
+        "reasons": (),
+        "repairs": (),
+        "notes": (),
+        "patient_position": "HFP",
         "identity": Identity("Doe^Jane", "4711", "19700101"),
     }
     return SimpleNamespace(**{**fields, **changes})

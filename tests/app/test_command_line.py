@@ -1,0 +1,350 @@
+"""The command line as others call it: exit codes, sentences, silence, and files whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.command_line import _with_negative_numbers, parser
+from planner.case.case import Case, ScanReference
+from planner.case.file import case_bytes, open_case
+from planner.geometry import read_nifti, write_nifti
+
+ROOT = Path(__file__).resolve().parents[2]
+SPACING = "2,1.5,1.5"
+
+
+def duraplan(*arguments: object, limit: float = 240.0) -> subprocess.CompletedProcess[str]:
+    """Run the program as a user does, with its output in a pipe."""
+    command = [sys.executable, str(ROOT / "main.py"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=limit)
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A coarse phantom on disk, quick to make and to plan."""
+    folder = tmp_path_factory.mktemp("example") / "phantom"
+    done = duraplan("example", folder, "--spacing", SPACING, "--leak", "dorsal", "--modality", "myelogram")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def truth(example: Path) -> dict:
+    return json.loads((example / "truth.json").read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def asked(truth: dict) -> list[str]:
+    """The options of a plan for the phantom's leak."""
+    leak = truth["leaks"][0]
+    anchor = next(level for level in truth["levels"] if level["name"] == "L4")
+    x, y, z = anchor["centre"]
+    return ["--leak", ",".join(map(str, leak["position"])), "--kind", leak["kind"], "--anchor", f"L4={x},{y},{z}"]
+
+
+@pytest.fixture(scope="module")
+def planned(example: Path, asked: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("plan") / "out"
+    done = duraplan("plan", example / "dicom", *asked, "--out", out)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert done.stderr == ""
+    return out
+
+
+# ---- the grammar --------------------------------------------------------------------------------------------------------------------
+
+
+def test_help_and_version() -> None:
+    assert duraplan("--version").stdout.startswith("Duraplan ")
+    for verb in ("scan", "anatomy", "plan", "report", "example"):
+        done = duraplan(verb, "--help")
+        assert done.returncode == 0
+        assert f"duraplan {verb}" in done.stdout
+
+
+def test_nothing_heavy_is_imported_for_help() -> None:
+    code = (
+        "import sys; sys.argv = ['main.py', '--help']; import main\n"
+        "try: main.main()\nfinally: print([m for m in ('numpy', 'numba', 'PySide6', 'vtkmodules', 'pydicom') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout.rstrip().endswith("[]"), done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["frobnicate", "x"],
+        ["--nonsense"],
+        ["plan"],
+        ["plan", "x", "--out", "y"],
+        ["plan", "x", "--leak", "1,2", "--kind", "ventral", "--out", "y"],
+        ["plan", "x", "--leak", "1,2,nan", "--kind", "ventral", "--out", "y"],
+        ["plan", "x", "--leak", "1,2,3", "--kind", "lateral", "--out", "y"],
+        ["plan", "x", "--leak", "1,2,3", "--leak", "4,5,6", "--kind", "ventral", "--out", "y"],
+        ["plan", "x", "--leak", "1,2,3", "--kind", "ventral", "--blood", "-4", "--out", "y"],
+        ["plan", "x", "--leak", "1,2,3", "--kind", "ventral", "--position", "upright", "--out", "y"],
+        ["plan", "x.duraplan", "--series", "1.2", "--out", "y"],
+        ["anatomy", "x", "--anchor", "L9=1,2,3", "--out", "y"],
+        ["anatomy", "x", "--anchor", "L4", "--out", "y"],
+        ["anatomy", "x"],
+        ["example", "x", "--modality", "pet"],
+        ["example", "x", "--spacing", "0.8"],
+        ["example", "x", "--spacing", "0,0,0"],
+        ["example", "x", "--seed", "-1"],
+    ],
+)
+def test_a_wrong_command_line_is_2_and_writes_nothing(arguments: list[str], tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, str(ROOT / "main.py"), *arguments], capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert "duraplan" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_several_leaks_keep_their_own_options_in_order() -> None:
+    line = "plan x --leak -1,2,3 --kind ventral --side left --blood 8 --leak 4,-5,6 --kind sleeve --potential --needle 22G-90-chiba --out y"
+    options = parser().parse_args(_with_negative_numbers(line.split()))
+    assert options.kinds == ["ventral", "sleeve"]
+    assert options.leaks == [
+        {"position_mm": (-1.0, 2.0, 3.0), "side": "left", "blood": 8.0},
+        {"position_mm": (4.0, -5.0, 6.0), "potential": True, "needle": "22G-90-chiba"},
+    ]
+
+
+# ---- the verbs ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_example_writes_what_the_contract_names(example: Path, truth: dict) -> None:
+    assert sorted(entry.name for entry in example.iterdir()) == ["dicom", "truth.json", "truth.nii.gz"]
+    assert {"format", "version", "labels", "parameters", "levels", "canal", "foramina", "windows", "leaks"} <= set(truth)
+    assert (truth["format"], truth["version"]) == ("duraplan/truth", 1)
+    assert list(truth["leaks"][0]) == ["position", "kind", "level", "side"]
+    assert read_nifti(example / "truth.nii.gz").frame.shape[0] == len(list((example / "dicom").iterdir()))
+
+
+def test_example_replaces_its_own_but_nobody_elses_scans(tmp_path: Path) -> None:
+    (tmp_path / "dicom").mkdir()
+    (tmp_path / "dicom" / "only copy").write_text("a patient's")
+    done = duraplan("example", tmp_path, "--spacing", "4,4,4")
+    assert done.returncode == 1
+    assert "is no example of Duraplan" in done.stderr
+    assert (tmp_path / "dicom" / "only copy").read_text() == "a patient's"
+
+
+def test_scan_as_json_has_every_key_and_no_patient(example: Path) -> None:
+    done = duraplan("scan", example / "dicom", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    made = json.loads(done.stdout)
+    assert list(made) == ["format", "version", "series", "skipped", "skipped_count"]
+    (series,) = made["series"]
+    assert list(series) == [
+        *("uid", "part", "description", "modality", "plane", "slices", "size", "spacing_mm", "extent_mm", "verdict", "reasons", "repairs"),
+    ]
+    assert (series["verdict"], series["plane"]) == ("good", "axial")
+    assert "patient" not in done.stdout.lower()
+    assert "patient" in duraplan("scan", example / "dicom", "--json", "--identify").stdout
+
+
+def test_anatomy_writes_labels_on_the_grid_of_the_scan(example: Path, asked: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "anatomy"
+    done = duraplan("anatomy", example / "dicom", *asked[4:], "--out", out)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert sorted(entry.name for entry in out.iterdir()) == ["anatomy.json", "labels.json", "labels.nii.gz"]
+    labels, true = read_nifti(out / "labels.nii.gz"), read_nifti(example / "truth.nii.gz")
+    assert labels.frame.shape == true.frame.shape
+    assert np.allclose(labels.frame.affine, true.frame.affine, atol=1e-3)
+    made = json.loads((out / "anatomy.json").read_text("utf-8"))
+    assert (made["anchor"]["name"], made["anchor"]["by"]) == ("L4", "user")
+
+
+def test_plan_writes_its_four_files_and_nothing_else(planned: Path) -> None:
+    assert sorted(entry.name for entry in planned.iterdir()) == ["case.duraplan", "plan.json", "report.html", "report.pdf"]
+    made = json.loads((planned / "plan.json").read_text("utf-8"))
+    assert made["format"] == "duraplan/plan"
+    assert open_case(planned / "case.duraplan").sites[0].leak.kind == made["leaks"][0]["kind"] == "dorsal"
+    assert (planned / "report.pdf").read_bytes().startswith(b"%PDF")
+    assert "Phantom" in (planned / "report.html").read_text("utf-8")
+
+
+def test_a_case_gives_the_same_plan_again(planned: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    done = duraplan("plan", planned / "case.duraplan", "--out", again)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((again / "plan.json").read_text("utf-8")) == json.loads((planned / "plan.json").read_text("utf-8"))
+    assert open_case(again / "case.duraplan") == open_case(planned / "case.duraplan")
+
+
+def test_report_writes_the_sheet_of_a_case(planned: Path, tmp_path: Path) -> None:
+    done = duraplan("report", planned / "case.duraplan", "--out", tmp_path / "sheet")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert sorted(entry.name for entry in (tmp_path / "sheet").iterdir()) == ["report.html", "report.pdf"]
+
+
+# ---- bad input ----------------------------------------------------------------------------------------------------------------------
+
+
+def refused(done: subprocess.CompletedProcess[str], words: str) -> None:
+    """One line on stderr that says what, and nothing else."""
+    assert done.returncode == 1, done.stderr
+    assert words in done.stderr
+    assert done.stderr.strip().count("\n") == 0
+    assert "Traceback" not in done.stderr
+
+
+def test_empty_folder_and_folder_of_text_files(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / "a.txt").write_text("not a scan")
+    refused(duraplan("scan", tmp_path / "empty"), "empty")
+    refused(duraplan("scan", tmp_path / "text", "--json"), "no")
+    refused(duraplan("plan", tmp_path / "text", "--leak", "1,2,3", "--kind", "ventral", "--out", tmp_path / "out"), "no")
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_slice_and_a_truncated_one(example: Path, tmp_path: Path) -> None:
+    one = sorted((example / "dicom").iterdir())[0]
+    (tmp_path / "one").mkdir()
+    shutil.copy(one, tmp_path / "one")
+    (tmp_path / "cut").mkdir()
+    (tmp_path / "cut" / one.name).write_bytes(one.read_bytes()[:2000])
+    for folder in ("one", "cut"):
+        done = duraplan("anatomy", tmp_path / folder, "--out", tmp_path / "out")
+        refused(done, ".")
+        assert not (tmp_path / "out").exists()
+
+
+def test_a_leak_outside_the_canal(example: Path, asked: list[str], tmp_path: Path) -> None:
+    x, y, z = (float(value) for value in asked[1].split(","))
+    done = duraplan("plan", example / "dicom", "--leak", f"{x},{y + 60},{z}", *asked[2:], "--out", tmp_path / "out")
+    refused(done, "outside the spinal canal")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda text: text.replace('"version": 1', '"version": 8'), "newer Duraplan"),
+        (lambda text: text[: len(text) // 2], "damaged"),
+        (lambda text: text.replace('"notes": ""', '"notes": "forged"'), "checksum"),
+        (lambda text: "hello", "damaged"),
+    ],
+)
+def test_bad_case_files(tmp_path: Path, change, words: str) -> None:
+    path = tmp_path / "case.duraplan"
+    path.write_text(change(case_bytes(Case(), tmp_path).decode()), "utf-8")
+    refused(duraplan("plan", path, "--out", tmp_path / "out"), words)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["case.duraplan"]
+
+
+def test_a_case_whose_scan_has_moved(tmp_path: Path) -> None:
+    case = Case(scan=ScanReference(str(tmp_path / "gone"), "1.2", 0, (1, 2, 3), "abc"))
+    path = tmp_path / "case.duraplan"
+    path.write_bytes(case_bytes(case, tmp_path))
+    refused(duraplan("plan", path, "--out", tmp_path / "out"), "not at")
+
+
+def test_a_scan_that_is_another_now(planned: Path, example: Path, tmp_path: Path) -> None:
+    case = open_case(planned / "case.duraplan")
+    assert case.scan is not None
+    made = tmp_path / "other"
+    assert duraplan("example", made, "--spacing", SPACING, "--seed", "2", "--modality", "myelogram").returncode == 0
+    (tmp_path / "dicom").symlink_to(made / "dicom")
+    path = tmp_path / "case.duraplan"
+    text = (planned / "case.duraplan").read_text("utf-8")
+    assert "sha256" in text
+    from dataclasses import replace
+
+    path.write_bytes(case_bytes(replace(case, scan=replace(case.scan, path=str(made / "dicom"))), tmp_path))
+    refused(duraplan("report", path, "--out", tmp_path / "out"), "not in its folder")
+
+
+def test_labels_of_other_programs_are_not_taken_in_silently(example: Path, tmp_path: Path) -> None:
+    done = duraplan("anatomy", example / "dicom", "--labels", example / "truth.nii.gz", "--out", tmp_path / "out")
+    refused(done, "labels.nii.gz with labels.json")
+
+
+def test_out_is_a_file(example: Path, asked: list[str], tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("mine")
+    refused(duraplan("plan", example / "dicom", *asked, "--out", tmp_path / "out"), "is a file, not a folder")
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+FULL = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
+sys.path.insert(0, {root!r})
+from app.command_line import run
+sys.exit(run(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the limit of a file's size is a matter of Unix")
+def test_a_full_disk_leaves_the_old_files_as_they_were(example: Path, asked: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "anatomy.json").write_text("the old one")
+    code = FULL.format(root=str(ROOT))
+    done = subprocess.run(
+        [sys.executable, "-c", code, "anatomy", str(example / "dicom"), *asked[4:], "--out", str(out)],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "numba")},
+    )
+    assert done.returncode == 1, done.stderr
+    assert "is full" in done.stderr
+    assert [entry.name for entry in out.iterdir()] == ["anatomy.json"]
+    assert (out / "anatomy.json").read_text() == "the old one"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl+C is sent as a signal")
+def test_ctrl_c_is_130_without_a_trace_and_without_files(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "main.py"), "example", str(out)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while not out.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stdout, stderr) == (130, "", "")
+    assert not out.exists()
+
+
+def test_a_reader_that_goes_away_is_no_crash(example: Path) -> None:
+    line = f"{sys.executable} {ROOT / 'main.py'} scan {example / 'dicom'} | true"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60)
+    assert "Traceback" not in done.stderr
+
+
+def test_nifti_goes_the_same_way(example: Path, asked: list[str], tmp_path: Path) -> None:
+    """A NIfTI of the same patient: the labels come back on its own grid, flipped as it is."""
+    from planner.scan import choose, load, read
+
+    volume = load(choose(read(example / "dicom")))
+    write_nifti(tmp_path / "scan.nii.gz", volume.voxels[::-1], volume.frame.crop((0, 0, 0), volume.frame.shape))
+    flipped = read_nifti(tmp_path / "scan.nii.gz")
+    affine = flipped.frame.affine.copy()
+    affine[:3, 3] += affine[:3, 0] * (flipped.frame.shape[0] - 1)
+    affine[:3, 0] *= -1
+    from planner.geometry import Frame
+
+    write_nifti(tmp_path / "scan.nii.gz", flipped.voxels, Frame(flipped.frame.shape, affine))
+    done = duraplan("anatomy", tmp_path / "scan.nii.gz", *asked[4:], "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    labels = read_nifti(tmp_path / "out" / "labels.nii.gz")
+    assert np.allclose(labels.frame.affine, affine, atol=1e-3)
