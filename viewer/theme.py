@@ -39,7 +39,10 @@ class Theme:
         return colour.redF(), colour.greenF(), colour.blueF()
 
     def pen(self, meaning: str, width: float = 1.0, opacity: float = 1.0, dashes: tuple[float, ...] = ()) -> QPen:
-        """A pen of logical pixels, as thick on a fine screen as on a coarse one; width in multiples of the theme's line, dashes in multiples of the pen."""
+        """A pen of logical pixels, as thick on a fine screen as on a coarse one.
+
+        width in multiples of the theme's line, dashes in multiples of the pen.
+        """
         pen = QPen(
             QBrush(self.colour(meaning, opacity)),
             width * self.line,

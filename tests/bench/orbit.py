@@ -72,16 +72,17 @@ def main() -> None:
         view.repaint_fine()
         still = (perf_counter() - start) * 1000
         work = median(median(one) for _, one in rounds) * 1000
-        lines.append(
-            f"| {size[0]} x {size[1]} | {median(clock):.0f} | {min(clock):.0f} to {max(clock):.0f} | {slow:.0f} | {work:.0f} | {still:.0f} |"
-        )
+        spread = f"{min(clock):.0f} to {max(clock):.0f}"
+        lines.append(f"| {size[0]} x {size[1]} | {median(clock):.0f} | {spread} | {slow:.0f} | {work:.0f} | {still:.0f} |")
         view.close()
     light = sum(len(mesh.drag.triangles) for mesh in meshes.values())
     fine = sum(len(mesh.fine.triangles) for mesh in meshes.values())
+    machine = f"{os.cpu_count()} cores (load {os.getloadavg()[0]:.1f}), software OpenGL"
     text = f"""# The 3D view answers a drag
 
-`python -m tests.bench.orbit`, {os.cpu_count()} cores, software OpenGL; {light:,} triangles while dragging, {fine:,} at rest (made in {meshing:.1f} s in the
-background). From the mouse move to the painted picture, milliseconds; the median of {MOVES} moves, {ROUNDS} rounds. The goal is 30 ms.
+`python -m tests.bench.orbit`, {machine}; {light:,} triangles while dragging,
+{fine:,} at rest (made in {meshing:.1f} s in the background). From the mouse move to the painted picture, milliseconds;
+the median of {MOVES} moves, {ROUNDS} rounds. The goal is 30 ms.
 
 | picture | drag frame, median of rounds | least to greatest | 95 of 100 within | processor, all cores | still frame |
 | --- | --- | --- | --- | --- | --- |
