@@ -18,9 +18,14 @@ DESCRIPTION = "example myelogram"
 _VERSION = "1"
 
 
+def example_path() -> Path:
+    """Where the example lies once it was built."""
+    return example_folder() / f"{DESCRIPTION.replace(' ', '-')}-{_VERSION}"
+
+
 def example_scan(progress: Progress = silent) -> Path:
     """The folder of the example, which holds `dicom/` and `truth.json`; built first where it is missing (15 s or less)."""
-    folder = example_folder() / f"{DESCRIPTION.replace(' ', '-')}-{_VERSION}"
+    folder = example_path()
     if not (folder / "truth.json").exists():
         from planner.phantom import PhantomParameters, build, write_example
         from planner.progress import part

@@ -20,6 +20,8 @@ class Choice(QComboBox):
         for value, text in words.items():
             self.addItem(text, value)
         self.setCurrentIndex(max(0, self.findData(chosen)))
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(6)  # the panel is narrow; the open list shows the whole words
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.activated.connect(lambda _index: choose(self.currentData()))
 

@@ -1,0 +1,118 @@
+"""Themes, sizes, the palette, the help: what is on screen can be read and reached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import QAbstractButton, QLabel, QLineEdit
+from pytestqt.qtbot import QtBot
+
+from app.rail import StationButton
+from app.window import Window
+from tests.app.conftest import find, names, wait
+from viewer.theme import theme
+
+
+def ground(window: Window) -> QColor:
+    """The colour of the rail's empty part."""
+    rail = find(window, "Stations")
+    return window.grab().toImage().pixelColor(rail.mapTo(window, rail.rect().bottomLeft()).x() + 10, window.height() - 80)
+
+
+def test_each_theme_paints_its_own_ground(worked: Window, qtbot: QtBot) -> None:
+    assert ground(worked).name() == theme("dark").colours["window"]
+    qtbot.keyClick(worked, Qt.Key.Key_F5)
+    qtbot.wait(60)
+    assert worked.theme == "projector"
+    assert ground(worked).name() == theme("projector").colours["window"]
+    qtbot.keyClick(worked, Qt.Key.Key_F5)
+    qtbot.keyClick(worked, Qt.Key.Key_F5, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.wait(60)
+    assert ground(worked).name() == theme("light").colours["window"]
+    assert worked.theme == "light"
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (1440, 900)])
+@pytest.mark.parametrize("name", ["dark", "projector"])
+def test_no_text_is_cut(worked: Window, qtbot: QtBot, size: tuple[int, int], name: str) -> None:
+    worked.resize(*size)
+    worked.put_on(name)  # type: ignore[arg-type]
+    for station in range(7):
+        worked.go_to(station)
+        qtbot.wait(80)
+        panel = find(worked, f"{STATION[station]} panel")
+        cut = [
+            one.text()
+            for one in panel.findChildren(QLabel)
+            if one.isVisible() and not one.wordWrap() and one.width() < one.sizeHint().width() - 1
+        ]
+        cut += [
+            one.text() for one in panel.findChildren(QAbstractButton) if one.isVisible() and one.width() < one.minimumSizeHint().width() - 1
+        ]
+        assert not cut, f"{STATION[station]}: {cut}"
+
+
+STATION = ("Scan", "Anatomy", "Leak", "Approach", "Needles", "Patch", "Report")
+
+
+def test_every_control_has_a_name(worked: Window, qtbot: QtBot) -> None:
+    for station in range(7):
+        worked.go_to(station)
+        qtbot.wait(60)
+        nameless = [one for one in worked.findChildren(QAbstractButton) if one.isVisible() and not one.accessibleName()]
+        assert not nameless
+
+
+def test_the_palette_finds_a_command(worked: Window, qtbot: QtBot) -> None:
+    qtbot.keyClick(worked, Qt.Key.Key_K, Qt.KeyboardModifier.ControlModifier)
+    field = find(worked, "Command to find", QLineEdit)
+    qtbot.keyClicks(field, "patch go")
+    qtbot.keyClick(field, Qt.Key.Key_Return)
+    qtbot.wait(40)
+    assert worked.station == 5
+    assert "Command to find" not in names(worked)
+
+
+def test_help_shows_the_keys_and_blocks_nothing(worked: Window, qtbot: QtBot) -> None:
+    qtbot.keyClick(worked, Qt.Key.Key_F1)
+    assert "Keys and mouse" in names(worked)
+    qtbot.keyClick(worked, Qt.Key.Key_F1)
+    assert "Keys and mouse" not in names(worked)
+
+
+def test_the_rail_says_each_state_in_words(worked: Window) -> None:
+    said = [one.accessibleName() for one in worked.findChildren(StationButton)]
+    assert said[:4] == ["Scan, done", "Anatomy, done", "Leak, done", "Approach, done"]
+
+
+def test_panels_name_what_is_missing(open_window: Callable[..., Window], qtbot: QtBot, tmp_path: Path) -> None:
+    window = open_window(tmp_path)
+    wait(qtbot, lambda: window.session.scan.state in ("refused", "ready"))
+    for station in range(7):
+        window.go_to(station)
+        qtbot.wait(60)
+        said = [one for one in names(window) if one.startswith("Refused: ")]
+        missing = [
+            one for one in window.findChildren(QLabel) if one.isVisible() and one.accessibleName() == "What is missing" and one.text()
+        ]
+        assert said or missing, STATION[station]
+        assert not any(name.startswith("Next: ") for name in names(window))
+
+
+def test_an_eye_hides_a_structure(worked: Window, qtbot: QtBot) -> None:
+    worked.go_to(1)
+    qtbot.wait(60)
+    eye = find(worked, "Show canal", QAbstractButton)
+    eye.setFocus()
+    qtbot.keyClick(eye, Qt.Key.Key_Space)
+    qtbot.wait(60)
+    assert not worked.views.grid.scene.shows("canal")
+    again = find(worked, "Show canal", QAbstractButton)
+    assert again.hasFocus()
+    qtbot.keyClick(again, Qt.Key.Key_Space)
+    qtbot.wait(60)
+    assert worked.views.grid.scene.shows("canal")
