@@ -32,8 +32,8 @@ class _Chain:
 def opacified_sac(search: Volume, body: NDArray[np.bool_], bright_hu: float) -> NDArray[np.bool_]:
     """The sac of a myelogram on the search grid, cord included; empty where there is none (algorithms 1.2).
 
-    In each slice a bright spot of 50 to 450 mm2 (holes, as the cord makes, filled) around which other bone stands; linked over the slices to a
-    tube of 40 mm or more. Where it touches bone the shape of its neighbours is taken.
+    In each slice a bright spot of 50 to 450 mm2 (holes, as the cord makes, filled) around which other bone stands; linked over the
+    slices to a tube of 40 mm or more. Where it touches bone the shape of its neighbours is taken.
     """
     _, sj, si = search.frame.spacing_mm
     shape = search.frame.shape

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -18,7 +20,7 @@ from planner.anatomy.openings import find_foramina, find_windows
 from planner.anatomy.paint import paint_canal, paint_roots, vertebra_map
 from planner.anatomy.reformat import RADII, Curve, curve_through, polar
 from planner.anatomy.roots import model_roots
-from planner.anatomy.sac import Sac, find_sac
+from planner.anatomy.sac import find_sac
 from planner.anatomy.spine import NOT_CHECKED, Anatomy, Anchor, Canal, Foramen, Level, Structure, Window
 from planner.anatomy.track import Path, track_canal
 from planner.anatomy.wall import Wall, area_of, as_canal, canal_along
@@ -112,7 +114,8 @@ def checked(path: Path | None, search: Volume, body: NDArray[np.bool_], bone: Bo
     in_view = search.frame.shape[0] * search.frame.spacing_mm[0]
     needed = min(_LEAST_LENGTH_MM, 0.8 * in_view)
     if length < needed:
-        raise Refusal(f"No spinal canal was found: the longest tube enclosed by bone is {length:.0f} mm, {needed:.0f} mm are needed.", _WAY_OUT)
+        sentence = f"No spinal canal was found: the longest tube enclosed by bone is {length:.0f} mm, {needed:.0f} mm are needed."
+        raise Refusal(sentence, _WAY_OUT)
     mean = float(path.score.mean())
     if mean < 0.5:
         raise Refusal(f"No spinal canal was found: bone encloses the best path too little (score {mean:.2f}, 0.50 is needed).", _WAY_OUT)
@@ -122,7 +125,7 @@ def checked(path: Path | None, search: Volume, body: NDArray[np.bool_], bone: Bo
 
 
 def trimmed(curve: Curve, wall: Wall) -> tuple[Curve, Wall]:
-    """The canal without ends that are too narrow (sacral hiatus) or too wide (foramen magnum) to be canal; a Refusal when nothing is left."""
+    """The canal without ends that are too narrow (sacral hiatus) or too wide (foramen magnum); a Refusal when nothing is left."""
     area = area_of(wall.radius_mm)
     good = (area > 45.0) & (area < 950.0)
     if good.sum() < 20 or not 80.0 <= float(np.median(area[good])) <= 900.0:
@@ -183,18 +186,19 @@ def _paint_tissue(
     """Soft tissue, air, discs and bone per vertebra on the scan's own voxels."""
     frame = volume.frame
     near_bone = ndimage.binary_dilation(bone.mask, ndimage.generate_binary_structure(3, 1))
-    bone_code, disc_code = vertebra_map(search.frame, near_bone, canal, column, levels, windows)
+    where = vertebra_map(search.frame, near_bone, canal, column, levels, windows)
     air = np.where(lung, codes.LUNG, np.where(gas, codes.BOWEL_GAS, 0)).astype(np.uint8)
     inside = full_body(volume, search, body)
     labels = inside.astype(np.uint8)
     found_air = onto(air, search.frame, frame)
     np.copyto(labels, found_air, where=(found_air > 0) & inside)
-    discs = onto(disc_code, search.frame, frame)
-    np.copyto(labels, discs, where=(discs > 0) & inside)
+    for part_of_column in (where.disc, where.body):  # cancellous bone may be darker than the threshold
+        fine = onto(part_of_column, search.frame, frame)
+        np.copyto(labels, fine, where=(fine > 0) & inside)
     solid = onto(near_bone & ~bone.tube, search.frame, frame)
     stored = volume.to_stored(bone.threshold_hu)
     solid &= volume.voxels > stored if volume.slope > 0 else volume.voxels < stored
-    np.copyto(labels, onto(bone_code, search.frame, frame), where=solid & inside)
+    np.copyto(labels, onto(where.bone, search.frame, frame), where=solid & inside)
     return labels
 
 
@@ -212,7 +216,7 @@ def _foramina_structure(foramina: tuple[Foramen, ...], levels: tuple[Level, ...]
 
 
 def _windows_structure(windows: tuple[Window, ...], levels: tuple[Level, ...], volume: Volume) -> Structure:
-    pairs = [f"{a.name}-{b.name}" for a, b in zip(levels[:-1], levels[1:]) if a.name[0] != "S"]
+    pairs = [f"{a.name}-{b.name}" for a, b in itertools.pairwise(levels) if a.name[0] != "S"]
     closed = [pair for pair in pairs if pair not in {window.level for window in windows}]
     sentences = [f"No open window was found at {', '.join(closed)}."] if closed else []
     if volume.frame.spacing_mm[0] > 2.0:

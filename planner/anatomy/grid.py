@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -49,8 +51,11 @@ def reduced(volume: Volume, spacing_mm: float = SEARCH_MM, progress: Progress = 
     return Volume(Frame.axial((nk, nj, ni), tuple(spacing), tuple(origin)), out, volume.modality)
 
 
-def onto(mask: NDArray[np.bool_], source: Frame, target: Frame) -> NDArray[np.bool_]:
-    """A mask of one axial frame on another, nearest voxel."""
+Mask = TypeVar("Mask", np.bool_, np.uint8)
+
+
+def onto(mask: NDArray[Mask], source: Frame, target: Frame) -> NDArray[Mask]:
+    """A mask or label map of one axial frame on another, nearest voxel."""
     index = []
     for axis in range(3):
         step = target.spacing_mm[axis] / source.spacing_mm[axis]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from planner.anatomy.labels import LEVELS
-from planner.anatomy.reformat import OUTSIDE, Curve, in_sections
+from planner.anatomy.reformat import Curve, in_sections
 from planner.anatomy.spine import ANGLES, Level
 from planner.geometry import Floats, Volume
 
@@ -53,7 +53,7 @@ def standardised(signal: Floats) -> Floats:
 def openness_of(rays: Floats, radius_mm: Floats, radii: Floats, threshold: float) -> Floats:
     """(n, 2): share of the left and right side of the wall with no bone within 5 mm outside it."""
     beyond = (radii >= radius_mm[..., None] - 1.0) & (radii <= radius_mm[..., None] + 5.0)
-    bony = ((rays > threshold) & beyond).any(axis=2)
+    bony = np.where(beyond, rays, -np.inf).max(axis=2) > threshold
     sixth = ANGLES // 9
     left = np.arange(-sixth, sixth + 1) % ANGLES
     right = (np.arange(-sixth, sixth + 1) + ANGLES // 2) % ANGLES
@@ -74,7 +74,7 @@ def find_column(search: Volume, bone: Volume, curve: Curve, radius_mm: Floats, o
     ridges = _ridges(search, curve, front)
     slopes = np.tan(np.radians(TILTS_DEG))
     level = int(np.flatnonzero(TILTS_DEG == 0)[0])
-    trusted = openness.mean(axis=1) < 0.75  # nothing closes the sides at the sacrum's end, at C1, at the scan's end
+    trusted = np.asarray(openness.mean(axis=1) < 0.75)  # nothing closes the sides at the sacrum's end, at C1, at the scan's end
     shifted = {above_mm: standardised(np.interp(at - above_mm, at, lateral)) for above_mm in _FORAMEN_ABOVE_MM}
     match = {mm: _correlation(ridges[level][trusted], sides[trusted]) for mm, sides in shifted.items()}
     above_mm = max(match, key=lambda mm: abs(match[mm]))
@@ -118,13 +118,14 @@ def _outline(bone: Volume, curve: Curve, front: Floats) -> Floats:
     across = np.array([-6.0, 0.0, 6.0])
     shape = (n, len(ahead), 3)
     v = -(front[:, None] + ahead)
-    to_front = in_sections(bone, curve, np.broadcast_to(across, shape), np.broadcast_to(v[:, :, None], shape)) > 0.5
+    to_front = in_sections(bone, curve, np.broadcast_to(across, shape), np.broadcast_to(v[:, :, None], shape))
     shape = (n, 3, len(beside))
     v = -(front[:, None] + np.array([8.0, 13.0, 18.0]))
     v = np.broadcast_to(v[:, :, None], shape)
-    reach = [_reach(to_front.any(axis=2), ahead)]
+    reach = [_reach(to_front.max(axis=2) > 0.5, ahead)]
     for side in (-1.0, 1.0):
-        reach.append(_reach((in_sections(bone, curve, np.broadcast_to(side * beside, shape), v) > 0.5).any(axis=1), beside))
+        to_side = in_sections(bone, curve, np.broadcast_to(side * beside, shape), v)
+        reach.append(_reach(to_side.max(axis=1) > 0.5, beside))
     return np.asarray(np.mean(reach, axis=0))
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from planner.anatomy import labels as codes
 from planner.anatomy.body import body_mask, full_body
 from planner.anatomy.grid import onto, reduced
 from planner.anatomy.levels import TILTS_DEG, Column, Disc, bodies, choose_discs, standardised
@@ -17,7 +18,7 @@ from planner.anatomy.paint import paint_canal, paint_roots, vertebra_map
 from planner.anatomy.reformat import OUTSIDE, RADII, Curve, curve_through, in_sections, polar
 from planner.anatomy.roots import model_roots
 from planner.anatomy.sac import Sac, modelled_cord
-from planner.anatomy.spine import ANGLES, NOT_CHECKED, Anatomy, Anchor, Canal, Foramen, Level, Structure, Window
+from planner.anatomy.spine import ANGLES, NOT_CHECKED, Anatomy, Anchor, Canal, Foramen, Level, Side, Structure, Window
 from planner.anatomy.wall import Wall, as_canal, centroids, closed_paths
 from planner.geometry import Floats, Volume
 from planner.progress import Progress
@@ -28,6 +29,7 @@ _RIM_MM = 3.0
 _BEHIND_MM = 22.0  # at least this much tissue lies behind the sac; the fat under the skin has less
 _LEAST_LENGTH_MM = 60.0
 _DEPTH_MM = 15.0
+_STANDS_OUT = 0.25  # of the tube over its rim, in means of the tissue around
 _WAY_OUT = "Choose a T2 series that shows the bright sac in its middle slices, or draw the canal."
 
 
@@ -36,7 +38,7 @@ def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Ana
     search = reduced(volume)
     progress(0.1, "Finding the body")
     threshold = _body_threshold(search)
-    body = body_mask(search, threshold)
+    body = _body_of(search, threshold)
     even = _evened(search, body)
     progress(0.25, "Following the sac")
     points, clarity = _track(even, body)
@@ -62,9 +64,8 @@ def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Ana
     progress(0.75, "Writing labels")
     labels = full_body(volume, search, body, threshold).astype(np.uint8)
     near = np.zeros(search.frame.shape, dtype=np.bool_)
-    bone_code, disc_code = vertebra_map(search.frame, near, canal, column, levels, windows)
-    block = _bodies_only(bone_code, disc_code)
-    for code_map in (block, disc_code):
+    where = vertebra_map(search.frame, near, canal, column, levels, windows)
+    for code_map in (where.body, where.disc):
         fine = onto(code_map, search.frame, volume.frame)
         np.copyto(labels, fine, where=(fine > 0) & (labels > 0))
     paint_canal(labels, volume.frame, canal, radius, cord, np.zeros(len(radius)))
@@ -72,13 +73,13 @@ def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Ana
     width = volume.frame.spacing_mm[2] * (volume.frame.shape[2] - 1)
     narrow = f"The scan is {width:.0f} mm wide from left to right."
     foramina_missing = Structure("not checked", None, f"{narrow} The foramina lie outside it.")
-    skin_cut = bool((labels[:, :, [0, -1]] > 0).any(axis=1).mean() > 0.05)
+    skin_cut = float(np.any(labels[:, :, [0, -1]] > 0, axis=1).mean()) > 0.05
     structures = {
-        "canal": Structure("modelled", round(float(np.median(sure)), 2), "The wall is built around the sac, which was seen; bone is not told apart in MR."),
+        "canal": Structure("modelled", round(float(np.median(sure)), 2), "The wall is built around the sac; bone is not told apart in MR."),
         "sac": sac.sac,
         "cord": sac.cord,
         "levels": levels_structure(levels, anchor),
-        "foramina": Structure("modelled", 0.3, "Foramina have the usual size of their level, beside the disc.") if foramina else foramina_missing,
+        "foramina": Structure("modelled", 0.3, "Foramina have the usual size of their level.") if foramina else foramina_missing,
         "windows": Structure("modelled", 0.3, "Windows have the usual size and tilt of their level.") if windows else NOT_CHECKED,
         "roots": Structure("modelled", 0.3, "Roots are modelled tubes, not seen.") if roots else foramina_missing,
         "skin": Structure("found", 0.8, f"{narrow} The skin at the left or right lies outside it." if skin_cut else None),
@@ -94,9 +95,19 @@ def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Ana
 
 
 def _body_threshold(search: Volume) -> float:
-    values = search.voxels[:, ::2, ::2]
-    low, high = np.percentile(values, [2, 99])
-    return float(low + 0.06 * (high - low))
+    """Between air and tissue: above the noise of the air behind the back, where the scan shows any."""
+    low, high = (float(value) for value in np.percentile(search.voxels[:, ::2, ::2], [2, 99]))
+    usual = low + 0.06 * (high - low)
+    air = float(np.percentile(search.voxels[:, -4:], 75))
+    return max(usual, 1.3 * air) if 1.3 * air < 0.3 * high else usual
+
+
+def _body_of(search: Volume, threshold: float) -> NDArray[np.bool_]:
+    """The body where its inside may be as dark as the noise: smoothed, then filled from the first to the last tissue of a column."""
+    quiet = ndimage.gaussian_filter(search.voxels.astype(np.float32), [1.5 / s for s in search.frame.spacing_mm])
+    body = body_mask(Volume(search.frame, quiet.astype(np.int16), "MR"), threshold)
+    behind = np.flip(np.maximum.accumulate(np.flip(body, 1), axis=1), 1)
+    return np.asarray(np.maximum.accumulate(body, axis=1) & behind)
 
 
 def _evened(search: Volume, body: NDArray[np.bool_]) -> Volume:
@@ -148,7 +159,7 @@ def _best_rows(gain, reach, cost):  # type: ignore[no-untyped-def]
 def _track(even: Volume, body: NDArray[np.bool_]) -> tuple[Floats, float]:
     """Points (n, 3) head to foot along the bright tube, and 0..1 how clearly it stands out. Raises Refusal without one."""
     spacing = even.frame.spacing_mm
-    nk, nj, ni = even.frame.shape
+    _nk, nj, ni = even.frame.shape
     half = max(1, round(6.0 / spacing[2]))
     slab = even.voxels[:, :, max(0, ni // 2 - half) : ni // 2 + half + 1].mean(axis=2)
     slab = ndimage.gaussian_filter(slab, (2.5 / spacing[0], 0.7 / spacing[1]))
@@ -159,7 +170,7 @@ def _track(even: Volume, body: NDArray[np.bool_]) -> tuple[Floats, float]:
         shift = round((width / 2 + 0.5 * _RIM_MM) / spacing[1])
         front, back = np.roll(rim, shift, axis=1), np.roll(rim, -shift, axis=1)
         ridge = np.maximum(ridge, inner - np.maximum(front, back))
-    inside = body.any(axis=2)
+    inside = np.any(body, axis=2)
     last = np.where(inside.any(axis=1), nj - 1 - inside[:, ::-1].argmax(axis=1), 0)
     depth = (last[:, None] - np.arange(nj)[None]) * spacing[1]
     scale = max(float(np.percentile(ridge[(depth > _BEHIND_MM)], 99)), 1e-3) if (depth > _BEHIND_MM).any() else 1.0
@@ -167,8 +178,12 @@ def _track(even: Volume, body: NDArray[np.bool_]) -> tuple[Floats, float]:
     path = _best_rows(score - 0.15, 2, 0.05)
     length = len(path) * spacing[0]
     clarity = float(np.median(score[path[:, 0], path[:, 1]]))
+    stands_out = float(np.median(ridge[path[:, 0], path[:, 1]]))
     if length < _LEAST_LENGTH_MM or clarity < 0.25:
-        raise Refusal(f"No spinal canal was found: the longest bright tube is {length:.0f} mm, {_LEAST_LENGTH_MM:.0f} mm are needed.", _WAY_OUT)
+        sentence = f"No spinal canal was found: the longest bright tube is {length:.0f} mm, {_LEAST_LENGTH_MM:.0f} mm are needed."
+        raise Refusal(sentence, _WAY_OUT)
+    if stands_out < _STANDS_OUT:
+        raise Refusal(f"No spinal canal was found: no tube stands out from its rim ({stands_out:.2f}, {_STANDS_OUT} is needed).", _WAY_OUT)
     lateral = np.stack([even.voxels[k, max(0, j - 2) : j + 3].mean(axis=0) for k, j in path])
     lateral = ndimage.gaussian_filter(lateral, (10.0 / spacing[0], 3.0 / spacing[2]), mode="nearest")
     beside = round(11.0 / spacing[2])
@@ -237,7 +252,8 @@ def _column(volume: Volume, curve: Curve, wall_mm: Floats) -> Column:
     change = []
     for slope in slopes:
         turned = np.mean([np.interp(at + slope * (d - _DEPTH_MM), at, profile[:, m]) for m, d in enumerate(depth)], axis=0)
-        change.append(ndimage.gaussian_filter1d(np.abs(ndimage.gaussian_filter1d(turned, 1.0, order=1, mode="nearest")), 3.5, mode="nearest"))
+        steep = np.abs(ndimage.gaussian_filter1d(turned, 1.0, order=1, mode="nearest"))
+        change.append(ndimage.gaussian_filter1d(steep, 3.5, mode="nearest"))
     stack = np.array(change)
     stack = stack / max(float(stack.std()), 1e-9) - 0.6 * slopes[:, None] ** 2
     best = stack.argmax(axis=0)
@@ -259,7 +275,7 @@ def _place(canal: Canal, s_mm: float) -> int:
 def _foramina(volume: Volume, canal: Canal, column: Column, levels: tuple[Level, ...]) -> tuple[Foramen, ...]:
     """Foramina beside and above each disc, of their level's usual size, where the scan is wide enough to hold them."""
     out = []
-    for upper, lower in zip(levels[:-1], levels[1:]):
+    for upper, lower in itertools.pairwise(levels):
         if upper.name[0] == "S":
             continue
         at = _place(canal, 0.55 * upper.s_mm + 0.45 * lower.s_mm - 2.0)
@@ -271,19 +287,16 @@ def _foramina(volume: Volume, canal: Canal, column: Column, levels: tuple[Level,
                 continue
             x, y, z = centre
             ax, ay, az = sign * canal.left[at]
-            out.append(
-                Foramen(
-                    (upper.name, lower.name), "left" if side == "left" else "right", (float(x), float(y), float(z)),
-                    (float(ax), float(ay), float(az)), float(height), float(width), 0.3,
-                )  # fmt: skip
-            )
+            name: Side = "left" if side == "left" else "right"
+            place, axis = (float(x), float(y), float(z)), (float(ax), float(ay), float(az))
+            out.append(Foramen((upper.name, lower.name), name, place, axis, float(height), float(width), 0.3))
     return tuple(out)
 
 
 def _windows(canal: Canal, column: Column, levels: tuple[Level, ...]) -> tuple[Window, ...]:
     """Windows behind each disc, of their level's usual size and tilt."""
     out = []
-    for upper, lower in zip(levels[:-1], levels[1:]):
+    for upper, lower in itertools.pairwise(levels):
         if upper.name[0] == "S":
             continue
         height, width, tilt = at_level("window_mm", upper.name)
@@ -291,10 +304,3 @@ def _windows(canal: Canal, column: Column, levels: tuple[Level, ...]) -> tuple[W
         x, y, z = canal.centreline_mm[at] + (float(canal.wall_mm[at, ANGLES // 4]) + 1.0) * canal.back[at]
         out.append(Window((upper.name, lower.name), (float(x), float(y), float(z)), float(height), float(width), float(tilt), 0.3))
     return tuple(out)
-
-
-def _bodies_only(bone_code: NDArray[np.uint8], disc_code: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The vertebra codes of the modelled bodies alone."""
-    out: NDArray[np.uint8] = np.where(bone_code == codes.BONE_OTHER, 0, bone_code).astype(np.uint8)
-    out[disc_code > 0] = 0
-    return out

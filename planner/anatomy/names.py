@@ -53,9 +53,9 @@ def guess(search: Volume, bone: Volume, curve: Curve, column: Column, found: lis
     if spacing < 21.0 and len(found) >= 3:
         return _anchor("C3" if found[0][0] > 25.0 else "C2", found[0], 0.45)
     lengths = np.array([22.0, 23.5, 24.5, 25.5, 27.0, 29.5, 32.0, 34.0, 35.0, 36.0])  # disc to disc, T7 to L4 (algorithms 2.1)
-    last = int(np.abs(lengths - (found[-1][0] - found[-2][0])).argmin()) + LEVELS.index("T7") if len(found) > 1 else LEVELS.index("T12")
-    last = min(max(last, len(found) - 1), LEVELS.index("L5"))
-    return _anchor(LEVELS[last], found[-1], 0.15)
+    likely = int(np.abs(lengths - (found[-1][0] - found[-2][0])).argmin()) + LEVELS.index("T7") if len(found) > 1 else LEVELS.index("T12")
+    likely = min(max(likely, len(found) - 1), LEVELS.index("L5"))
+    return _anchor(LEVELS[likely], found[-1], 0.15)
 
 
 def _anchor(name: str, body: Body, confidence: float) -> Anchor:
@@ -129,7 +129,7 @@ def name_levels(
     """Named levels and the anchor that they rest on. Raises Refusal for an anchor that names no vertebra in view."""
     if not found:
         if anchor is not None:
-            raise Refusal("The vertebrae could not be told apart in this scan, so none can be named.", "Choose a scan with at least two discs in view.")
+            raise Refusal("The vertebrae could not be told apart, so none can be named.", "Choose a scan with at least two discs in view.")
         return (), None
     if anchor is None:
         anchor = guessed(found)
@@ -141,7 +141,8 @@ def name_levels(
     else:
         place = index_at(named(found, 0, LEVELS[0]) or (), anchor.position_mm)
         if place is None:
-            raise Refusal(f"There is no vertebra where {anchor.name} was named.", f"Click into the body of the vertebra that you call {anchor.name}.")
+            sentence = f"There is no vertebra where {anchor.name} was named."
+            raise Refusal(sentence, f"Click into the body of the vertebra that you call {anchor.name}.")
         at = place
         first_name(len(found), at, anchor.name)
     levels = named(found, at, anchor.name)

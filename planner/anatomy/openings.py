@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +26,14 @@ def find_foramina(volume: Volume, threshold: float, canal: Canal, column: Column
     """
     found = []
     s = canal.s_mm
-    for upper, lower in zip(levels[:-1], levels[1:]):
+    for upper, lower in itertools.pairwise(levels):
         if upper.name[0] == "S":
             continue
         inside = np.flatnonzero((s >= upper.s_mm - 4.0) & (s <= lower.s_mm - 4.0))
         if len(inside) < 6:
             continue
-        for column_side, side, sign in ((0, "left", 1.0), (1, "right", -1.0)):
+        sides: tuple[tuple[int, Side, float], ...] = ((0, "left", 1.0), (1, "right", -1.0))
+        for column_side, side, sign in sides:
             open_here = ndimage.gaussian_filter1d(column.openness[inside, column_side], 1.5, mode="nearest")
             peak = float(open_here.max())
             parts, count = ndimage.label(open_here > 0.25 * max(peak, 0.3))
@@ -42,7 +45,7 @@ def find_foramina(volume: Volume, threshold: float, canal: Canal, column: Column
                 middle = int(np.abs(s - (0.55 * upper.s_mm + 0.45 * lower.s_mm)).argmin())
                 run, sure = np.array([middle]), 0.2
             at = int(run[len(run) // 2])
-            foramen = _foramen_at(volume, threshold, canal, at, len(run), sign, upper.name, lower.name, "left" if side == "left" else "right", sure)
+            foramen = _foramen_at(volume, threshold, canal, at, len(run), sign, upper.name, lower.name, side, sure)
             if foramen is not None:
                 found.append(foramen)
     return tuple(found)
@@ -94,7 +97,7 @@ def find_windows(volume: Volume, threshold: float, canal: Canal, levels: tuple[L
     """
     found = []
     s = canal.s_mm
-    for upper, lower in zip(levels[:-1], levels[1:]):
+    for upper, lower in itertools.pairwise(levels):
         if upper.name[0] == "S":
             continue
         reach = 0.25 * (lower.s_mm - upper.s_mm)
@@ -103,19 +106,19 @@ def find_windows(volume: Volume, threshold: float, canal: Canal, levels: tuple[L
             continue
         best: tuple[float, float, NDArray[np.bool_]] | None = None
         blocked = _blocked(volume, threshold, canal, rows)
-        for tilt, mask in zip(_TILTS_DEG, blocked):
+        for tilt_deg, mask in zip(_TILTS_DEG, blocked):
             free = np.pad(~mask, 1)
             free[:, [0, 1, -2, -1]] = False
             circle = cv2.distanceTransform(free.astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
             circle = circle - 0.03 * np.abs(_LATERAL_MM)
-            radius = float(circle.max()) - 0.02 * abs(float(tilt))
+            radius = float(circle.max()) - 0.02 * abs(float(tilt_deg))
             if best is None or radius > best[0]:
-                best = radius, float(tilt), circle
+                best = radius, float(tilt_deg), circle
         if best is None or best[0] < 1.0:
             continue
-        radius, tilt, circle = best
-        row, across = np.unravel_index(int(circle.argmax()), circle.shape)
-        free = ~blocked[int(np.flatnonzero(_TILTS_DEG == tilt)[0])]
+        _, tilt, circle = best
+        row, across = divmod(int(circle.argmax()), circle.shape[1])
+        free = ~blocked[int(np.flatnonzero(tilt == _TILTS_DEG)[0])]
         height = _extent(free[:, across], int(row))
         width = _extent(free[row], int(across))
         at = int(rows[row])
@@ -142,7 +145,8 @@ def _blocked(volume: Volume, threshold: float, canal: Canal, rows: NDArray[np.in
     back = np.array([[_back_of(canal, int(at), u) for u in _LATERAL_MM] for at in rows])
     feet = np.cross(canal.left[rows], canal.back[rows])
     feet = np.where(feet[:, 2:] > 0, -feet, feet)
-    start = canal.centreline_mm[rows][:, None] + _LATERAL_MM[:, None] * canal.left[rows][:, None] + back[..., None] * canal.back[rows][:, None]
+    start = canal.centreline_mm[rows][:, None] + _LATERAL_MM[:, None] * canal.left[rows][:, None]
+    start = start + back[..., None] * canal.back[rows][:, None]
     out = []
     for tilt in np.radians(_TILTS_DEG):
         beam = np.cos(tilt) * canal.back[rows] + np.sin(tilt) * feet

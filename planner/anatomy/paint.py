@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import dataclass
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -66,12 +69,12 @@ def _paint_canal(out, low, affine, points, left, back, tangent, first, wall, sac
                         out[k, j, i] = code[1]
                     else:
                         out[k, j, i] = code[0]
-                elif r <= edge + flavum[at] and bridged[at, a0] and angles // 10 < a < angles // 2 - angles // 10 and not bony[out[k, j, i]]:
+                elif r <= edge + flavum[at] and bridged[at, a0] and 0.1 < a / angles < 0.4 and not bony[out[k, j, i]]:
                     out[k, j, i] = code[3]
 
 
 @njit(cache=True, nogil=True)
-def _paint_tube(out, low, spacing, affine, path, radius, gang0, gang1, root, ganglion, kept):  # type: ignore[no-untyped-def]
+def _paint_tube(out, spacing, affine, path, radius, gang0, gang1, root, ganglion, kept):  # type: ignore[no-untyped-def]
     nk, nj, ni = out.shape
     for n in range(path.shape[0]):
         r = radius[n]
@@ -122,7 +125,7 @@ def paint_roots(labels: NDArray[np.uint8], frame: Frame, roots: tuple[Root, ...]
         path = np.stack([np.interp(fine, at, root.path_mm[:, n]) for n in range(3)], axis=1)
         radius = np.interp(fine, at, root.radius_mm)
         _paint_tube(
-            labels, np.zeros(3), np.array(frame.spacing_mm), frame.affine, path, radius, 2 * root.ganglion.start, 2 * root.ganglion.stop - 1,
+            labels, np.array(frame.spacing_mm), frame.affine, path, radius, 2 * root.ganglion.start, 2 * root.ganglion.stop - 1,
             np.uint8(codes.NERVE_ROOT), np.uint8(codes.GANGLION), kept,
         )  # fmt: skip
 
@@ -141,13 +144,22 @@ def _coordinates(index, affine, points, left, back, tangent, first, out):  # typ
         out[m, 2] = dx * back[at, 0] + dy * back[at, 1] + dz * back[at, 2]
 
 
+@dataclass(frozen=True, eq=False)
+class VertebraMap:
+    """Codes on the search grid. bone: what a voxel is if it is bone, `bone other` far to the side. disc: its disc, or 0. body: the vertebra
+    in whose body it lies well inside, cancellous bone included, or 0."""
+
+    bone: NDArray[np.uint8]
+    disc: NDArray[np.uint8]
+    body: NDArray[np.uint8]
+
+
 def vertebra_map(
     frame: Frame, near_bone: NDArray[np.bool_], canal: Canal, column: Column, levels: tuple[Level, ...], windows: tuple[Window, ...]
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """(bone code, disc code) a voxel of the search grid would have if it were bone, or soft: by the planes of the discs in front, by the
-    gaps between the laminae behind, sloping down along the spinous processes. Voxels far to the side are `bone other` and no disc."""
-    bone_code = np.full(frame.shape, codes.BONE_OTHER, dtype=np.uint8)
-    disc_code = np.zeros(frame.shape, dtype=np.uint8)
+) -> VertebraMap:
+    """To which vertebra or disc the voxels of the search grid belong: by the planes of the discs in front, by the gaps between the laminae
+    behind, sloping down along the spinous processes."""
+    out = VertebraMap(np.full(frame.shape, codes.BONE_OTHER, dtype=np.uint8), *(np.zeros(frame.shape, dtype=np.uint8) for _ in range(2)))
     box = frame.box_around(canal.centreline_mm, 75.0)
     first = _first_sections(frame, canal, 0, frame.shape[0])
     wanted = near_bone[box].copy()
@@ -158,7 +170,7 @@ def vertebra_map(
         wanted[k - box[0].start, rows, max(0, int(i) - reach[1] - box[2].start) : max(0, int(i) + reach[1] - box[2].start)] = True
     index = np.argwhere(wanted) + np.array([b.start for b in box])
     if not len(levels) or not len(index):
-        return bone_code, disc_code
+        return out
     place = np.empty((len(index), 3))
     _coordinates(index, frame.affine, canal.centreline_mm, canal.left, canal.back, _tangents(canal), first, place)
     step = float(canal.s_mm[-1]) / (len(canal.centreline_mm) - 1)
@@ -170,7 +182,7 @@ def vertebra_map(
     centre_s = np.array([level.s_mm for level in levels])
     number_of = np.zeros(len(index), dtype=np.int64)
     disc_at = np.zeros(len(index), dtype=np.uint8)
-    for n, (upper, lower) in enumerate(zip(levels[:-1], levels[1:])):
+    for n, (upper, lower) in enumerate(itertools.pairwise(levels)):
         between = (centre_s[n] + centre_s[n + 1]) / 2
         disc = min(column.discs, key=lambda d: abs(d.s_mm - between), default=None)
         slope = disc.slope if disc is not None and abs(disc.s_mm - between) < 8.0 else 0.0
@@ -183,19 +195,25 @@ def vertebra_map(
         number_of += s > cut
         half = 0.5 * float(at_level("disc_height_mm", upper.name)) + 0.5
         wide = 0.5 * float(at_level("body_width_mm", lower.name))
-        inside = (np.abs(s - plane) <= half) & (ahead > 0) & ((u / wide) ** 2 + ((ahead - column.depth_mm / 2) / (column.depth_mm / 2)) ** 2 <= 1)
+        inside = (np.abs(s - plane) <= half) & (ahead > 0)
+        inside &= (u / wide) ** 2 + (2.0 * ahead / column.depth_mm - 1.0) ** 2 <= 1.0
         disc_at[inside] = codes.disc(upper.name)
     names = np.array([codes.vertebra(level.name) for level in levels], dtype=np.uint8)
     beside = np.array([0.62 * float(at_level("body_width_mm", level.name)) + (18.0 if level.name[0] != "T" else 14.0) for level in levels])
-    beside[[level.name[0] == "S" for level in levels]] = 55.0
+    beside[[level.name[0] == "S" for level in levels]] = 52.0
     first_half = centre_s[0] - (centre_s[1] - centre_s[0]) * 0.62 if len(levels) > 1 else centre_s[0] - 20.0
     last_half = centre_s[-1] + (centre_s[-1] - centre_s[-2]) * 0.62 if len(levels) > 1 else centre_s[0] + 20.0
     near = (np.abs(u) <= beside[number_of]) & (ahead <= column.depth_mm + 6.0) & (v < 75.0)
     near &= (s >= first_half) & ((s <= last_half + 0.4 * behind) | (levels[-1].name[0] == "S"))
     found = np.where(near, names[number_of], codes.BONE_OTHER)
-    bone_code[index[:, 0], index[:, 1], index[:, 2]] = found
-    disc_code[index[:, 0], index[:, 1], index[:, 2]] = disc_at
-    return bone_code, disc_code
+    half_width = np.array([0.5 * float(at_level("body_width_mm", level.name)) for level in levels])[number_of]
+    across = 0.5 * column.depth_mm
+    inside = near & (disc_at == 0) & ((u / half_width) ** 2 + ((ahead - across) / across) ** 2 <= 0.85)
+    at = (index[:, 0], index[:, 1], index[:, 2])
+    out.bone[at] = found
+    out.disc[at] = disc_at
+    out.body[at] = np.where(inside, names[number_of], 0)
+    return out
 
 
 @njit(cache=True, nogil=True)

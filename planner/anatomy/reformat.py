@@ -13,7 +13,7 @@ from planner.geometry import Floats, Volume
 
 STEP_MM = 1.0
 RADIAL_MM = 0.5
-RADII = np.arange(1, 49) * RADIAL_MM  # 0.5 to 24 mm
+RADII: Floats = np.arange(1, 49, dtype=np.float64) * RADIAL_MM  # 0.5 to 24 mm
 THETA = np.arange(ANGLES) * 2 * np.pi / ANGLES
 OUTSIDE = -2000.0  # what sampling gives beyond the scan; no tissue has it
 

@@ -14,7 +14,7 @@ _STEP_MM = 1.0
 
 
 def root_of(foramen: Foramen) -> str:
-    """The root that leaves through a foramen: C5 through C4-C5, C8 (named by its foramen C7-T1) above T1, T and L under their own pedicle."""
+    """The root that leaves through a foramen: C5 through C4-C5, C8 through C7-T1, T and L roots under their own pedicle."""
     upper, lower = foramen.between
     if upper[0] == "C":
         return "C8" if upper == "C7" else lower
@@ -40,7 +40,7 @@ def model_roots(volume: Volume, threshold: float, canal: Canal, sac: Sac, forami
         at = canal.nearest(middle)
         angle = np.radians(float(at_level("root_exit_deg", level)))
         lateral = max(1.0, float((middle - canal.centreline_mm[at]) @ canal.left[at]) * sign - float(sac.radius_mm[at, _side(sign)]))
-        above = int(round(min(lateral / np.tan(angle), 25.0)))
+        above = round(min(lateral / np.tan(angle), 25.0))
         start_at = max(0, at - above)
         reach = max(float(sac.radius_mm[start_at, _side(sign)]) - 0.5, 0.0)
         start = canal.centreline_mm[start_at] + sign * reach * canal.left[start_at]

@@ -108,14 +108,14 @@ def find_sac(rays: Floats, canal: Canal, levels: tuple[Level, ...], sure_names: 
     """
     smooth = np.asarray(ndimage.gaussian_filter(rays, (1.0, 0.7, 1.0), mode=("nearest", "wrap", "nearest")))
     model = modelled_sac(canal, levels)
-    inner = RADII < 0.75 * canal.wall_mm[..., None]
+    inner = 0.75 * canal.wall_mm[..., None] > RADII
     core = np.where(inner, smooth, np.nan).reshape(len(smooth), -1)
     bright = ndimage.median_filter(np.nanpercentile(core, 75, axis=1), 15, mode="nearest")
     opacified = float(np.median(bright)) > _OPACIFIED_HU
     names = "" if sure_names else " Its size follows level names that are not confirmed."
     if opacified:
         level = 0.5 * (bright + 20.0)[:, None, None]
-        inside = (smooth > level) & (RADII <= canal.wall_mm[..., None] + 0.2)
+        inside = (smooth > level) & (canal.wall_mm[..., None] + 0.2 >= RADII)
         last = np.where(inside.any(axis=2), RADII[len(RADII) - 1 - inside[..., ::-1].argmax(axis=2)] + RADIAL_MM / 2, 0.0)
         seen = (last > 2.0) & (bright > _OPACIFIED_HU)[:, None]
         edge = np.minimum(last, canal.wall_mm - 0.3)
@@ -124,7 +124,7 @@ def find_sac(rays: Floats, canal: Canal, levels: tuple[Level, ...], sure_names: 
         share = float(seen.mean())
         sac = Structure("found", round(0.5 + 0.4 * share, 2), None if share > 0.9 else "Contrast does not fill the sac everywhere in view.")
     else:
-        fat = (smooth < _FAT_HU) & (RADII >= 3.0) & (RADII < canal.wall_mm[..., None] - 0.2)
+        fat = (smooth < _FAT_HU) & (RADII >= 3.0) & (canal.wall_mm[..., None] - 0.2 > RADII)
         first = np.where(fat.any(axis=2), RADII[fat.argmax(axis=2)] - RADIAL_MM / 2, np.inf)
         # fat on the sac's side of half the model is a streak, not the sac's edge
         seen = np.isfinite(first) & (first > 0.55 * model) & (model > 2.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,15 +78,12 @@ def _running_median(radius: Floats, good: NDArray[np.bool_]) -> Floats:
     holed = np.where(good, radius, np.nan)
     stacked = np.stack([np.roll(holed, d, axis=1) for d in (-1, 0, 1)])
     out = np.empty_like(radius)
-    with np.errstate(all="ignore"):
-        import warnings
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # directions that are never seen are filled below
-            whole = np.nanmedian(stacked, axis=(0, 1))
-            step = 4
-            centres = np.arange(0, n, step)
-            medians = np.stack([np.nanmedian(stacked[:, max(0, c - _NEIGHBOURS_MM) : c + _NEIGHBOURS_MM + 1], axis=(0, 1)) for c in centres])
+    centres = np.arange(0, n, 4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # directions that are never seen are filled below
+        whole = np.nanmedian(stacked, axis=(0, 1))
+        near = [stacked[:, max(0, c - _NEIGHBOURS_MM) : c + _NEIGHBOURS_MM + 1] for c in centres]
+        medians = np.stack([np.nanmedian(part, axis=(0, 1)) for part in near])
     fallback = float(np.nanmedian(whole)) if np.isfinite(whole).any() else _PRIOR_MM
     medians = np.where(np.isfinite(medians), medians, np.where(np.isfinite(whole), whole, fallback))
     for a in range(radius.shape[1]):
@@ -119,7 +117,7 @@ def find_wall(rays: Floats, threshold: float, coarse_mm: float) -> Wall:
     first = _first_beyond(is_bone)
     seen_mm = np.where(first < len(RADII), RADII[np.minimum(first, len(RADII) - 1)], np.inf)
     prior = _running_median(seen_mm, np.isfinite(seen_mm) & (seen_mm < 16.0) & (seen_mm > 3.0))
-    radius = prior
+    radius: Floats = prior
     holes = np.zeros(prior.shape, dtype=np.bool_)
     for _ in range(2):
         holes = (seen_mm > prior + _BEYOND_MM) | ~np.isfinite(seen_mm)
@@ -128,23 +126,22 @@ def find_wall(rays: Floats, threshold: float, coarse_mm: float) -> Wall:
         cost = np.where(holes[..., None], flat, cost)
         index = np.zeros(prior.shape, dtype=np.int64)
         closed_paths(cost, 0.3, index)
-        radius = RADII[index]
+        radius = np.asarray(RADII[index], dtype=np.float64)
         sure = ~holes & (np.take_along_axis(edge, index[..., None], axis=2)[..., 0] < 0.7)
         prior = _running_median(radius, sure)
     short = radius < prior - _SHORT_MM
     holes |= short & ~np.isfinite(np.where(seen_mm < prior - _SHORT_MM, seen_mm, np.inf))
     radius = np.where(holes, radius, _half_maximum(smooth_rays, radius))
     filled = _relaxed(radius, holes, np.minimum(radius, prior + 1.0))
-    filled = ndimage.gaussian_filter(filled, (0.8, 0.7), mode=("nearest", "wrap"))
-    return Wall(filled, holes)
+    return Wall(np.asarray(ndimage.gaussian_filter(filled, (0.8, 0.7), mode=("nearest", "wrap"))), holes)
 
 
 def _half_maximum(rays: Floats, radius: Floats) -> Floats:
     """The radius where the value passes half way from the inside to the wall's peak, within 1.5 mm of `radius` (algorithms 1.1 step 7)."""
     near = np.abs(RADII - radius[..., None]) <= 2.5
-    inside = (RADII > radius[..., None] - 4.0) & (RADII < radius[..., None] - 1.5)
+    inside = (radius[..., None] - 4.0 < RADII) & (radius[..., None] - 1.5 > RADII)
     base = np.where(inside, rays, 0).sum(axis=2) / np.maximum(inside.sum(axis=2), 1)
-    peak = np.where(near & (RADII >= radius[..., None] - 0.5), rays, -np.inf).max(axis=2)
+    peak = np.where(near & (radius[..., None] - 0.5 <= RADII), rays, -np.inf).max(axis=2)
     level = 0.5 * (base + np.minimum(peak, 900.0))
     over = (rays > level[..., None]) & (np.abs(RADII - radius[..., None]) <= 1.5)
     at = _first_beyond(over)

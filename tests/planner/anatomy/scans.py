@@ -12,7 +12,8 @@ from planner.geometry import Frame, Volume, read_nifti
 
 def dicom_volume(folder: Path) -> Volume:
     """The slices of a folder, sorted along their normal, in the standard frame."""
-    images = [image for image in (pydicom.dcmread(path, force=True) for path in sorted(folder.iterdir())) if "ImagePositionPatient" in image]
+    read = [pydicom.dcmread(path, force=True) for path in sorted(folder.iterdir())]
+    images = [image for image in read if "ImagePositionPatient" in image]
     row, column = (np.array(images[0].ImageOrientationPatient[n : n + 3], dtype=float) for n in (0, 3))
     images.sort(key=lambda image: float(np.cross(row, column) @ np.array(image.ImagePositionPatient, dtype=float)))
     first, last = (np.array(images[n].ImagePositionPatient, dtype=float) for n in (0, -1))
