@@ -19,6 +19,8 @@ from planner.needles.rules import in_artery_levels, in_artery_zone, is_narrow, s
 from planner.needles.score import clearance_part, depth_part, entry_part, out_of_plane_part, passage_factor, side_factor, total
 
 PROFILE_STEP_MM = 1.0
+EDGE_MM = 3.0
+"""The skin may lie this far outside the outermost voxels of the planning box."""
 ROOT_NEAR_MM = 20.0
 """A needle farther from every root passes none of them."""
 AIM_FALL_MM, LATTICE_MM = 6.0, 0.8
@@ -52,6 +54,7 @@ def check(room: Room, needle: Needle, entry_mm: ArrayLike, target_mm: ArrayLike,
     level = gateway.door.level if gateway else room.leak.level
     sine = skin_sine(room, entry, target) if on_skin else None
     checks = (
+        Check("Inside the planning box", in_box(room, entry, target), None, None, "", source("needles.planning_box")),
         *_clearance_checks(room, clearance),
         *_tip_checks(room, needle, gateway, passage, entry, target),
         *_foramen_checks(room, gateway, passage, level),
@@ -92,9 +95,14 @@ def to_skin(room: Room, entry: Floats, target: Floats) -> tuple[Floats, bool]:
     return target + step * (reach[out[0]] - room.spacing_mm / 4), True
 
 
+def in_box(room: Room, entry: Floats, target: Floats) -> bool:
+    """Whether a needle stays where the room knows what lies around it."""
+    return bool(room.frame.contains(np.stack([entry, target]), -EDGE_MM).all())
+
+
 def clearances(room: Room, needle: Needle, entry: Floats, target: Floats) -> dict[str, float | None]:
     """Surface of the needle to surface of each hazard, mm; None where it was not checked or the needle leaves what was looked at."""
-    if not room.frame.contains(np.stack([entry, target])).all():
+    if not in_box(room, entry, target):
         return {danger.hazard.name: None for danger in room.dangers}
     found: dict[str, float | None] = {}
     for danger in room.dangers:

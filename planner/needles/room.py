@@ -140,6 +140,8 @@ def prepare(volume: Volume, anatomy: Anatomy, leak: Leak, approach: ApproachName
     _mark_padding(volume, frame, space)
     if anatomy.structure("skin").provenance == "not checked":
         problem = problem or "The skin was not found, so no entry can be planned."
+    if is_transforaminal(approach) and anatomy.structure("bone").provenance == "not checked":
+        problem = problem or "Bone was not checked in this scan, so no needle through a foramen can be planned on it."
     progress(0.1, "Measuring distances")
     dangers, fields = _dangers(volume, anatomy, frame, codes, progress)
     nearest = fields.min(axis=0) if len(fields) else np.full(frame.shape, 62, np.uint8)

@@ -22,7 +22,7 @@ ENTRY_FALL_MM = 30.0
 """How far outside the usual range a path loses all score of that part."""
 WIDE_ENTRY_FALL_MM = 15.0
 """The same for interlaminar needles."""
-ACROSS = {False: 0.85, True: 0.7}
+ACROSS = {False: 0.85, True: 0.3}
 """What is left of the aim of a needle from the other side: a paramedian one, a transforaminal one."""
 
 
@@ -83,12 +83,13 @@ def entry_part(offset_mm: Floats, slant_deg: Floats, approach: ApproachName, lev
 
 
 def clearance_part(clearance_mm: Mapping[str, Floats | float | None], margins_mm: Mapping[str, float], transforaminal: bool) -> Floats:
-    """The least of all structures, each weighed by the harm of touching it; a structure that was not checked says nothing.
+    """The least of all structures, each weighed by the harm of touching it; another that was not checked says nothing.
 
-    An interlaminar needle ends between flavum and sac, so the sac counts for half there.
+    An interlaminar needle ends between flavum and sac, so the sac counts for half there. Without bone, sac or roots half is the most.
     """
     harm, comfort = evidence("needles.harm").value, evidence("needles.comfort_mm").value
-    worst: Floats = np.asarray(1.0)
+    unknown = any(clearance_mm.get(name) is None for name in ("bone", "sac", "roots"))
+    worst: Floats = np.asarray(0.5 if unknown else 1.0)
     for name, value in clearance_mm.items():
         if value is None or name not in harm:
             continue

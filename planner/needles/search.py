@@ -84,7 +84,7 @@ def search(room: Room, needle: Needle, position: PatientPosition, progress: Prog
     The same room and needle give the same list. Every candidate has passed `check`.
     """
     if room.problem is not None:
-        return NeedleSearch((), {"skin not in view" if room.gateways else "no opening": DIRECTIONS}, DIRECTIONS, 0, room.problem)
+        return NeedleSearch((), {room.problem.rstrip("."): DIRECTIONS}, DIRECTIONS, 0, f"{room.problem} {_ELSEWHERE}")
     slack = _slack(room, needle, Relaxed())
     counts: Counter[str] = Counter()
     pool: list[tuple[float, Floats, Floats]] = []

@@ -87,6 +87,7 @@ def test_every_check_names_its_source_and_dragging_anywhere_gives_a_card(room):
 def test_a_needle_that_leaves_the_planning_box_is_not_called_clear(room):
     found = check(room, TUOHY, (900.0, 80.0, WINDOW), (890.0, 7.6, WINDOW), "prone")
     assert set(found.clearance_mm.values()) == {None}
+    assert by_name(found, "Inside the planning box").ok is False
 
 
 def test_one_point_is_no_needle(room):

@@ -7,7 +7,7 @@ import pytest
 
 from planner.anatomy import labels
 from planner.anatomy.spine import Foramen, Level, Root, Structure, Window
-from planner.geometry import Frame, Volume
+from planner.geometry import Frame, Volume, resample
 from planner.leak import place
 from planner.needles import default_needle, needle, prepare, search
 from planner.progress import Cancelled
@@ -158,7 +158,34 @@ def test_the_position_of_the_patient_turns_the_angles_and_not_the_needle(spine, 
     on_the_left = find(spine, VENTRAL, "ventral", "transforaminal-ventral", patient="left")
     a, b = on_the_left.candidates[0], ventral.candidates[0]
     assert a.entry_mm == b.entry_mm
-    assert a.in_plane_deg != pytest.approx(b.in_plane_deg, abs=5)
+    assert a.in_plane_deg == pytest.approx(90.0 - b.in_plane_deg)  # the table's vertical is the patient's left to right
+
+
+def test_a_patient_who_lies_turned_has_the_same_needle_at_a_turned_angle(spine):
+    volume, anatomy = spine
+    turn = np.radians(15.0)
+    matrix = np.array([[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1.0]])
+    whole = np.eye(4)
+    whole[:3, :3] = matrix
+    source = Frame(anatomy.frame.shape, whole @ anatomy.frame.affine)
+
+    def at(point):
+        return tuple(float(v) for v in matrix @ np.asarray(point))
+
+    canal = anatomy.canal
+    turned = replace(
+        anatomy,
+        labels=resample(anatomy.labels, source, anatomy.frame, 0, nearest=True),
+        canal=replace(canal, left=canal.left @ matrix.T, back=canal.back @ matrix.T),
+        windows=tuple(replace(w, centre_mm=at(w.centre_mm)) for w in anatomy.windows),
+        roots=tuple(replace(r, path_mm=r.path_mm @ matrix.T) for r in anatomy.roots),
+    )
+    straight = find(spine, DORSAL, "dorsal", "interlaminar-midline").candidates[0]
+    first = find((volume, turned), at(DORSAL), "dorsal", "interlaminar-midline").candidates[0]
+    assert first.in_plane_deg == pytest.approx(straight.in_plane_deg + 15.0, abs=5.0)
+    assert first.entry_offset_mm == pytest.approx(straight.entry_offset_mm, abs=4.0)
+    assert first.depth_mm == pytest.approx(straight.depth_mm, abs=3.0)
+    assert first.score["total"] == pytest.approx(straight.score["total"], abs=0.05)
 
 
 def test_fused_laminae_leave_no_window_and_say_so():
@@ -281,3 +308,14 @@ def test_padding_of_the_scanner_is_not_air(spine):
     assert found.candidates == ()
     assert "skin not in view" in found.reason
     assert labels.SOFT_TISSUE in labels_cut
+
+
+def test_without_bone_no_needle_goes_through_a_foramen_and_none_from_behind_looks_clear(spine):
+    volume, anatomy = spine
+    boneless = replace(anatomy, structures={**anatomy.structures, "bone": Structure("not checked")})
+    sideways = find((volume, boneless), VENTRAL, "ventral", "transforaminal-ventral")
+    assert sideways.candidates == ()
+    assert "Bone was not checked" in sideways.reason
+    first = find((volume, boneless), DORSAL, "dorsal", "interlaminar-midline").candidates[0]
+    assert first.clearance_mm["bone"] is None
+    assert first.score["clearance"] <= 0.5
