@@ -105,6 +105,8 @@ class ViewGrid(QWidget):
         self._spread()
         if new_scan and scene.volume is not None:
             self._planes = {name: standard_plane(name) for name in PLANES}
+            for view in self.slices.values():
+                view.show_standard()
             self.set_window(*first_window(scene.volume))
 
     def _spread(self) -> None:

@@ -11,11 +11,12 @@ from PySide6.QtCore import QEvent, QPointF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QEnterEvent, QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QApplication, QSizePolicy, QWidget
 
-from viewer import furniture, overlays, warming
+from viewer import furniture, warming
 from viewer.grey import value_at
+from viewer.measuring import MeasureTool
 from viewer.needle_grip import NeedleGrip, grip, live_words, moved
-from viewer.pose import PLANES, Plane, PlaneName, Pose, slice_step_mm, standard_plane
-from viewer.scene import EMPTY, Measurement, Point, Scene, point
+from viewer.pose import Plane, PlaneName, Pose, slice_step_mm, standard_plane
+from viewer.scene import EMPTY, Point, Scene, point
 from viewer.slice_picture import SlicePainter
 from viewer.theme import Theme, ThemeName, theme
 from viewer.windows import Window, auto_window, first_window, presets
@@ -23,9 +24,7 @@ from viewer.windows import Window, auto_window, first_window, presets
 _CLICK_PX = 4.0  # a press that moves less is a click
 _STILL_MS = 120
 _PLACEHOLDER_MS = 40
-_TOOL_POINTS = {"distance": 2, "angle": 3}
 _TOOL_KEYS = {Qt.Key.Key_D: "distance", Qt.Key.Key_A: "angle"}
-_HINTS = {"distance": "Distance: click two points · Esc ends", "angle": "Angle: click three points · Esc ends"}
 _SCROLL_KEYS = {
     Qt.Key.Key_Up: 1, Qt.Key.Key_Right: 1, Qt.Key.Key_PageUp: 1, Qt.Key.Key_Down: -1, Qt.Key.Key_Left: -1, Qt.Key.Key_PageDown: -1,
 }  # fmt: skip
@@ -79,8 +78,7 @@ class SliceView(QWidget):
         self._doing = ""
         self._held: NeedleGrip | None = None
         self._dragged: tuple[Point, Point] | None = None
-        self._tool = ""
-        self._tool_points: tuple[Point, ...] = ()
+        self._tool = MeasureTool()
         self._space = False
         self._wheel = 0.0
         self.setMouseTracking(True)
@@ -199,7 +197,8 @@ class SliceView(QWidget):
         self._painter.paint(
             painter, self._shown_scene(), self._pose, self._window, self._theme, self._crosshair, axes, self.devicePixelRatioF(), self._fine
         )
-        self._paint_tool(painter)
+        pointer = self._point_at(self._pointer) if self._pointer is not None else None
+        self._tool.paint(painter, self._theme, self._scene, self._pose, pointer)
         if self.hasFocus():
             furniture.paint_focus(painter, self._theme, self.width(), self.height())
 
@@ -212,20 +211,6 @@ class SliceView(QWidget):
             needles[self._held.index], entry_mm=entry, target_mm=target, words=live_words(entry, target, self._scene)
         )
         return replace(self._scene, needles=tuple(needles))
-
-    def _paint_tool(self, painter: QPainter) -> None:
-        if not self._tool:
-            return
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        points = self._tool_points
-        if points and self._pointer is not None:
-            points = (*points, self._point_at(self._pointer))
-            if len(points) >= 2:
-                overlays.paint_measurement(
-                    painter, self._theme, self._pose, Measurement(points), overlays.half_slice_mm(self._scene, self._pose)
-                )
-        painter.setFont(self._theme.font())
-        furniture.text(painter, self._theme, "measure", QPointF(10, self.height() - 12), _HINTS[self._tool])
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Keep the whole scan in sight, or the same middle and scale."""
@@ -436,7 +421,7 @@ class SliceView(QWidget):
         elif key in (Qt.Key.Key_Home, Qt.Key.Key_End):
             self.step_slices(100_000 if key == Qt.Key.Key_Home else -100_000)
         elif key in _TOOL_KEYS:
-            self._start_tool(_TOOL_KEYS[key])
+            self.start_tool(_TOOL_KEYS[key])
         elif key in (Qt.Key.Key_Plus, Qt.Key.Key_Equal, Qt.Key.Key_Minus):
             self._fitted = False
             x, y = self._pose.to_screen(self._crosshair)
@@ -475,28 +460,21 @@ class SliceView(QWidget):
         elif key in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace) and self._scene.measurements:
             self.measure_removed.emit(self._nearest_measurement())
         elif key == Qt.Key.Key_Escape and self._tool:
-            self._start_tool("")
+            self.start_tool("")
         else:
             return False
         return True
 
     # measuring
 
-    def _start_tool(self, tool: str) -> None:
-        self._tool, self._tool_points = tool, ()
+    def start_tool(self, name: str) -> None:
+        """Begin to measure: "distance" or "angle"; "" ends it. Raises KeyError for another word."""
+        self._tool.start(name)
         self.update()
 
-    def start_tool(self, tool: str) -> None:
-        """Begin to measure: "distance" or "angle"; "" ends it. Raises KeyError for another word."""
-        if tool:
-            _TOOL_POINTS[tool]
-        self._start_tool(tool)
-
     def _add_tool_point(self, point_mm: Point) -> None:
-        self._tool_points = (*self._tool_points, point_mm)
-        if len(self._tool_points) == _TOOL_POINTS[self._tool]:
-            done = Measurement(self._tool_points)
-            self._start_tool("")
+        done = self._tool.add(point_mm)
+        if done is not None:
             self.measure_added.emit(done)
         self.update()
 
@@ -511,6 +489,3 @@ class SliceView(QWidget):
             return float(np.hypot(*(np.vstack([middle, middle.mean(axis=0)]) - at).T).min())
 
         return min(range(len(self._scene.measurements)), key=far)
-
-
-__all__ = ["PLANES", "SliceView"]

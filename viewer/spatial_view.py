@@ -83,8 +83,11 @@ class SpatialView(QWidget):
 
     def set_scene(self, scene: Scene) -> None:
         """Show another scene. The eye stays where it is, except that the first surfaces of a scan are brought into sight."""
-        self._scene = scene
+        before, self._scene = self._scene, scene
         self._stale = True
+        if self._stage is not None and (scene.volume, scene.surfaces) == (before.volume, before.surfaces) and scene is not before:
+            self._dragging = True  # a dose or a needle follows a hand: quick frames, then the fine one
+            self._still.start()
         self.update()
 
     def set_theme(self, name: ThemeName) -> None:
