@@ -40,10 +40,11 @@ def run(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, _terminated)
     line = ProgressLine()
     try:
-        from app import verbs
+        from app.verbs import anatomy, example, plan, report, scan
 
         _check(options)
-        getattr(verbs, options.verb)(options, line.progress)
+        verb = {"scan": scan, "anatomy": anatomy, "plan": plan, "report": report, "example": example}[options.verb]
+        verb(options, line.progress)
         return DONE
     except argparse.ArgumentTypeError as wrong:
         line.clear()

@@ -123,7 +123,7 @@ def _ways_in(plan: Plan, index: int, site: SitePlan) -> list[Section]:
     said = [f"{APPROACH_WORDS[site.approach.name][0].upper()}{APPROACH_WORDS[site.approach.name][1:]}. {site.approach.why}", *others]
     if searched.targets:
         said.append(f"Searched: {searched.directions:,} directions to {searched.targets} targets.")
-    if searched.rejected:
+    if searched.rejected and searched.targets:
         ruled = ", ".join(f"{reason} {count:,}" for reason, count in searched.rejected.items())
         said.append(f"Paths ruled out first by: {ruled}.")
     if searched.reason:
@@ -211,9 +211,10 @@ def _sources(plan: Plan) -> Section:
         entry = evidence(identifier)
         if isinstance(entry.value, str):
             said.append(f"{entry.value[0].upper()}{entry.value[1:]}: {entry.source}")
-        else:
-            label = entry.note or identifier.partition(".")[2].removesuffix("_mm").removesuffix("_deg").replace("_", " ")
-            said.append(f"{label[0].upper()}{label[1:]}, {_value(entry.value)} {entry.unit}: {entry.source}")
+            continue
+        label = identifier.partition(".")[2].removesuffix("_mm").removesuffix("_deg").replace("_", " ")
+        value = f"{_value(entry.value)} {entry.unit}".strip()
+        said.append(f"{label[0].upper()}{label[1:]}: {value}{f' ({entry.note})' if entry.note else ''}: {entry.source}")
     return Section("Sources", tuple(dict.fromkeys(said)))
 
 

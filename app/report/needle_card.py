@@ -29,6 +29,8 @@ def card(plan: Plan, index: int, pictures: Sequence[Picture], scan_cautions: Seq
     title = leak_title(leak)
     subtitle = f"{leak.certainty} · {anchor_words(plan.anatomy)}"
     used = site.used
+    if plan.anatomy.anchor is None or plan.anatomy.anchor.by != "user":
+        scan_cautions = ("Level not confirmed: name one vertebra before this sheet is used.", *scan_cautions)
     if used is None:
         reason = site.search.reason or "The needle that was taken cannot be checked here."
         return Card(badge, title, subtitle, (f"No needle: {reason}", *scan_cautions), "", (), tuple(pictures), None, "", "", (), (), ())
@@ -214,7 +216,7 @@ def _in_the_room(site: SitePlan, used: Candidate, forecast: Forecast | None, tot
     else:
         said.append(f"{slowly} {_words('cord_level')}" if LEVELS.index(level.split("-")[0]) < lowest else slowly)
     if forecast is not None:
-        said += [sentence for least, sentence, _ in forecast.warnings if least <= total_ml]
+        said += [sentence for least, sentence, _ in forecast.warnings if least < total_ml]
     return (*said, _words("stop"), _words("check_scan"), _words("after"))
 
 

@@ -134,18 +134,17 @@ def _card(flow: Flow, sheet: Sheet, card: Card) -> None:
 
 
 def _title(flow: Flow, sheet: Sheet, card: Card) -> None:
-    half = flow.width * 0.5
-    right = flow.left + half
-    badge = f"{card.badge} · " if card.badge else ""
+    half = flow.width * 0.52
+    right, width = flow.left + half + 6, flow.width - half - 6
     top = flow.y
     if sheet.watermark:
         flow.y += flow.text(f"{sheet.watermark}: no patient", Style(9.0, True, TONES["bad"], spaced=True), flow.left, flow.y, half)
     flow.y += flow.text(sheet.title, TITLE, flow.left, flow.y, half) + 1
-    blanks = "Patient: ____________________   Date: __________   Operator: ____________"
-    patient = f"Patient: {sheet.patient}   Date: __________   Operator: ____________" if sheet.patient else blanks
-    flow.y += flow.text(patient, _LEAD, flow.left, flow.y, flow.width * 0.6)
-    under = flow.text(badge + card.title, Style(10.5, True, right=True), right, top + 4, half)
-    under += flow.text(card.subtitle, Style(_LEAD.size, colour=GREY, right=True), right, top + 5 + under, half)
+    blank = "_" * 17
+    flow.y += flow.text(f"Patient: {sheet.patient or blank}   Date: _________   Operator: __________", _LEAD, flow.left, flow.y, half)
+    title = f"{card.badge} · {card.title}" if card.badge else card.title
+    under = flow.text(title, Style(10.5, True, right=True), right, top + 4, width)
+    under += flow.text(card.subtitle, Style(_LEAD.size, colour=GREY, right=True), right, top + 5 + under, width)
     flow.y = max(flow.y, top + 5 + under) + 2
 
 

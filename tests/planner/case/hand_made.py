@@ -104,7 +104,9 @@ def plan(notes: str = "") -> Plan:
     case = Case(scan=scan, anchor=anatomy().anchor, sites=(site,), notes=notes)
     way = Approach("transforaminal-ventral", "A ventral leak calls for it.", ("leak.ventral_calls_for_transforaminal",), True)
     other = Approach("interlaminar-midline", "From behind, 36 % only.", ("leak.ventral_reached_from_behind",), False)
-    preset = Preset("Ventral lumbar", ("ventral",), ("transforaminal-ventral",), ("L1", "S1"), "one", 8, (5, 10), 4, (4, 4), 0.1, "seed 001")
+    preset = Preset(
+        "Ventral lumbar", ("ventral",), ("transforaminal-ventral",), ("L1", "S1"), "one", 8, (5, 10), 4, (4, 4), 0.1, "seed 001"
+    )
     site_plan = SitePlan(
         site=site,
         anatomy=anatomy(),
