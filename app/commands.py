@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from app.rail import STATIONS
@@ -86,10 +87,7 @@ def commands(window: Window) -> tuple[Command, ...]:
         Command("Edit", "Leave what was begun", "Esc", window.leave, ready),
     )
     walk = (
-        *(
-            Command("Stations", f"Go to {name}", f"Alt+{n + 1}", lambda n=n: window.go_to(n), ready)  # type: ignore[misc]
-            for n, name in enumerate(STATIONS)
-        ),
+        *(Command("Stations", f"Go to {name}", f"Alt+{n + 1}", partial(window.go_to, n), ready) for n, name in enumerate(STATIONS)),
         Command("Stations", "Next station", "Ctrl+Return", window.go_on, window.can_go_on),
     )
     looks = (

@@ -103,7 +103,13 @@ class Desk(QObject):
     def look_at(self, index: int | None) -> None:
         """Open a candidate's card, and show it in the views."""
         self.candidate, self.live = index, None
+        self.show_needle()
         self.changed.emit()
+
+    def show_needle(self) -> None:
+        """Bring the tip of the needle that is looked at into all views."""
+        if self.looked_at is not None:
+            self.place_wanted.emit(self.looked_at.target_mm)
 
     def ask(self, gesture: Gesture) -> None:
         """Let the next click in a view do this; asking twice leaves it."""

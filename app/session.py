@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
@@ -412,7 +413,7 @@ class Session(QObject):
             def work(progress: Progress, index: int = index) -> SitePlan:
                 return plan_site(case, index, volume, anatomy, progress)
 
-            self.jobs.start(f"site {index}", work, lambda outcome, index=index, key=key: self._site_done(index, key, outcome))
+            self.jobs.start(f"site {index}", work, partial(self._site_done, index, key))
 
     def _site_done(self, index: int, key: Hashable, outcome: Outcome) -> None:
         if index >= len(self.sites) or self.sites[index].key != key:
@@ -445,7 +446,7 @@ class Session(QObject):
             self.forecast = Derived()
             return
 
-        def work(progress: Progress) -> Forecast:
+        def work(progress: Progress) -> Forecast | None:
             return forecast_sites(anatomy, plans, progress)
 
         self._derive("forecast", key, work)

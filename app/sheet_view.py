@@ -33,7 +33,7 @@ class SheetView(QScrollArea):
         self._sheet: Sheet | None = None
         self._closed = False
         self._jobs = Jobs(self)
-        self._jobs.progressed.connect(lambda _kind, share, what: self._words.setText(f"{what}, {round(100 * share)} %"))
+        self._jobs.progressed.connect(self._progress)
         self._later = QTimer(self, singleShot=True, interval=30)
         self._later.timeout.connect(self._draw)
         self.setAccessibleName("Plan sheet")
@@ -80,6 +80,9 @@ class SheetView(QScrollArea):
             return sheet, page_images(sheet, _DOTS)
 
         self._jobs.start("sheet", work, self._drawn)
+
+    def _progress(self, _kind: str, share: float, what: str) -> None:
+        self._words.setText(f"{what}, {round(100 * share)} %")
 
     def _drawn(self, outcome: Outcome) -> None:
         if outcome.error is not None:

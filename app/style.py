@@ -83,7 +83,8 @@ QRadioButton, QCheckBox { spacing: 7px; padding: 2px; border: 1px solid transpar
 QRadioButton:focus, QCheckBox:focus { border: 1px solid $accent; }
 QRadioButton::indicator { width: 13px; height: 13px; border-radius: 8px; border: 1.5px solid $muted; background: $field; }
 QRadioButton::indicator:checked { border: 1.5px solid $accent;
-    background: qradialgradient(cx:0.5, cy:0.5, radius:0.5, fx:0.5, fy:0.5, stop:0 $accent, stop:0.5 $accent, stop:0.62 $field, stop:1 $field); }
+    background: qradialgradient(cx:0.5, cy:0.5, radius:0.5, fx:0.5, fy:0.5,
+        stop:0 $accent, stop:0.5 $accent, stop:0.62 $field, stop:1 $field); }
 QMenu { background: $panel; border: 1px solid $edge; padding: 5px; }
 QMenu::item { padding: 5px 22px 5px 12px; border-radius: 4px; }
 QMenu::item:selected { background: $chosen; }
@@ -153,7 +154,8 @@ def sheet(chosen: Theme, size: int) -> str:
 
 def mixed(one: QColor, other: QColor, share: float) -> QColor:
     """`share` of the one colour and the rest of the other."""
-    return QColor(*(round(a * share + b * (1 - share)) for a, b in zip(one.getRgb()[:3], other.getRgb()[:3])))
+    pairs = ((one.red(), other.red()), (one.green(), other.green()), (one.blue(), other.blue()))
+    return QColor(*(round(a * share + b * (1 - share)) for a, b in pairs))
 
 
 def _palette(chosen: Theme) -> QPalette:

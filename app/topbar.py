@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
@@ -83,8 +84,11 @@ class Topbar(QWidget):
                 if command.group == group:
                     action = QAction(f"{command.words}\t{command.keys}" if command.keys else command.words, menu)
                     action.setEnabled(command.enabled())
-                    action.triggered.connect(lambda _on=False, command=command: command.act())
+                    action.triggered.connect(partial(self._act, command))
                     menu.addAction(action)
+
+    def _act(self, command: Command, _on: bool = False) -> None:
+        command.act()
 
     def _find(self, name: str) -> Command | None:
         return next((one for one in self._commands() if one.name == name), None)
@@ -115,10 +119,14 @@ class Notice(QWidget):
         self._words.setText(words)
         self._words.setAccessibleDescription(words)
         for text, act in answers:
-            one = button(text, lambda act=act: (self.leave(), act()))  # type: ignore[misc]
+            one = button(text, partial(self._answer, act))
             self._buttons.append(one)
             self._line.addWidget(one)
         self.show()
+
+    def _answer(self, act: Callable[[], object]) -> None:
+        self.leave()
+        act()
 
     def leave(self) -> None:
         """Take it away."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from app.commands import Command
@@ -15,10 +16,18 @@ _SWITCHES = ("level names", "leaks", "needles", "patch", "skin", "volume renderi
 
 def view_commands(window: Window) -> tuple[Command, ...]:
     """In the order of the menus."""
-    from viewer.windows import presets
+    if window.is_ready:
+        from viewer.windows import presets
+
+        known = presets()
+    else:
+        known = ()  # numpy is behind them: not before the first paint
 
     def shown() -> bool:
         return window.is_ready and window.session.volume.state == "ready"
+
+    def take_window(identifier: str) -> None:
+        window.views.take_window(identifier)
 
     def suits(modality: str) -> bool:
         volume = window.session.volume.value if shown() else None
@@ -39,21 +48,18 @@ def view_commands(window: Window) -> tuple[Command, ...]:
                 "Window preset",
                 f"Window: {one.name}",
                 one.key,
-                lambda one=one: window.views.take_window(one.id),
-                lambda one=one: suits(one.modality),
+                partial(take_window, one.id),
+                partial(suits, one.modality),
                 False,
-            )  # type: ignore[misc]
-            for one in presets()
+            )
+            for one in known
         ),
         *(
-            Command("Views", f"{words} view large, and back", f"Ctrl+{n + 1}", lambda name=name: grid("enlarge", name), shown)  # type: ignore[misc]
+            Command("Views", f"{words} view large, and back", f"Ctrl+{n + 1}", partial(grid, "enlarge", name), shown)
             for n, (name, words) in enumerate(_VIEWS)
         ),
         Command("Views", "Standard view", "R", lambda: grid("standard_view"), shown, bound=False),
         Command("Views", "Measure a distance", "D", lambda: grid("start_tool", "distance"), shown, bound=False),
         Command("Views", "Measure an angle", "A", lambda: grid("start_tool", "angle"), shown, bound=False),
-        *(
-            Command("Views", f"Switch {name}", "", lambda name=name: switch(name), shown, title=lambda name=name: switch_words(name))  # type: ignore[misc]
-            for name in _SWITCHES
-        ),
+        *(Command("Views", f"Switch {name}", "", partial(switch, name), shown, title=partial(switch_words, name)) for name in _SWITCHES),
     )

@@ -26,8 +26,8 @@ from viewer.theme import THEMES, ThemeName
 if TYPE_CHECKING:
     from app.desk import Desk
     from app.keeper import Keeper
-    from app.sheet_view import SheetView
     from app.session import Session
+    from app.sheet_view import SheetView
     from app.steps.panel import Panel
     from app.views import Views
 
@@ -144,6 +144,7 @@ class Window(QMainWindow):
         self._stage.addWidget(self._sheet)
         self._stage.setCurrentWidget(self._views.grid)
         self._keeper = Keeper(self._session, self._notice)
+        self._commands = commands(self)
         self._session.changed.connect(self._settle.start)
         self._session.progressed.connect(lambda *_: self._settle.isActive() or self._settle.start())
         self._session.announced.connect(self._status.say)
@@ -263,6 +264,8 @@ class Window(QMainWindow):
             return
         self._navigated = True
         if station != self._station:
+            if station == _NEEDLES:
+                self.desk.show_needle()
             self._station = station
             self.desk.problem = ""
             if self.desk.gesture and station not in (1, 2):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QPainter, QPainterPath, QPaintEvent, QPen
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
@@ -87,7 +89,7 @@ class AnatomyPanel(Panel):
             [
                 (
                     (name, anatomy.structure(name), name in self.session.hidden),
-                    lambda name=name, of=anatomy: self._structure(name, of.structure(name)),  # type: ignore[misc]
+                    partial(self._structure, name, anatomy.structure(name)),
                 )
                 for name in names
                 if anatomy is not None
@@ -133,9 +135,7 @@ class AnatomyPanel(Panel):
         for letter, count in shown:
             for n in range(count):
                 name = f"{letter}{n + 1}"
-                choice = button(
-                    name, lambda name=name: self.desk.name_vertebra(name), "likely" if name in likely else "level", f"It is {name}"
-                )  # type: ignore[misc]
+                choice = button(name, partial(self.desk.name_vertebra, name), "likely" if name in likely else "level", f"It is {name}")
                 choice.setMinimumWidth(36)
                 grid.addWidget(choice, line + n // 6, n % 6)
             line += (count + 5) // 6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QRadioButton, QWidget
@@ -59,7 +60,7 @@ class ApproachPanel(Panel):
             return
         decided = self.session.case.sites[index].approach
         now = decided or plan.approaches[0].name
-        self._ways.show_items([((index, way, way.name == now), lambda way=way: self._way(way, way.name == now)) for way in plan.approaches])  # type: ignore[misc]
+        self._ways.show_items([((index, way, way.name == now), partial(self._way, way, way.name == now)) for way in plan.approaches])
         needle = self.session.case.sites[index].needle or plan.needle.id
         self._needle.show_items([((index, needle), lambda: self._needle_card(plan, needle))])
         self._position.show_items([(self.session.case.position, self._position_card)])

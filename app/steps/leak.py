@@ -17,7 +17,7 @@ from planner.case.case import MOST_SITES, Site
 from planner.leak import KINDS
 from planner.leak.leak import Certainty, LeakKind, LeakSide
 
-_CERTAINTIES = {"observed": "Observed: contrast seen outside the sac", "potential": "Potential: suspected, not seen"}
+_CERTAINTIES = {"observed": "Observed: contrast seen outside", "potential": "Potential: suspected, not seen"}
 
 
 class LeakPanel(Panel):
@@ -27,6 +27,7 @@ class LeakPanel(Panel):
 
     def build(self) -> None:
         self._new = Card(name="New leak")
+        self._new.add(label("New leak", "head"))
         self._kinds = QButtonGroup(self)
         for kind, words in KINDS.items():
             choice = QRadioButton(words.title)
@@ -55,7 +56,8 @@ class LeakPanel(Panel):
             return "Where spinal fluid leaves the sac. Level and side are filled in from the anatomy."
         if len(sites) == 1:
             return f"{leak_words(self._read(0).leak)}."
-        return f"{len(sites)} sites; {leak_words(self._read(self.desk.site).leak)[0].lower()}{leak_words(self._read(self.desk.site).leak)[1:]} chosen."
+        chosen = leak_words(self._read(self.desk.site).leak)
+        return f"{len(sites)} sites. {chosen} is chosen."
 
     def fill(self) -> None:
         possible = self.session.anatomy.value is not None
@@ -72,9 +74,7 @@ class LeakPanel(Panel):
             refusal = str(derived.refusal) if derived is not None and derived.refusal is not None else ""
             moving = chosen and self.desk.gesture == "move leak"
             key = (index, site.leak, chosen, confirmed, refusal, moving)
-            items.append(
-                (key, lambda index=index, site=site, chosen=chosen, refusal=refusal: self._card(index, site, chosen, confirmed, refusal))
-            )  # type: ignore[misc]
+            items.append((key, partial(self._card, index, site, chosen, confirmed, refusal)))
         self._sites.show_items(items)
 
     def _read(self, index: int) -> Site:
@@ -100,7 +100,7 @@ class LeakPanel(Panel):
             card.add(label(f"× {refusal}", "bad"))
         if not chosen:
             return card
-        kinds = {kind: words.title for kind, words in KINDS.items()}
+        kinds: dict[str, str] = {kind: words.title for kind, words in KINDS.items()}
         kind = Choice("Kind of the leak", kinds, leak.kind, lambda value: self._change(index, kind=value))
         certain = {one: one.capitalize() for one in get_args(Certainty)}
         certainty = Choice("Certainty of the leak", certain, leak.certainty, lambda value: self._change(index, certainty=value))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QWidget
@@ -70,7 +71,7 @@ class NeedlesPanel(Panel):
         opened = self._opened(plan)
         rank = enumerate(candidates[:_SHOWN])
         self._cards.show_items(
-            [((id(c), n, n == opened), lambda n=n, c=c: self._full(c, n + 1) if n == opened else self._short(c, n)) for n, c in rank]  # type: ignore[misc]
+            [((id(c), n, n == opened), partial(self._full, c, n + 1) if n == opened else partial(self._short, c, n)) for n, c in rank]
             if plan is not None
             else []
         )
@@ -80,9 +81,7 @@ class NeedlesPanel(Panel):
         rejected = sorted(tried.rejected.items(), key=lambda item: -item[1]) if tried else []
         self._why.setVisible(bool(rejected))
         shown = rejected if self._why_open or (plan is not None and not candidates) else []
-        self._rejected.show_items(
-            [((what, many), lambda what=what, many=many: ValueRow(what, f"{many:,}".replace(",", " "))) for what, many in shown]
-        )  # type: ignore[misc]
+        self._rejected.show_items([((what, many), partial(ValueRow, what, f"{many:,}".replace(",", " "))) for what, many in shown])
 
     @property
     def next_is_quiet(self) -> bool:

@@ -4,13 +4,14 @@ the one blue button."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from app.desk import Desk
-from app.session import Derived
 from app.rail import STATIONS
+from app.session import Derived
 from app.steps.state import stations
 from app.widgets.rows import Rows
 from app.widgets.text import Card, button, dress, label, row, say
@@ -95,7 +96,7 @@ class Panel(QWidget):
         said: list[Refusal | str] = [one.refusal for one in self.refusals() if one.refusal is not None]
         if self.desk.problem:
             said.append(self.desk.problem)
-        self._problem.show_items([(str(one), lambda one=one: refusal_card(one)) for one in said])  # type: ignore[misc]
+        self._problem.show_items([(str(one), partial(refusal_card, one)) for one in said])
 
     @property
     def next_is_quiet(self) -> bool:

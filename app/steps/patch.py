@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSignalBlocker, Qt
@@ -139,9 +140,7 @@ class PatchPanel(Panel):
     def _show_row(self, now: DoseRow) -> None:
         self._cover.put(*percent(now.leak_covered))
         each = now.each_leak_covered if len(now.each_leak_covered) > 1 else ()
-        self._each.show_items(
-            [((n, band), lambda n=n, band=band: ValueRow(f"   site {n + 1}", *percent(band))) for n, band in enumerate(each)]
-        )  # type: ignore[misc]
+        self._each.show_items([((n, band), partial(ValueRow, f"   site {n + 1}", *percent(band))) for n, band in enumerate(each)])
         self._fill.put(*percent(now.canal_fill_max))
         for shown, band in ((self._up, now.levels_up), (self._down, now.levels_down)):
             shown.put(f"{band.median:.1f} levels", f"({band.low:.1f}–{band.high:.1f})")
@@ -160,7 +159,7 @@ class PatchPanel(Panel):
 
     def _show_warnings(self, forecast: Forecast, ml_now: float) -> None:
         said = [(sentence, source) for least, sentence, source in forecast.warnings if least <= ml_now]
-        self._warnings.show_items([(one, lambda one=one: _warning(*one)) for one in said])  # type: ignore[misc]
+        self._warnings.show_items([(one, partial(_warning, *one)) for one in said])
 
     # ---- acts ----------------------------------------------------------------------------------------------------------
 
@@ -193,7 +192,7 @@ class PatchPanel(Panel):
             self._show_warnings(forecast, total_ml)
 
     def _commit_all(self) -> None:
-        """The volume slider was let go: fibrin stays, the blood of this site takes up the difference; less than the fibrin takes fibrin too."""
+        """The volume slider was let go: fibrin stays, the blood of this site takes up the difference."""
         plan, index = self.desk.plan, self.desk.site
         total, self.desk.live_ml = self._volume.ml, None
         if plan is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,14 +85,14 @@ class ScanPanel(Panel):
         self._loading.put(volume.state == "running", volume.share, volume.what)
         self._stopped.setVisible(self.session.series is not None and volume.state == "missing" and scan.state == "ready")
         paths = recent()
-        items = [("example", lambda: self._entry("The built-in example", self.session.open_example))]
-        items += [(path, lambda path=path: self._entry(Path(path).name, lambda: self.desk.open(Path(path)), path)) for path in paths]
+        items = [("example", partial(self._entry, "The built-in example", self.session.open_example))]
+        items += [(path, partial(self._entry, Path(path).name, partial(self.desk.open, Path(path)), path)) for path in paths]
         self._recent.show_items(items)
         found = scan.value
         chosen = self.session.series
         say(self._series_head, "Series" if found and found.series else "")
         series = found.series if found else ()
-        self._series.show_items([((one.key, one == chosen), lambda one=one: self._card(one, one == chosen)) for one in series])  # type: ignore[misc]
+        self._series.show_items([((one.key, one == chosen), partial(self._card, one, one == chosen)) for one in series])
         if found is not self._listed:
             self._listed = found
             self._skipped.clear()
@@ -130,4 +131,4 @@ class ScanPanel(Panel):
 
 def _size_words(series: Series) -> str:
     k, j, i = series.spacing_mm
-    return f"{series.slices} slices, {k:.2g} × {j:.2g} × {i:.2g} mm"
+    return f"{series.slices} slices, " + f"{k:.2g} × {j:.2g} × {i:.2g} mm".replace(" ", "\u00a0")  # a size is not broken

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.desk import Desk
@@ -28,11 +30,11 @@ class SiteSwitch(Rows):
         for index, site in enumerate(self._desk.session.case.sites):
             one = button(
                 str(index + 1),
-                lambda index=index: self._desk.choose_site(index),
+                partial(self._desk.choose_site, index),
                 "small",
                 f"Site {index + 1}: {leak_words(site.leak)}",
                 leak_words(site.leak),
-            )  # type: ignore[misc]
+            )
             one.setCheckable(True)
             one.setChecked(index == self._desk.site)
             buttons.append(one)

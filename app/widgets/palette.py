@@ -22,6 +22,7 @@ class Overlay(QFrame):
 
     def __init__(self, parent: QWidget, name: str) -> None:
         super().__init__(parent)
+        self._over = parent
         self.setObjectName("overlay")
         self.setAccessibleName(name)
         self.column = QVBoxLayout(self)
@@ -33,7 +34,7 @@ class Overlay(QFrame):
 
     def place(self) -> None:
         """Put it where it belongs in the window."""
-        parent = self.parentWidget()
+        parent = self._over
         width = min(_WIDTH, parent.width() - 40)
         height = min(_MOST_HEIGHT, parent.height() - 80)
         self.setGeometry((parent.width() - width) // 2, 56, width, height)
