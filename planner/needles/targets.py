@@ -118,7 +118,7 @@ def _dorsal(anatomy: Anatomy, door: Door, midline: bool) -> tuple[Floats, Floats
     over, up, behind = _lattice(
         np.arange(-wide, wide + 0.01, 1.0),
         np.arange(-door.half_up_mm - 3.0, door.half_up_mm + 8.01, 1.5),
-        np.arange(0.0, rear, 0.75),
+        np.arange(0.0, rear, 0.5),
     )
     points = centre + np.outer(over, left) + np.outer(high + up, head) + np.outer(behind, back)
     aim = (0.6 + 0.4 * _fall(over, -2.0, 2.0, 8.0)) * (0.6 + 0.4 * _fall(up, -door.half_up_mm, door.half_up_mm, 6.0))
