@@ -61,13 +61,7 @@ def _filled(plane: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(ndimage.binary_fill_holes(closed)[1:-1, 1:-1])
 
 
-def full_body(volume: Volume, search: Volume, body: NDArray[np.bool_], threshold: float = AIR_BELOW_HU) -> NDArray[np.bool_]:
-    """The body on the scan's own grid: the search grid's mask, with its skin drawn by the scan's own voxels."""
+def skin_band(body: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(inner, outer): surely body, and where the skin may lie; between them the scan's own voxels decide."""
     cross = ndimage.generate_binary_structure(3, 1)
-    inner = onto(ndimage.binary_erosion(body, cross, 2, border_value=1), search.frame, volume.frame)
-    outer = onto(ndimage.binary_dilation(body, cross, 1), search.frame, volume.frame)
-    stored = volume.to_stored(threshold)
-    tissue = volume.voxels > stored if volume.slope > 0 else volume.voxels < stored
-    if volume.padding is not None:
-        tissue &= volume.voxels != volume.padding
-    return inner | (outer & tissue)
+    return ndimage.binary_erosion(body, cross, 2, border_value=1), ndimage.binary_dilation(body, cross, 1)

@@ -35,13 +35,13 @@ def opacified_sac(search: Volume, body: NDArray[np.bool_], bright_hu: float) -> 
     In each slice a bright spot of 50 to 450 mm2 (holes, as the cord makes, filled) around which other bone stands; linked over the
     slices to a tube of 40 mm or more. Where it touches bone the shape of its neighbours is taken.
     """
-    _, sj, si = search.frame.spacing_mm
+    sk, sj, si = search.frame.spacing_mm
     shape = search.frame.shape
     chains: list[_Chain] = []
     for k in range(shape[0]):
         bright = ((search.voxels[k] > bright_hu) & body[k]).astype(np.uint8)
         for row, column, mask, middle, enclosed in _spots(bright, sj, si):
-            near = [c for c in chains if 0 < k - c.slices[-1] <= _GAP_MM / search.frame.spacing_mm[0]]
+            near = [c for c in chains if 0 < k - c.slices[-1] <= _GAP_MM / sk]
             apart = [np.hypot((c.middle[0] - middle[0]) * sj, (c.middle[1] - middle[1]) * si) - (k - c.slices[-1]) for c in near]
             chain = near[int(np.argmin(apart))] if apart and min(apart) < 5.0 else None
             if chain is None:
@@ -53,7 +53,7 @@ def opacified_sac(search: Volume, body: NDArray[np.bool_], bright_hu: float) -> 
             chain.enclosed.append(enclosed)
     out = np.zeros(shape, dtype=np.bool_)
     for chain in chains:
-        length = (chain.slices[-1] - chain.slices[0]) * search.frame.spacing_mm[0]
+        length = (chain.slices[-1] - chain.slices[0]) * sk
         if length >= _LEAST_LENGTH_MM and np.mean(chain.enclosed) >= _ENCLOSED:
             _draw(chain, out)
             for step in (-1, 1):

@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from planner.anatomy import labels as codes
-from planner.anatomy.body import body_mask, full_body
+from planner.anatomy.body import AIR_BELOW_HU, body_mask
 from planner.anatomy.bone import Bone, find_bone
-from planner.anatomy.grid import onto, reduced
+from planner.anatomy.grid import reduced
 from planner.anatomy.hazards import find_air
 from planner.anatomy.levels import Column, bodies, find_column, openness_of
 from planner.anatomy.names import guess, levels_structure, name_levels
 from planner.anatomy.norms import at_level
 from planner.anatomy.openings import find_foramina, find_windows
-from planner.anatomy.paint import paint_canal, paint_roots, vertebra_map
+from planner.anatomy.paint import paint_canal, paint_roots, paint_tissue, vertebra_map
 from planner.anatomy.reformat import RADII, Curve, curve_through, polar
 from planner.anatomy.roots import model_roots
 from planner.anatomy.sac import find_sac
@@ -184,22 +184,14 @@ def _paint_tissue(
     windows: tuple[Window, ...],
 ) -> NDArray[np.uint8]:
     """Soft tissue, air, discs and bone per vertebra on the scan's own voxels."""
-    frame = volume.frame
     near_bone = ndimage.binary_dilation(bone.mask, ndimage.generate_binary_structure(3, 1))
     where = vertebra_map(search.frame, near_bone, canal, column, levels, windows)
-    air = np.where(lung, codes.LUNG, np.where(gas, codes.BOWEL_GAS, 0)).astype(np.uint8)
-    inside = full_body(volume, search, body)
-    labels = inside.astype(np.uint8)
-    found_air = onto(air, search.frame, frame)
-    np.copyto(labels, found_air, where=(found_air > 0) & inside)
-    for part_of_column in (where.disc, where.body):  # cancellous bone may be darker than the threshold
-        fine = onto(part_of_column, search.frame, frame)
-        np.copyto(labels, fine, where=(fine > 0) & inside)
-    solid = onto(near_bone & ~bone.tube, search.frame, frame)
-    stored = volume.to_stored(bone.threshold_hu)
-    solid &= volume.voxels > stored if volume.slope > 0 else volume.voxels < stored
-    np.copyto(labels, onto(where.bone, search.frame, frame), where=solid & inside)
-    return labels
+    soft = np.ones(search.frame.shape, dtype=np.uint8)
+    soft[lung], soft[gas] = codes.LUNG, codes.BOWEL_GAS
+    for layer in (where.disc, where.body):  # cancellous bone may be darker than the threshold
+        np.copyto(soft, layer, where=layer > 0)
+    solid = near_bone & ~bone.tube
+    return paint_tissue(volume, search.frame, body, solid, soft, where.bone, AIR_BELOW_HU, bone.threshold_hu)
 
 
 def _foramina_structure(foramina: tuple[Foramen, ...], levels: tuple[Level, ...]) -> Structure:

@@ -54,13 +54,17 @@ def reduced(volume: Volume, spacing_mm: float = SEARCH_MM, progress: Progress = 
 Mask = TypeVar("Mask", np.bool_, np.uint8)
 
 
-def onto(mask: NDArray[Mask], source: Frame, target: Frame) -> NDArray[Mask]:
-    """A mask or label map of one axial frame on another, nearest voxel."""
+def nearest_indices(source: Frame, target: Frame) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """For each slice, row and column of one axial frame the nearest one of another."""
     index = []
     for axis in range(3):
         step = target.spacing_mm[axis] / source.spacing_mm[axis]
-        world = 2 - axis
-        start = (target.affine[world, 3] - source.affine[world, 3]) / source.spacing_mm[axis]
-        index.append(np.clip(np.rint(start + step * np.arange(target.shape[axis])).astype(int), 0, source.shape[axis] - 1))
-    rows = mask[index[0]]
-    return rows[:, index[1]][:, :, index[2]]
+        start = (target.affine[2 - axis, 3] - source.affine[2 - axis, 3]) / source.spacing_mm[axis]
+        index.append(np.clip(np.rint(start + step * np.arange(target.shape[axis])).astype(np.intp), 0, source.shape[axis] - 1))
+    return index[0], index[1], index[2]
+
+
+def onto(mask: NDArray[Mask], source: Frame, target: Frame) -> NDArray[Mask]:
+    """A mask or label map of one axial frame on another, nearest voxel."""
+    k, j, i = nearest_indices(source, target)
+    return mask[k][:, j][:, :, i]

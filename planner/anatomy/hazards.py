@@ -26,8 +26,7 @@ def find_air(search: Volume, body: NDArray[np.bool_]) -> tuple[NDArray[np.bool_]
         volume_ml = np.bincount(parts.ravel(), minlength=count + 1) * search.frame.voxel_ml
         large = [n for n in range(1, count + 1) if volume_ml[n] > _LUNG_ML]
         if large:
-            middles = ndimage.median(search.voxels, parts, large)
-            lung = np.isin(parts, [n for n, middle in zip(large, np.atleast_1d(middles)) if middle > _PURE_GAS_HU])
+            lung = np.isin(parts, [n for n in large if np.median(search.voxels[parts == n]) > _PURE_GAS_HU])
             lung = ndimage.binary_closing(lung, ndimage.generate_binary_structure(3, 1), 2) & body
     gas = (search.voxels < _GAS_HU) & body & ~ndimage.binary_dilation(lung, iterations=2)
     parts, count = ndimage.label(gas)

@@ -9,12 +9,12 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from planner.anatomy.body import body_mask, full_body
-from planner.anatomy.grid import onto, reduced
+from planner.anatomy.body import body_mask
+from planner.anatomy.grid import reduced
 from planner.anatomy.levels import TILTS_DEG, Column, Disc, bodies, choose_discs, standardised
 from planner.anatomy.names import levels_structure, name_levels
 from planner.anatomy.norms import at_level
-from planner.anatomy.paint import paint_canal, paint_roots, vertebra_map
+from planner.anatomy.paint import paint_canal, paint_roots, paint_tissue, vertebra_map
 from planner.anatomy.reformat import OUTSIDE, RADII, Curve, curve_through, in_sections, polar
 from planner.anatomy.roots import model_roots
 from planner.anatomy.sac import Sac, modelled_cord
@@ -62,12 +62,10 @@ def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Ana
     windows = _windows(canal, column, levels)
     roots = model_roots(volume, np.inf, canal, sac, foramina)
     progress(0.75, "Writing labels")
-    labels = full_body(volume, search, body, threshold).astype(np.uint8)
-    near = np.zeros(search.frame.shape, dtype=np.bool_)
-    where = vertebra_map(search.frame, near, canal, column, levels, windows)
-    for code_map in (where.body, where.disc):
-        fine = onto(code_map, search.frame, volume.frame)
-        np.copyto(labels, fine, where=(fine > 0) & (labels > 0))
+    none = np.zeros(search.frame.shape, dtype=np.bool_)
+    where = vertebra_map(search.frame, none, canal, column, levels, windows)
+    soft = np.maximum(np.maximum(where.body, where.disc), 1)
+    labels = paint_tissue(volume, search.frame, body, none, soft, where.bone, threshold, np.inf)
     paint_canal(labels, volume.frame, canal, radius, cord, np.zeros(len(radius)))
     paint_roots(labels, volume.frame, roots)
     width = volume.frame.spacing_mm[2] * (volume.frame.shape[2] - 1)
@@ -259,8 +257,27 @@ def _column(volume: Volume, curve: Curve, wall_mm: Floats) -> Column:
     best = stack.argmax(axis=0)
     signal = standardised(stack[best, np.arange(n)])
     evidence = signal / max(float(signal.std()), 1e-6)
-    discs = tuple(Disc(float(curve.s_mm[a]), float(slopes[best[a]]), float(evidence[a])) for a in choose_discs(evidence, shortest=22))
-    return Column(discs, front, 32.0, evidence, np.ones((n, 2)))
+    discs = []
+    for a in choose_discs(evidence, shortest=22):
+        place, slope = _between_borders(profile, depth, int(a), slopes[np.abs(slopes - slopes[best[a]]) < 0.3])
+        discs.append(Disc(float(np.interp(place, at, curve.s_mm)), slope, float(evidence[a])))
+    return Column(tuple(discs), front, 32.0, evidence, np.ones((n, 2)))
+
+
+def _between_borders(profile: Floats, depth: Floats, near: int, slopes: Floats) -> tuple[float, float]:
+    """(place, slope) of a disc: half way between the two strongest borders within a disc's height, at most 7 mm from where it seemed to be."""
+    at = np.arange(len(profile), dtype=np.float64)
+    best = (-np.inf, float(near), 0.0)
+    for slope in slopes:
+        turned = np.mean([np.interp(at + slope * (d - _DEPTH_MM), at, profile[:, m]) for m, d in enumerate(depth)], axis=0)
+        border = np.abs(ndimage.gaussian_filter1d(turned, 1.2, order=1, mode="nearest"))
+        for shift in np.arange(-7.0, 7.1, 0.5):
+            for half in (3.0, 4.0, 5.0, 6.0):
+                pair = np.interp([near + shift - half, near + shift + half], at, border)
+                total = float(pair.min() + 0.3 * pair.max()) * (1.0 - 0.03 * abs(shift))
+                if total > best[0]:
+                    best = (total, near + shift, float(slope))
+    return best[1], best[2]
 
 
 def _guess(found: list[tuple[float, tuple[float, float, float], float]]) -> Anchor:

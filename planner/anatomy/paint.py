@@ -10,10 +10,12 @@ from numba import njit
 from numpy.typing import NDArray
 
 from planner.anatomy import labels as codes
+from planner.anatomy.body import skin_band
+from planner.anatomy.grid import nearest_indices
 from planner.anatomy.levels import Column
 from planner.anatomy.norms import at_level
 from planner.anatomy.spine import ANGLES, Canal, Level, Root, Window
-from planner.geometry import Floats, Frame
+from planner.geometry import Floats, Frame, Volume
 
 _REACH_MM = 26.0
 
@@ -87,6 +89,44 @@ def _paint_tube(out, spacing, affine, path, radius, gang0, gang1, root, ganglion
                     d2 = ((k - k0) * spacing[0]) ** 2 + ((j - j0) * spacing[1]) ** 2 + ((i - i0) * spacing[2]) ** 2
                     if d2 <= r * r and not kept[out[k, j, i]]:
                         out[k, j, i] = ganglion if gang0 <= n < gang1 else root
+
+
+@njit(cache=True, nogil=True)
+def _paint_tissue(out, stored, sign, kk, jj, ii, zone, soft, bone, air_limit, bone_limit, padding):  # type: ignore[no-untyped-def]
+    for k in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            for i in range(out.shape[2]):
+                a, b, c = kk[k], jj[j], ii[i]
+                here = zone[a, b, c]
+                if here == 0:
+                    continue
+                value = sign * stored[k, j, i]
+                if here & 2 == 0 and (value <= air_limit or stored[k, j, i] == padding):
+                    continue
+                out[k, j, i] = bone[a, b, c] if here & 4 and value > bone_limit else soft[a, b, c]
+
+
+def paint_tissue(
+    volume: Volume,
+    search: Frame,
+    body: NDArray[np.bool_],
+    solid: NDArray[np.bool_],
+    soft_code: NDArray[np.uint8],
+    bone_code: NDArray[np.uint8],
+    air_limit: float,
+    bone_limit: float,
+) -> NDArray[np.uint8]:
+    """A label map on the scan's own voxels from maps on the search grid: inside `body` (its skin drawn where values pass air_limit) a voxel
+    that is brighter than bone_limit where `solid` holds gets its bone code, any other its soft code. 0 outside the body."""
+    inner, outer = skin_band(body)
+    zone = outer.astype(np.uint8) | (inner.astype(np.uint8) << 1) | (solid.astype(np.uint8) << 2)
+    zone[~outer] = 0
+    sign = 1.0 if volume.slope > 0 else -1.0
+    padding = np.nan if volume.padding is None else float(volume.padding)
+    limits = [sign * volume.to_stored(limit) if np.isfinite(limit) else np.inf for limit in (air_limit, bone_limit)]
+    out = np.zeros(volume.frame.shape, dtype=np.uint8)
+    _paint_tissue(out, volume.voxels, sign, *nearest_indices(search, volume.frame), zone, soft_code, bone_code, *limits, padding)
+    return out
 
 
 def _tangents(canal: Canal) -> Floats:

@@ -78,7 +78,7 @@ def _running_median(radius: Floats, good: NDArray[np.bool_]) -> Floats:
     holed = np.where(good, radius, np.nan)
     stacked = np.stack([np.roll(holed, d, axis=1) for d in (-1, 0, 1)])
     out = np.empty_like(radius)
-    centres = np.arange(0, n, 4)
+    centres = np.arange(0, n, 8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # directions that are never seen are filled below
         whole = np.nanmedian(stacked, axis=(0, 1))
