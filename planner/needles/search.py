@@ -26,7 +26,7 @@ IN_PLANE_STEP_DEG = 0.5
 DIRECTIONS = len(OUT_OF_PLANE_DEG) * 181
 SCREEN_MM = 0.4
 """The fields are rounded to voxels and quarters of a millimetre, so the screen lets this much pass; the exact check decides."""
-FINALISTS = 240
+FINALISTS = 180
 """Paths that are measured exactly, of all doors together."""
 CELL_DEG = 3.0
 """The finalists are the best of each cell of this size."""
@@ -34,8 +34,8 @@ LEAST_APART_MM, LEAST_APART_DEG = 15.0, 8.0
 """Two candidates differ by this much at the entry or in the angle, or they go through different places (algorithms 4.4)."""
 MOST, MOST_OF_ONE_PASSAGE = 12, 4
 """Candidates in the list, and of one door above or below the root."""
-POLISH = ((0.6, 1.0), (0.3, 0.5), (0.3, 0.5))
-"""Steps in mm and deg by which a listed candidate is moved and turned, while that helps."""
+POLISH, POLISHED = ((0.6, 1.0), (0.3, 0.5)), 6
+"""Steps in mm and deg by which the first candidates of the list are moved and turned, where that helps."""
 LENGTH_RELAXED_MM = 240.0
 ASKED = 8
 """Every so many directions are asked again when a limit is given up: only the order of size is told."""
@@ -233,10 +233,10 @@ def _rank(
         passage = [c for c in chosen if _passage(c) == _passage(candidate)]
         if len(passage) < MOST_OF_ONE_PASSAGE and all(_differ(c, candidate) for c in passage):
             chosen.append(candidate)
-    polished = []
-    for n, candidate in enumerate(chosen[:MOST]):
-        progress(0.7 + 0.3 * n / MOST, "Refining the best paths")
-        polished.append(_polish(room, needle, position, candidate))
+    polished = chosen[:MOST]
+    for n, candidate in enumerate(polished[:POLISHED]):
+        progress(0.7 + 0.3 * n / POLISHED, "Refining the best paths")
+        polished[n] = _polish(room, needle, position, candidate)
     polished.sort(key=lambda c: (-c.score["total"], c.entry_mm, c.target_mm))
     return tuple(polished)
 
