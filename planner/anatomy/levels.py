@@ -14,7 +14,7 @@ from planner.anatomy.reformat import Curve, in_sections
 from planner.anatomy.spine import ANGLES, Level
 from planner.geometry import Floats, Volume
 
-_DEPTH_MM = 15.0  # of the middle of a body in front of the canal; discs turn about it
+DEPTH_MM = 15.0  # of the middle of a body in front of the canal; discs turn about it
 TILTS_DEG = np.arange(-40, 41, 5)
 _FORAMEN_ABOVE_MM = (3.0, 6.0, 9.0)  # the middle of a foramen lies about this far above the middle of its disc
 _TOLL = 0.3  # what a disc costs, in standard deviations of the evidence
@@ -84,8 +84,12 @@ def find_column(search: Volume, bone: Volume, curve: Curve, radius_mm: Floats, o
     signal = shifted[above_mm] + stand_out * rims + weight * standardised(ridges[tilts, np.arange(n)])
     evidence = signal / max(float(np.std(signal)), 1e-6)
     chosen = choose_discs(evidence)
-    discs = tuple(Disc(float(curve.s_mm[a]), float(slopes[tilts[a]]), float(evidence[a])) for a in chosen)
-    return Column(discs, front, _depth_of(search, curve, front), evidence, openness)
+    depth, profile = _profile(search, curve, front)
+    discs = []
+    for a in chosen:
+        place, slope = between_borders(profile, depth, int(a), slopes[np.abs(slopes - slopes[tilts[a]]) < 0.3], 5.0)
+        discs.append(Disc(float(np.interp(place, at, curve.s_mm)), slope, float(evidence[a])))
+    return Column(tuple(discs), front, _depth_of(search, curve, front), evidence, openness)
 
 
 def _correlation(one: Floats, other: Floats) -> float:
@@ -94,19 +98,42 @@ def _correlation(one: Floats, other: Floats) -> float:
     return float(np.corrcoef(one, other)[0, 1])
 
 
+def between_borders(profile: Floats, depth: Floats, near: int, slopes: Floats, farthest_mm: float) -> tuple[float, float]:
+    """(place, slope) of a disc: half way between the two strongest borders within a disc's height, near to where it seemed to be.
+
+    profile: (n, len(depth)) values along the canal at several depths in front of it.
+    """
+    at = np.arange(len(profile), dtype=np.float64)
+    best = (-np.inf, float(near), 0.0)
+    for slope in slopes:
+        turned = np.mean([np.interp(at + slope * (d - DEPTH_MM), at, profile[:, m]) for m, d in enumerate(depth)], axis=0)
+        border = np.abs(ndimage.gaussian_filter1d(turned, 1.2, order=1, mode="nearest"))
+        for shift in np.arange(-farthest_mm, farthest_mm + 0.1, 0.5):
+            for half in (3.0, 4.0, 5.0, 6.0):
+                pair = np.interp([near + shift - half, near + shift + half], at, border)
+                total = float(pair.min() + 0.3 * pair.max()) * (1.0 - 0.03 * abs(shift))
+                if total > best[0]:
+                    best = (total, near + shift, float(slope))
+    return best[1], best[2]
+
+
+def _profile(search: Volume, curve: Curve, front: Floats) -> tuple[Floats, Floats]:
+    """(depths, values (n, depths)) in the middle of the bodies, 18 mm wide."""
+    u, depth = np.arange(-9.0, 9.1, 3.0), np.arange(5.0, 26.0, 2.0)
+    shape = (len(front), len(depth), len(u))
+    v = -(front[:, None] + depth)
+    block = in_sections(search, curve, np.broadcast_to(u, shape), np.broadcast_to(v[:, :, None], shape))
+    return depth, np.asarray(np.clip(block, -200.0, 600.0).mean(axis=2))
+
+
 def _ridges(search: Volume, curve: Curve, front: Floats) -> Floats:
     """(tilts, n): how much darker a plane through the bodies is than the planes above and below, for planes of several tilts."""
     n = len(front)
-    u = np.arange(-9.0, 9.1, 3.0)
-    depth = np.arange(5.0, 26.0, 2.0)
-    shape = (n, len(depth), len(u))
-    v = -(front[:, None] + depth)
-    block = in_sections(search, curve, np.broadcast_to(u, shape), np.broadcast_to(v[:, :, None], shape))
-    profile = np.clip(block, -200.0, 600.0).mean(axis=2)
+    depth, profile = _profile(search, curve, front)
     at = np.arange(n, dtype=np.float64)
     out = []
     for slope in np.tan(np.radians(TILTS_DEG)):
-        turned = np.mean([np.interp(at + slope * (d - _DEPTH_MM), at, profile[:, m]) for m, d in enumerate(depth)], axis=0)
+        turned = np.mean([np.interp(at + slope * (d - DEPTH_MM), at, profile[:, m]) for m, d in enumerate(depth)], axis=0)
         out.append(ndimage.gaussian_laplace(turned, 3.0, mode="nearest") * 9.0)
     return np.array(out) / max(float(np.std(out)), 1e-6)
 

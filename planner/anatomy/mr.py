@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from planner.anatomy.body import body_mask
 from planner.anatomy.grid import reduced
-from planner.anatomy.levels import TILTS_DEG, Column, Disc, bodies, choose_discs, standardised
+from planner.anatomy.levels import DEPTH_MM, TILTS_DEG, Column, Disc, between_borders, bodies, choose_discs, standardised
 from planner.anatomy.names import levels_structure, name_levels
 from planner.anatomy.norms import at_level
 from planner.anatomy.paint import paint_canal, paint_roots, paint_tissue, vertebra_map
@@ -28,7 +28,6 @@ _WIDTHS_MM = (8.0, 11.0, 14.0)  # of the bright band from front to back
 _RIM_MM = 3.0
 _BEHIND_MM = 22.0  # at least this much tissue lies behind the sac; the fat under the skin has less
 _LEAST_LENGTH_MM = 60.0
-_DEPTH_MM = 15.0
 _STANDS_OUT = 0.25  # of the tube over its rim, in means of the tissue around
 _WAY_OUT = "Choose a T2 series that shows the bright sac in its middle slices, or draw the canal."
 
@@ -249,7 +248,7 @@ def _column(volume: Volume, curve: Curve, wall_mm: Floats) -> Column:
     slopes = np.tan(np.radians(TILTS_DEG))
     change = []
     for slope in slopes:
-        turned = np.mean([np.interp(at + slope * (d - _DEPTH_MM), at, profile[:, m]) for m, d in enumerate(depth)], axis=0)
+        turned = np.mean([np.interp(at + slope * (d - DEPTH_MM), at, profile[:, m]) for m, d in enumerate(depth)], axis=0)
         steep = np.abs(ndimage.gaussian_filter1d(turned, 1.0, order=1, mode="nearest"))
         change.append(ndimage.gaussian_filter1d(steep, 3.5, mode="nearest"))
     stack = np.array(change)
@@ -259,25 +258,9 @@ def _column(volume: Volume, curve: Curve, wall_mm: Floats) -> Column:
     evidence = signal / max(float(signal.std()), 1e-6)
     discs = []
     for a in choose_discs(evidence, shortest=22):
-        place, slope = _between_borders(profile, depth, int(a), slopes[np.abs(slopes - slopes[best[a]]) < 0.3])
+        place, slope = between_borders(profile, depth, int(a), slopes[np.abs(slopes - slopes[best[a]]) < 0.3], 7.0)
         discs.append(Disc(float(np.interp(place, at, curve.s_mm)), slope, float(evidence[a])))
     return Column(tuple(discs), front, 32.0, evidence, np.ones((n, 2)))
-
-
-def _between_borders(profile: Floats, depth: Floats, near: int, slopes: Floats) -> tuple[float, float]:
-    """(place, slope) of a disc: half way between the two strongest borders within a disc's height, at most 7 mm from where it seemed to be."""
-    at = np.arange(len(profile), dtype=np.float64)
-    best = (-np.inf, float(near), 0.0)
-    for slope in slopes:
-        turned = np.mean([np.interp(at + slope * (d - _DEPTH_MM), at, profile[:, m]) for m, d in enumerate(depth)], axis=0)
-        border = np.abs(ndimage.gaussian_filter1d(turned, 1.2, order=1, mode="nearest"))
-        for shift in np.arange(-7.0, 7.1, 0.5):
-            for half in (3.0, 4.0, 5.0, 6.0):
-                pair = np.interp([near + shift - half, near + shift + half], at, border)
-                total = float(pair.min() + 0.3 * pair.max()) * (1.0 - 0.03 * abs(shift))
-                if total > best[0]:
-                    best = (total, near + shift, float(slope))
-    return best[1], best[2]
 
 
 def _guess(found: list[tuple[float, tuple[float, float, float], float]]) -> Anchor:
