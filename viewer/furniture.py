@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 TITLES = {"axial": "Axial", "sagittal": "Sagittal", "coronal": "Coronal", "oblique": "Along the needle"}
 _BESIDE = {
     "sagittal": ("midline", "right of the midline", "left of the midline"),
-    "coronal": ("canal's middle", "behind the canal's middle", "before the canal's middle"),
+    "coronal": ("canal's middle", "behind the canal's middle", "in front of the canal's middle"),
 }
 _BARS_MM = (1, 2, 5, 10, 20, 50, 100, 200)
 _BESIDE_SPINE_MM = 56.0

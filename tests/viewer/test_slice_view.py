@@ -371,3 +371,27 @@ def test_the_view_tells_a_screen_reader_where_it_is(qtbot, axial):
     axial.set_crosshair((0.0, CANAL_Y, 2.0))
     qtbot.waitUntil(lambda: "L2–L3" in axial.accessibleDescription(), timeout=2000)
     assert " / 60" in axial.accessibleDescription()
+
+
+def test_while_the_kernels_load_a_view_shows_its_name_and_then_the_slice(qtbot, scene, monkeypatch):
+    from viewer import warming
+
+    monkeypatch.setattr(warming, "ready", lambda: False)
+    view = show(qtbot, scene)
+    waiting = pixels(view)
+    assert (waiting[40:] > 40).sum() < 0.02 * waiting[40:].size
+    monkeypatch.setattr(warming, "ready", lambda: True)
+    qtbot.waitUntil(lambda: (pixels(view)[40:] > 40).mean() > 0.2, timeout=3000)
+
+
+def test_warming_can_run_in_a_thread_beside_a_painting_view(qtbot, scene):
+    import threading
+
+    from viewer import warming
+
+    thread = threading.Thread(target=warming.warm)
+    thread.start()
+    view = show(qtbot, scene)
+    qtbot.waitUntil(lambda: (pixels(view)[40:] > 40).mean() > 0.2, timeout=60000)
+    thread.join()
+    assert warming.ready() and warming.spatial_ready()
