@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 
-from PySide6.QtWidgets import QApplication, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 Item = tuple[Hashable, Callable[[], QWidget]]
 """All that the widget shows, as a key, and how to make it."""
@@ -47,12 +47,11 @@ class Rows(QWidget):
             self._focus(focused)
 
     def _focused_name(self) -> str:
-        focused = QApplication.focusWidget()
+        focused = self.window().focusWidget()
         return focused.accessibleName() if focused is not None and self.isAncestorOf(focused) else ""
 
     def _focus(self, name: str) -> None:
-        focused = QApplication.focusWidget()
-        if focused is not None and self.isAncestorOf(focused) and focused.isVisible():
+        if self._focused_name() == name:
             return
         for _, widget in self._shown:
             for one in (widget, *widget.findChildren(QWidget)):
