@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 
-from app.report.needle_card import anchor_words, leak_title, limit_words, result
+from app.report.needle_card import anchor_words, is_counted, leak_title, limit_words, result
 from app.report.numbers import band_cell, measured, millilitres, millimetres, volume
 from app.report.room_words import in_plane, out_of_plane
 from app.report.sheet import Graph, Picture, Row, Section, Table
@@ -53,7 +53,9 @@ def _all_needles(plan: Plan) -> Section:
         used = site.used
         way = "no needle found" if used is None else f"{APPROACH_WORDS[site.approach.name]}, {millimetres(used.depth_mm, 0)}"
         doses = (millilitres(site.fibrin_ml), millilitres(site.blood_ml)) if used is not None else ("", "")
-        rows.append(Row((str(number), leak_title(site.site.leak), way, *doses), "" if used is not None else "bad"))
+        rows.append(
+            Row((str(number), leak_title(site.site.leak, is_counted(plan.anatomy)), way, *doses), "" if used is not None else "bad")
+        )
     given = [site for site in plan.sites if site.used is not None]
     fibrin, blood = sum(site.fibrin_ml for site in given), sum(site.blood_ml for site in given)
     rows.append(Row(("", "In all", f"{millilitres(fibrin + blood)} of fibrin and blood", millilitres(fibrin), millilitres(blood))))

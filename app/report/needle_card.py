@@ -26,10 +26,10 @@ def card(plan: Plan, index: int, pictures: Sequence[Picture], scan_cautions: Seq
     site = plan.sites[index]
     leak = site.site.leak
     badge = f"Needle {index + 1} of {len(plan.sites)}" if len(plan.sites) > 1 else ""
-    title = leak_title(leak)
+    title = leak_title(leak, is_counted(plan.anatomy))
     subtitle = f"{leak.certainty} · {anchor_words(plan.anatomy)}"
     used = site.used
-    if plan.anatomy.anchor is None or plan.anatomy.anchor.by != "user":
+    if not is_counted(plan.anatomy):
         scan_cautions = ("Level not confirmed: name one vertebra before this sheet is used.", *scan_cautions)
     if used is None:
         reason = site.search.reason or "The needle that was taken cannot be checked here."
@@ -53,9 +53,15 @@ def card(plan: Plan, index: int, pictures: Sequence[Picture], scan_cautions: Seq
     )
 
 
-def leak_title(leak: Leak) -> str:
-    """`Ventral leak, L1-L2 right`; a potential site is never called a leak."""
-    where = " ".join(filter(None, (leak.level or "level not named", leak.side)))
+def is_counted(anatomy: Anatomy) -> bool:
+    """Whether a person named a vertebra: then levels are counted, not guessed."""
+    return anatomy.anchor is not None and anatomy.anchor.by == "user"
+
+
+def leak_title(leak: Leak, counted: bool) -> str:
+    """`Ventral leak, L1-L2 right`, with a question mark after a level that nobody counted; a potential site is never called a leak."""
+    level = "level not named" if leak.level is None else leak.level if counted else f"{leak.level} ?"
+    where = f"{level} {leak.side}"
     if leak.certainty == "potential":
         words = KIND_WORDS[leak.kind].removesuffix(" leak")
         return f"Potential site: {words}, {where}"
@@ -119,7 +125,7 @@ def checks(site: SitePlan, used: Candidate) -> tuple[Table, str]:
     for check in rules:
         if check.ok is False:
             rows.append(Row((check.name, measured(check.value, check.unit), limit_words(check), result(check), ""), _tone(check)))
-    unknown += [check.name for check in rules if check.ok is None]
+    unknown += [check.name for check in rules if check.ok is None and check.name.removesuffix(", wanted") not in unknown]
     if unknown:
         rows.append(Row(("Not checked", f"{', '.join(name.lower() for name in unknown)}: look before you advance"), "bad"))
     table = Table(("Structure or rule", "Least clearance", "Limit", "Result", "Seen how"), (0.34, 0.18, 0.17, 0.15, 0.16), tuple(rows))
@@ -211,7 +217,7 @@ def _in_the_room(site: SitePlan, used: Candidate, forecast: Forecast | None, tot
     said.append(" ".join([_words("aspirate"), *([_words("fibrin")] if site.fibrin_ml > 0 else [])]))
     level = used.level or site.site.leak.level
     lowest = LEVELS.index(str(evidence("report.cord_lowest_level").value))
-    if level is None or site.anatomy.anchor is None:
+    if level is None or not is_counted(site.anatomy):
         said.append(f"{slowly} {_words('cord_level_unknown')}")
     else:
         said.append(f"{slowly} {_words('cord_level')}" if LEVELS.index(level.split("-")[0]) < lowest else slowly)

@@ -72,6 +72,18 @@ def test_help_and_version() -> None:
         assert f"duraplan {verb}" in done.stdout
 
 
+def test_main_and_the_grammar_know_the_same_verbs_and_version() -> None:
+    import tomllib
+
+    import main
+    from planner.version import VERSION
+
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"] == VERSION
+    for verb in main.VERBS:
+        assert verb in parser().format_help()
+    assert len((ROOT / "main.py").read_text("utf-8").splitlines()) < 30
+
+
 def test_nothing_heavy_is_imported_for_help() -> None:
     code = (
         "import sys; sys.argv = ['main.py', '--help']; import main\n"

@@ -92,6 +92,10 @@ def test_the_sheet_says_what_levels_rest_on() -> None:
     assert sheet_of(plan).cards[0].subtitle == "observed · levels counted from L2, named by the user"
     nobody = replace(plan, anatomy=replace(plan.anatomy, anchor=None))
     assert "level not confirmed" in sheet_of(nobody).cards[0].subtitle
+    assert sheet_of(nobody).cards[0].title == "Ventral leak, L1-L2 ? right"
+    assert sheet_of(nobody).cards[0].cautions[-1].startswith("Level not confirmed")
+    guessed = replace(plan, anatomy=replace(plan.anatomy, anchor=replace(plan.anatomy.anchor, by="program")))
+    assert sheet_of(guessed).cards[0].subtitle == "observed · level not confirmed: counted from L2, guessed by the program"
     assert "take it that the cord is here" in " ".join(
         sheet_of(replace(nobody, sites=(replace(plan.sites[0], anatomy=nobody.anatomy),))).cards[0].in_the_room
     )
