@@ -88,7 +88,13 @@ def test_anatomy_json_has_every_key_of_the_contract(tmp_path: Path) -> None:
     assert list(made) == [
         *("format", "version", "series_uid", "part", "modality", "anchor", "structures", "canal", "levels", "foramina", "windows"),
     ]
-    assert (made["format"], made["version"], made["series_uid"], made["part"], made["modality"]) == ("duraplan/anatomy", 1, "1.2.3", 2, "CT")
+    assert (made["format"], made["version"], made["series_uid"], made["part"], made["modality"]) == (
+        "duraplan/anatomy",
+        1,
+        "1.2.3",
+        2,
+        "CT",
+    )
     assert made["anchor"] == {"name": "L2", "position": [0.0, -20.0, -45.0], "by": "user", "confidence": 1.0}
     for name in ("canal", "sac", "cord", "levels", "foramina", "windows", "roots", "skin", "lung"):
         assert list(made["structures"][name]) == ["provenance", "confidence", "problem"]
