@@ -9,9 +9,8 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from planner.anatomy.labels import LEVELS
 from planner.anatomy.reformat import Curve, in_sections
-from planner.anatomy.spine import ANGLES, Level
+from planner.anatomy.spine import ANGLES
 from planner.geometry import Floats, Volume
 
 DEPTH_MM = 15.0  # of the middle of a body in front of the canal; discs turn about it
@@ -260,11 +259,3 @@ def _body_centre(curve: Curve, column: Column, s_mm: float) -> tuple[float, floa
     ahead = float(np.interp(at, index, column.front_mm)) + column.depth_mm / 2
     x, y, z = point - back * ahead
     return float(x), float(y), float(z)
-
-
-def named(found: list[tuple[float, tuple[float, float, float], float]], index: int, name: str) -> tuple[Level, ...] | None:
-    """The vertebrae with their names when number `index` is called `name`; None when the count runs off C1 or S5."""
-    first = LEVELS.index(name) - index
-    if first < 0 or first + len(found) > len(LEVELS):
-        return None
-    return tuple(Level(LEVELS[first + n], centre, s, sure) for n, (s, centre, sure) in enumerate(found))

@@ -28,6 +28,7 @@ _WIDTHS_MM = (8.0, 11.0, 14.0)  # of the bright band from front to back
 _RIM_MM = 3.0
 _BEHIND_MM = 22.0  # at least this much tissue lies behind the sac; the fat under the skin has less
 _LEAST_LENGTH_MM = 60.0
+_BODY_DEPTH_MM = 29.0  # of T11 to L5, on the labelled scans
 _STANDS_OUT = 0.25  # of the tube over its rim, in means of the tissue around
 _WAY_OUT = "Choose a T2 series that shows the bright sac in its middle slices, or draw the canal."
 
@@ -260,7 +261,7 @@ def _column(volume: Volume, curve: Curve, wall_mm: Floats) -> Column:
     for a in choose_discs(evidence, shortest=22):
         place, slope = between_borders(profile, depth, int(a), slopes[np.abs(slopes - slopes[best[a]]) < 0.3], 7.0)
         discs.append(Disc(float(np.interp(place, at, curve.s_mm)), slope, float(evidence[a])))
-    return Column(tuple(discs), front, 32.0, evidence, np.ones((n, 2)))
+    return Column(tuple(discs), front, _BODY_DEPTH_MM, evidence, np.ones((n, 2)))
 
 
 def _guess(found: list[tuple[float, tuple[float, float, float], float]]) -> Anchor:

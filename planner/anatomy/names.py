@@ -11,7 +11,7 @@ import numpy as np
 
 from planner.anatomy import labels as codes
 from planner.anatomy.labels import LEVELS
-from planner.anatomy.levels import Column, named
+from planner.anatomy.levels import Column
 from planner.anatomy.paint import repaint_cord
 from planner.anatomy.reformat import Curve, in_sections
 from planner.anatomy.roots import root_of
@@ -22,7 +22,9 @@ from planner.geometry import Floats, Volume
 from planner.refusal import Refusal
 
 _WINGS = 0.4  # S1 of the phantoms 0.8, L5 0.1
+_FALSE_ENDS = 2
 _HIPS = 0.06
+_SKULL_MM, _SKULL_TO_C2_MM = 8.0, 35.0
 _NEAR_MM = 35.0  # farther from the middle of a body than this is no vertebra
 Body = tuple[float, tuple[float, float, float], float]
 """(place along the canal in mm, centre of the body, confidence)."""
@@ -51,7 +53,11 @@ def guess(search: Volume, bone: Volume, curve: Curve, column: Column, found: lis
     if spacing > 25.0 and len(last) and len(flank) and float(last.max()) > _HIPS and float(flank.min()) < 0.2 * _HIPS:
         return _anchor("L5", found[-1], 0.55 * usual)
     if spacing < 21.0 and len(found) >= 3:
-        return _anchor("C3" if found[0][0] > 25.0 else "C2", found[0], 0.45)
+        over_mm = (bone.frame.shape[0] - 1) * bone.frame.spacing_mm[0] + bone.frame.affine[2, 3] - curve.points_mm[0, 2]
+        if over_mm > _SKULL_MM:  # the canal ends inside the scan: at the skull, and the middle of C2 lies some 35 mm below
+            axis = min(found, key=lambda body: abs(body[0] - _SKULL_TO_C2_MM))
+            return _anchor("C2", axis, 0.45)
+        return _anchor("C4", found[0], 0.15)
     lengths = np.array([22.0, 23.5, 24.5, 25.5, 27.0, 29.5, 32.0, 34.0, 35.0, 36.0])  # disc to disc, T7 to L4 (algorithms 2.1)
     likely = int(np.abs(lengths - (found[-1][0] - found[-2][0])).argmin()) + LEVELS.index("T7") if len(found) > 1 else LEVELS.index("T12")
     likely = min(max(likely, len(found) - 1), LEVELS.index("L5"))
@@ -112,15 +118,19 @@ def vertebra_at(anatomy: Anatomy, point_mm: tuple[float, float, float]) -> Level
     return None if at is None else anatomy.levels[at]
 
 
-def first_name(count: int, at: int, name: str) -> int:
-    """Index in LEVELS of the topmost of `count` vertebrae when number `at` is called `name`. Raises Refusal beyond C1 and S5."""
+def kept_names(count: int, at: int, name: str) -> tuple[int, int, int]:
+    """(first kept, one past the last kept, index in LEVELS of the first kept) of `count` vertebrae when number `at` is called `name`.
+
+    One or two that run off C1 or S5 are none (the skull's base and the coccyx look like bodies). Raises Refusal when more do.
+    """
     if name not in LEVELS:
         raise Refusal(f"{name} is not the name of a vertebra.", "Names run from C1 to S5.")
     first = LEVELS.index(name) - at
-    if first < 0 or first + count > len(LEVELS):
-        over = "above C1" if first < 0 else "below S5"
+    above, under = max(0, -first), max(0, first + count - len(LEVELS))
+    if max(above, under) > _FALSE_ENDS:
+        over = "above C1" if above else "below S5"
         raise Refusal(f"If this vertebra is {name}, the {count} vertebrae in view run {over}.", "Check which vertebra this is.")
-    return first
+    return above, count - under, first + above
 
 
 def name_levels(
@@ -134,38 +144,40 @@ def name_levels(
     if anchor is None:
         anchor = guessed(found)
         at = int(np.argmin([np.linalg.norm(np.subtract(body[1], anchor.position_mm)) for body in found]))
-        first = LEVELS.index(anchor.name) - at
-        if first < 0 or first + len(found) > len(LEVELS):
-            first = min(max(first, 0), len(LEVELS) - len(found))
-            anchor = replace(anchor, name=LEVELS[first + at], confidence=0.1)
+        furthest = min(max(LEVELS.index(anchor.name), at - _FALSE_ENDS), len(LEVELS) - len(found) + at)
+        if furthest != LEVELS.index(anchor.name):
+            anchor = replace(anchor, name=LEVELS[max(furthest, 0)], confidence=0.1)
     else:
-        place = index_at(named(found, 0, LEVELS[0]) or (), anchor.position_mm)
+        place = index_at(tuple(Level("", centre, s, sure) for s, centre, sure in found), anchor.position_mm)
         if place is None:
             sentence = f"There is no vertebra where {anchor.name} was named."
             raise Refusal(sentence, f"Click into the body of the vertebra that you call {anchor.name}.")
         at = place
-        first_name(len(found), at, anchor.name)
-    levels = named(found, at, anchor.name)
-    return levels or (), anchor
+    start, stop, first = kept_names(len(found), at, anchor.name)
+    return tuple(Level(LEVELS[first + n], centre, s, sure) for n, (s, centre, sure) in enumerate(found[start:stop])), anchor
 
 
 def rename(anatomy: Anatomy, anchor: Anchor) -> Anatomy:
     """The same anatomy with the vertebra at the anchor's position called by its name and all others counted from it.
 
-    Levels, foramina, windows, roots, labels and the modelled conus follow. Raises Refusal when no vertebra is near the anchor, or when the
-    count runs off C1 or S5.
+    Levels, foramina, windows, roots, labels and the modelled conus follow; one or two that would run off C1 or S5 are dropped. Raises
+    Refusal when no vertebra is near the anchor, or when more run off.
     """
     here = vertebra_at(anatomy, anchor.position_mm)
     if here is None:
         raise Refusal("There is no vertebra at this place.", f"Click into the body of the vertebra that you call {anchor.name}.")
     at = anatomy.levels.index(here)
-    first = first_name(len(anatomy.levels), at, anchor.name)
-    new = {level.name: LEVELS[first + n] for n, level in enumerate(anatomy.levels)}
-    levels = tuple(replace(level, name=new[level.name]) for level in anatomy.levels)
+    start, stop, first = kept_names(len(anatomy.levels), at, anchor.name)
+    kept = anatomy.levels[start:stop]
+    new = {level.name: LEVELS[first + n] for n, level in enumerate(kept)}
+    levels = tuple(replace(level, name=new[level.name]) for level in kept)
     labels = anatomy.labels
-    changed = any(old != name for old, name in new.items())
-    if changed:
+    if kept != levels or len(kept) < len(anatomy.levels):
         table = np.arange(256, dtype=np.uint8)
+        for lost in anatomy.levels[:start] + anatomy.levels[stop:]:
+            table[codes.vertebra(lost.name)] = codes.BONE_OTHER
+            if codes.below(lost.name) is not None:
+                table[codes.disc(lost.name)] = codes.SOFT_TISSUE
         for old, name in new.items():
             table[codes.vertebra(old)] = codes.vertebra(name)
             if codes.below(old) is not None and codes.below(name) is not None:
@@ -174,10 +186,11 @@ def rename(anatomy: Anatomy, anchor: Anchor) -> Anatomy:
         if anatomy.structure("cord").provenance == "modelled" and anatomy.modality == "CT":
             cord = modelled_cord(anatomy.canal, levels, modelled_sac(anatomy.canal, levels))
             repaint_cord(labels, anatomy.frame, anatomy.canal, cord)
-    foramina = tuple(replace(f, between=(new[f.between[0]], new[f.between[1]])) for f in anatomy.foramina)
-    windows = tuple(replace(w, between=(new[w.between[0]], new[w.between[1]])) for w in anatomy.windows)
-    exits = {(root_of(f), f.side): root_of(g) for f, g in zip(anatomy.foramina, foramina)}
-    roots = tuple(replace(root, level=exits.get((root.level, root.side), root.level)) for root in anatomy.roots)
+    stay = tuple(f for f in anatomy.foramina if set(f.between) <= set(new))
+    foramina = tuple(replace(f, between=(new[f.between[0]], new[f.between[1]])) for f in stay)
+    windows = tuple(replace(w, between=(new[w.between[0]], new[w.between[1]])) for w in anatomy.windows if set(w.between) <= set(new))
+    exits = {(root_of(f), f.side): root_of(g) for f, g in zip(stay, foramina)}
+    roots = tuple(replace(root, level=exits[root.level, root.side]) for root in anatomy.roots if (root.level, root.side) in exits)
     structures = {**anatomy.structures, "levels": levels_structure(levels, anchor)}
     return replace(
         anatomy, labels=labels, levels=levels, foramina=foramina, windows=windows, roots=roots, anchor=anchor, structures=structures

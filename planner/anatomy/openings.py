@@ -16,6 +16,7 @@ from planner.geometry import Floats, Volume
 
 _TILTS_DEG = np.arange(-10, 61, 5)
 _BEAM_MM = np.arange(1.0, 12.1, 1.0)  # bone this far behind the canal closes a window
+_LEAN = 0.35  # an axis leans to the front or back by no more than this share of a pedicle's width
 _LATERAL_MM = np.arange(-15.0, 15.1, 1.0)
 
 
@@ -69,6 +70,8 @@ def _foramen_at(
     if not volume.frame.contains(points[-1]):
         return None
     axis = points[2] - points[0]
+    lean = float(axis @ canal.back[at])
+    axis += (np.clip(lean, -_LEAN * across, _LEAN * across) - lean) * canal.back[at]
     axis /= np.linalg.norm(axis)
     width = float(np.clip(min(widths[:2]), 0.0, 20.0))
     x, y, z = points[1]

@@ -11,6 +11,7 @@ from planner.evidence import number
 from planner.geometry import Floats, Volume
 
 _STEP_MM = 1.0
+_FORWARD = 0.25  # roots lean to the front beyond the foramen, behind and into the psoas
 
 
 def root_of(foramen: Foramen) -> str:
@@ -23,7 +24,7 @@ def root_of(foramen: Foramen) -> str:
 
 def model_roots(volume: Volume, threshold: float, canal: Canal, sac: Sac, foramina: tuple[Foramen, ...]) -> tuple[Root, ...]:
     """One root a foramen (algorithms 3): it leaves the side of the sac above, at the angle of its level, passes under the pedicle in the
-    upper third of the foramen, shifted to where bone leaves it room, and goes on along the foramen's axis.
+    upper third of the foramen, shifted to where bone leaves it room, and goes on outward, down and a little to the front.
 
     threshold: bone begins here, in HU; inf where bone can't be told by a threshold (MR).
     """
@@ -44,7 +45,7 @@ def model_roots(volume: Volume, threshold: float, canal: Canal, sac: Sac, forami
         start_at = max(0, at - above)
         reach = max(float(sac.radius_mm[start_at, _side(sign)]) - 0.5, 0.0)
         start = canal.centreline_mm[start_at] + sign * reach * canal.left[start_at]
-        beyond = np.array(foramen.axis) + feet / np.tan(angle)
+        beyond = sign * canal.left[at] - _FORWARD * canal.back[at] + feet / np.tan(angle)
         beyond /= np.linalg.norm(beyond)
         end = middle + beyond * (number("anatomy.root_beyond_mm") + 0.5 * float(at_level("pedicle_width_mm", level)))
         path = _through(start, middle, end)

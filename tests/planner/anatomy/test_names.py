@@ -60,3 +60,13 @@ def test_renaming_is_quick() -> None:
     start = time.perf_counter()
     rename(before, Anchor("L4", _centre("L3"), "user"))
     assert time.perf_counter() - start < 0.5
+
+
+def test_an_end_that_runs_off_the_spine_by_two_is_dropped() -> None:
+    before = found()
+    at = [level.name for level in before.levels].index("L3")
+    after = rename(before, Anchor(labels.LEVELS[at - 1], _centre("L3"), "user"))
+    assert [level.name for level in after.levels] == list(labels.LEVELS[: len(before.levels) - 1])
+    assert {name for f in after.foramina for name in f.between} <= {level.name for level in after.levels}
+    assert len(after.roots) == len(after.foramina)
+    assert np.array_equal(before.mask(labels.BONE), after.mask(labels.BONE))
