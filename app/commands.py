@@ -54,14 +54,14 @@ def commands(window: Window) -> tuple[Command, ...]:
         return f"Redo: {name}" if name else "Redo"
 
     files = (
-        Command("File", "Open a folder", "Ctrl+O", window.choose_folder, ready),
-        Command("File", "Open a file, ZIP or case", "Ctrl+Shift+O", window.choose_file, ready),
+        Command("File", "Open a folder", "Ctrl+O", window.filing.choose_folder, ready),
+        Command("File", "Open a file, ZIP or case", "Ctrl+Shift+O", window.filing.choose_file, ready),
         Command("File", "Open the example", "", window.open_example, ready),
-        Command("File", "Save the case", "Ctrl+S", window.save, has_case),
-        Command("File", "Save the case as", "Ctrl+Shift+S", window.save_as, has_case),
-        Command("File", "Save the sheet as PDF", "Ctrl+P", lambda: window.make_sheet("pdf"), window.has_sheet),
-        Command("File", "Save the sheet as HTML", "", lambda: window.make_sheet("html"), window.has_sheet),
-        Command("File", "Print the sheet", "", lambda: window.make_sheet("print"), window.has_sheet),
+        Command("File", "Save the case", "Ctrl+S", window.filing.save, has_case),
+        Command("File", "Save the case as", "Ctrl+Shift+S", window.filing.save_as, has_case),
+        Command("File", "Save the sheet as PDF", "Ctrl+P", lambda: window.filing.make_sheet("pdf"), window.has_sheet),
+        Command("File", "Save the sheet as HTML", "", lambda: window.filing.make_sheet("html"), window.has_sheet),
+        Command("File", "Print the sheet", "", lambda: window.filing.make_sheet("print"), window.has_sheet),
         Command("File", "Quit", "Ctrl+Q", window.close),
     )
     edits = (

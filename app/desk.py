@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from PySide6.QtCore import QObject, Signal
 
 from app.session import Session
+from planner.refusal import Refusal
 
 if TYPE_CHECKING:
     from planner.case.case import Case
@@ -68,12 +69,15 @@ class Desk(QObject):
 
     @property
     def looked_at(self) -> Candidate | None:
-        """The candidate whose card is open: the one under the hand, the one clicked, the one taken, or the best."""
+        """The needle under the hand, else the one whose card is open."""
+        return self.live if self.live is not None and self.plan is not None else self.shown_candidate
+
+    @property
+    def shown_candidate(self) -> Candidate | None:
+        """The candidate whose card is open: the one clicked, the one taken, or the best."""
         plan = self.plan
         if plan is None:
             return None
-        if self.live is not None:
-            return self.live
         if self.candidate is not None and self.candidate < len(plan.search.candidates):
             return plan.search.candidates[self.candidate]
         return plan.used
@@ -126,13 +130,18 @@ class Desk(QObject):
 
     def drag(self, entry_mm: Point, target_mm: Point) -> None:
         """A needle's end moves under the hand: its checks follow."""
-        self.live = self.session.check_needle(self.site, entry_mm, target_mm)
+        try:
+            self.live = self.session.check_needle(self.site, entry_mm, target_mm)
+            self.problem = ""
+        except Refusal as refusal:  # dragged to where nothing can be checked
+            self.problem = str(refusal)
         self.changed.emit()
 
     def drop(self, entry_mm: Point, target_mm: Point) -> None:
         """The hand let go of the needle."""
         self.live, self.candidate = None, None
-        self.session.move_needle(self.site, entry_mm, target_mm)
+        refusal = self.session.move_needle(self.site, entry_mm, target_mm)
+        self.problem = "" if refusal is None else str(refusal)
         self.changed.emit()
 
     # ---- acts ----------------------------------------------------------------------------------------------------------

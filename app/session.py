@@ -8,13 +8,15 @@ moves on, the value is stale and is made again.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from PySide6.QtCore import QObject, Signal
 
+from app import opening
+from app.derived import Derived
 from app.jobs import Jobs, Outcome
 from planner.case.case import Case
 from planner.progress import Progress
@@ -31,19 +33,6 @@ if TYPE_CHECKING:
     from planner.scan import Scan, Series
 
 T = TypeVar("T")
-State = Literal["missing", "running", "ready", "refused"]
-
-
-@dataclass(frozen=True, eq=False)
-class Derived(Generic[T]):
-    """A derived value: missing, being made (share and what), ready, or refused with the sentence why."""
-
-    state: State = "missing"
-    key: Hashable = None
-    value: T | None = None
-    refusal: Refusal | None = None
-    share: float = 0.0
-    what: str = ""
 
 
 class Session(QObject):
@@ -139,14 +128,6 @@ class Session(QObject):
     def open_example(self) -> None:
         """The worked example, built first if it must be."""
 
-        def work(progress: Progress) -> tuple[Path, Scan]:
-            from app.example import example_scan
-            from planner.progress import part
-            from planner.scan import read
-
-            folder = example_scan(part(progress, 0.0, 0.9))
-            return folder, read(folder / "dicom", part(progress, 0.9, 1.0))
-
         def done(value: tuple[Path, Scan]) -> None:
             from app.example import DESCRIPTION, worked
             from planner.case.acts import choose_scan
@@ -159,7 +140,7 @@ class Session(QObject):
             assert case.scan is not None
             self._begin(worked(replace(case, scan=replace(case.scan, example=DESCRIPTION)), folder))
 
-        self._open("Opening the example", work, done)
+        self._open("Opening the example", opening.example, done)
 
     def open_path(self, path: Path) -> None:
         """A folder, a file, a ZIP or a case file."""
@@ -181,6 +162,8 @@ class Session(QObject):
             if usable:
                 self.choose_series(max(usable, key=lambda s: s.slices * s.size[1] * s.size[2]))
                 self._undo.clear()
+                self.saved_case = self.case  # nobody has decided anything yet
+                self.changed.emit()
 
         self._open("Reading files", work, done)
 
@@ -191,38 +174,21 @@ class Session(QObject):
         """
 
         own = path.suffix == ".duraplan"
+        take_lock = own and path != self.case_path
 
-        def work(progress: Progress) -> tuple[Case, Path, Scan | None, Lock | None]:
-            from planner.case.file import find_scan, open_case, series_of
-            from planner.case.lock import lock_case
-            from planner.scan import read
-
-            case = recovered or open_case(path)
-            lock = lock_case(path) if own and path != self.case_path else None
-            try:
-                if case.scan is None:
-                    return case, path, None, lock
-                where = scan_path or find_scan(case, path)
-                scan = read(where, progress)
-                series_of(case, scan)
-            except BaseException:
-                if lock is not None:
-                    lock.release()
-                raise
-            return case, where, scan, lock
-
-        def done(value: tuple[Case, Path, Scan | None, Lock | None]) -> None:
-            case, where, scan, lock = value
-            if not own or path != self.case_path:
-                self._hold(lock)
+        def done(opened: opening.Opened) -> None:
+            if take_lock or not own:
+                self._hold(opened.lock)
             self.case_path = path if own else None
-            self.path = where
-            if scan is not None:
-                self._ready_scan(scan)
-            self._begin(case)
-            self.saved_case = case if recovered is None else Case(notes="recovered")
+            self.path = opened.where
+            if opened.scan is not None:
+                self._ready_scan(opened.scan)
+            self._begin(opened.case)
+            if recovered is not None:
+                self.saved_case = Case(notes="recovered")  # nothing that a file holds
+                self.changed.emit()
 
-        self._open("Opening the case", work, done)
+        self._open("Opening the case", partial(opening.case_with_scan, path, recovered, scan_path, take_lock), done)
 
     def _open(self, what: str, work: Callable[[Progress], T], done: Callable[[T], None]) -> None:
         self._stop_deriving()
@@ -492,11 +458,15 @@ class Session(QObject):
 
         return check(plan.room, plan.needle, tuple(map(float, entry_mm)), tuple(map(float, target_mm)), self.case.position)
 
-    def move_needle(self, index: int, entry_mm: Any, target_mm: Any) -> None:
-        """The user dragged a needle and let go."""
+    def move_needle(self, index: int, entry_mm: Any, target_mm: Any) -> Refusal | None:
+        """The user dragged a needle and let go; refused where it cannot be checked."""
         from planner.case.acts import move_needle
 
-        self.attempt(lambda: move_needle(self.case, index, entry_mm, target_mm))
+        def act() -> Act:
+            self.check_needle(index, entry_mm, target_mm)
+            return move_needle(self.case, index, entry_mm, target_mm)
+
+        return self.attempt(act)
 
     @property
     def plan(self) -> Plan | None:

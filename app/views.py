@@ -32,6 +32,7 @@ class Views(QObject):
         self.grid.setAccessibleName("Views")
         self.grid.set_theme(theme)
         self._key: Hashable = None
+        self._held: int | None = None
         self._dragged: list[int] = []  # the site of each needle of the scene
         grid = self.grid
         grid.clicked.connect(self._clicked)
@@ -103,8 +104,8 @@ class Views(QObject):
             if plan is None:
                 continue
             here, outer = index == desk.site, plan.needle.outer_mm
-            looked_at = desk.looked_at if here else plan.used
-            own = desk.live if here and desk.live is not None else plan.taken
+            looked_at = desk.shown_candidate if here else plan.used
+            own = plan.taken
             if own is not None:
                 made.append(SceneNeedle.of(own, "taken", index + 1, outer))
                 sites.append(index)
@@ -115,6 +116,10 @@ class Views(QObject):
                 others = [one for one in plan.search.candidates[: _OTHERS + 1] if one is not looked_at and one is not own]
                 made += [SceneNeedle.of(one, "other", index + 1, outer) for one in others[:_OTHERS]]
                 sites += [index] * len(others[:_OTHERS])
+        if desk.live is not None and self._held is not None and self._held < len(made):
+            # the one under the hand keeps its place in the list: the view holds on to its number
+            held = made[self._held]
+            made[self._held] = SceneNeedle.of(desk.live, held.role, held.number, held.outer_mm)
         return tuple(made), sites
 
     def show_place(self, at: Point) -> None:
@@ -138,6 +143,7 @@ class Views(QObject):
         if index >= len(self._dragged):
             return
         self._desk.site = self._dragged[index]
+        self._held = None if finished else index
         if finished:
             self._desk.drop(entry, target)
         else:

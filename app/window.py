@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent, QKeySequence, QPaintEvent
-from PySide6.QtWidgets import QApplication, QFileDialog, QHBoxLayout, QMainWindow, QMessageBox, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from app import errors, style
 from app.commands import HANDS, Command, commands
+from app.filing import Filing
 from app.jobs import Jobs, Outcome
 from app.rail import STATIONS, Rail
 from app.recent import remember, settings
@@ -56,6 +57,7 @@ class Window(QMainWindow):
         self._panels: dict[int, Panel] = {}
         self._loading = self._navigated = self._closed = False
         self._jobs = Jobs(self)
+        self.filing = Filing(self)
         self._settle = QTimer(self, singleShot=True, interval=_SETTLE_MS)
         self._settle.timeout.connect(self._follow)
         self.setAcceptDrops(True)
@@ -151,7 +153,7 @@ class Window(QMainWindow):
         self._session.failed.connect(lambda _error: self.tell_of_bug())
         self._desk.changed.connect(self._settle.start)
         self._desk.station_wanted.connect(self.go_to)
-        self._desk.sheet_wanted.connect(self.make_sheet)
+        self._desk.sheet_wanted.connect(self.filing.make_sheet)
         self._views.pointed.connect(self._pointed)
         self._views.window_named.connect(self._topbar.show_window)
         self._show_panel()
@@ -187,6 +189,17 @@ class Window(QMainWindow):
         """The four views."""
         assert self._views is not None
         return self._views
+
+    @property
+    def sheet(self) -> SheetView:
+        """The plan sheet on screen."""
+        assert self._sheet is not None
+        return self._sheet
+
+    def say(self, sentence: str) -> None:
+        """Show a sentence in the status line, and everything else as it is now."""
+        self._status.say(sentence)
+        self._follow()
 
     @property
     def station(self) -> int:
@@ -246,7 +259,7 @@ class Window(QMainWindow):
         module = importlib.import_module(f"app.steps.{_PANELS[station]}")
         kind = getattr(module, f"{STATIONS[station]}Panel")
         if station == 0:
-            return kind(self.desk, self.go_on, self.choose_folder, self.choose_file)
+            return kind(self.desk, self.go_on, self.filing.choose_folder, self.filing.choose_file)
         return kind(self.desk, self.go_on)
 
     def _pointed(self, at: tuple[float, float, float] | None, value: float | None) -> None:
@@ -284,7 +297,7 @@ class Window(QMainWindow):
 
     def open(self, path: Path) -> None:
         """Open a folder, a file, a ZIP or a case; what is not saved is asked for first."""
-        if self.is_ready and self._may_leave():
+        if self.is_ready and self.filing.may_leave():
             self._navigated = True
             self.go_to(0)
             remember(str(path))
@@ -292,74 +305,12 @@ class Window(QMainWindow):
 
     def open_example(self) -> None:
         """Open the built-in example."""
-        if self.is_ready and self._may_leave():
+        if self.is_ready and self.filing.may_leave():
             self.session.open_example()
-
-    def choose_folder(self) -> None:
-        """Let the user choose a folder, beside the window: it blocks nothing."""
-        self._choose("Open a folder", QFileDialog.FileMode.Directory)
-
-    def choose_file(self) -> None:
-        """Let the user choose a file, a ZIP or a case."""
-        self._choose("Open a file, ZIP or case", QFileDialog.FileMode.ExistingFile)
-
-    def _choose(self, title: str, mode: QFileDialog.FileMode) -> None:
-        dialog = QFileDialog(self, title)
-        dialog.setFileMode(mode)
-        dialog.setModal(False)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(lambda chosen: self.open(Path(chosen)))
-        dialog.show()
-
-    def save(self) -> bool:
-        """Save the case where it is, or ask where. False when it was not saved."""
-        path = self.session.case_path
-        return self.save_to(path) if path is not None else self.save_as()
-
-    def save_as(self) -> bool:
-        """Ask where to save the case."""
-        from planner.case.file import SUFFIX
-
-        chosen = self._ask_where("Save the case", f"plan{SUFFIX}", f"Duraplan case (*{SUFFIX})")
-        if chosen is None:
-            return False
-        return self.save_to(chosen if chosen.suffix == SUFFIX else chosen.with_name(chosen.name + SUFFIX))
-
-    def save_to(self, path: Path) -> bool:
-        """Save the case at a path; a refusal is the panel's sentence."""
-        refusal = self.session.save(path)
-        if refusal is None:
-            remember(str(path))
-            self._status.say(f"Saved as {path.name}.")
-        else:
-            self.desk.problem = str(refusal)
-        self._follow()
-        return refusal is None
-
-    def _ask_where(self, title: str, name: str, kinds: str) -> Path | None:
-        folder = self.session.case_path.parent if self.session.case_path is not None else Path.home()
-        chosen, _ = QFileDialog.getSaveFileName(self, title, str(folder / name), kinds)
-        return Path(chosen) if chosen else None
 
     def has_sheet(self) -> bool:
         """Whether there is a sheet that is not stale."""
         return self.is_ready and self.session.plan is not None
-
-    def make_sheet(self, kind: str) -> None:
-        """Save the sheet as "pdf" or "html", or "print" it."""
-        if not self.has_sheet() or self._sheet is None:
-            return
-        if kind == "print":
-            self._sheet.print()
-            return
-        path = self._ask_where(f"Save the sheet as {kind.upper()}", f"plan.{kind}", f"{kind.upper()} (*.{kind})")
-        if path is not None:
-            self.save_sheet(kind, path if path.suffix == f".{kind}" else path.with_name(f"{path.name}.{kind}"))
-
-    def save_sheet(self, kind: str, path: Path) -> None:
-        """Save the sheet at a path."""
-        if self._sheet is not None:
-            self._sheet.save(kind, path)
 
     def has_anatomy(self) -> bool:
         """Whether levels and sides can be told."""
@@ -458,26 +409,11 @@ class Window(QMainWindow):
             return
         self._notice.say("Something failed inside the program. The case is kept; you can go on, or save it.", [("Close", lambda: None)])
 
-    def _may_leave(self) -> bool:
-        """Ask what to do with what is not saved."""
-        if not self.is_ready or self.session.is_saved:
-            return True
-        box = QMessageBox(self)
-        box.setOption(QMessageBox.Option.DontUseNativeDialog)
-        box.setIcon(QMessageBox.Icon.Question)
-        box.setWindowTitle("Duraplan")
-        box.setText("The case has changes that are not saved.")
-        kinds = QMessageBox.StandardButton
-        box.setStandardButtons(kinds.Save | kinds.Discard | kinds.Cancel)
-        box.setDefaultButton(kinds.Save)
-        answer = box.exec()
-        return answer == kinds.Discard or (answer == kinds.Save and self.save())
-
     def closeEvent(self, event: QCloseEvent) -> None:
         if self._closed:
             event.accept()
             return
-        if not self._may_leave():
+        if not self.filing.may_leave():
             event.ignore()
             return
         settings().setValue("geometry", self.saveGeometry())

@@ -8,7 +8,7 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QPainter, QPainterPath, QPaintEvent, QPen
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from app.session import Derived
+from app.derived import Derived
 from app.steps.panel import Panel
 from app.steps.words import SIGNS, anchor_words
 from app.style import theme

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QRadioButton, QWidget
 
-from app.session import Derived
+from app.derived import Derived
 from app.steps.panel import Panel
 from app.steps.sites import SiteSwitch, Sources
 from app.steps.words import leak_words

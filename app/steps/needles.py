@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QWidget
 
-from app.session import Derived
+from app.derived import Derived
 from app.steps.panel import Panel
 from app.steps.sites import SiteSwitch
 from app.steps.words import in_plane_words, leak_words, offset_words, out_of_plane_words

@@ -9,9 +9,9 @@ from functools import partial
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
+from app.derived import Derived
 from app.desk import Desk
 from app.rail import STATIONS
-from app.session import Derived
 from app.steps.state import stations
 from app.widgets.rows import Rows
 from app.widgets.text import Card, button, dress, label, row, say

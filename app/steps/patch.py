@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSignalBlocker, Qt
-from PySide6.QtWidgets import QDoubleSpinBox, QSlider, QWidget
+from PySide6.QtGui import QWheelEvent
+from PySide6.QtWidgets import QDoubleSpinBox, QSlider, QVBoxLayout, QWidget
 
-from app.session import Derived
+from app.derived import Derived
 from app.steps.panel import Panel
 from app.steps.sites import SiteSwitch
 from app.steps.words import leak_words, ml, percent, source_words
@@ -210,14 +212,12 @@ class PatchPanel(Panel):
 class Dose(QWidget):
     """A volume: its name, a box for the figure in mL, a slider. `moved` while it moves, `done` when it is let go."""
 
-    def __init__(self, name: str, material: str, most_ml: float, moved: object, done: object) -> None:
+    def __init__(self, name: str, material: str, most_ml: float, moved: Callable[[], object], done: Callable[[], object]) -> None:
         super().__init__()
-        from PySide6.QtWidgets import QVBoxLayout
-
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(3)
-        self._box = QDoubleSpinBox()
+        self._box = _Box()
         self._box.setRange(0.0, most_ml)
         self._box.setDecimals(1)
         self._box.setSingleStep(0.5)
@@ -226,7 +226,7 @@ class Dose(QWidget):
         self._box.setAccessibleName(f"{name}, mL")
         self._box.setKeyboardTracking(False)
         self._box.setFixedWidth(92)
-        self._slider = QSlider(Qt.Orientation.Horizontal)
+        self._slider = _Slider(Qt.Orientation.Horizontal)
         self._slider.setRange(0, round(most_ml * _STEPS_PER_ML))
         self._slider.setSingleStep(5)
         self._slider.setPageStep(20)
@@ -260,12 +260,26 @@ class Dose(QWidget):
     def _slid(self, steps: int) -> None:
         with QSignalBlocker(self._box):
             self._box.setValue(steps / _STEPS_PER_ML)
-        self._moved()  # type: ignore[operator]
+        self._moved()
         if not self._slider.isSliderDown():  # a key, or a click beside the handle
             self._finish()
 
     def _finish(self) -> None:
-        self._done()  # type: ignore[operator]
+        self._done()
+
+
+class _Box(QDoubleSpinBox):
+    """The wheel scrolls the panel and never changes a dose."""
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        event.ignore()
+
+
+class _Slider(QSlider):
+    """The same."""
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        event.ignore()
 
 
 def _or_more(value: float, reach: float) -> str:

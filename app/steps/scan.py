@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QLineEdit, QListWidget, QWidget
 
+from app.derived import Derived
 from app.desk import Desk
 from app.recent import recent
-from app.session import Derived
 from app.steps.panel import Next, Panel
 from app.widgets.progress import ProgressRow
 from app.widgets.rows import Rows

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from app.derived import Derived
 from app.desk import Desk
 from app.rail import STATIONS
-from app.session import Derived, Session
+from app.session import Session
 
 Mark = Literal["open", "done", "working", "stale", "refused"]
 
@@ -39,6 +40,7 @@ def stations(desk: Desk) -> tuple[Station, ...]:
 
 
 Judged = tuple[Mark, str, bool]
+_STOPPED = "The search for needles was stopped; start it again at Needles."
 
 
 def _mark(derived: Derived[Any], ready: Mark = "done") -> Mark:
@@ -91,7 +93,8 @@ def _sites(session: Session, ready: Mark = "done") -> Mark:
 def _approach(session: Session) -> Judged:
     if not session.case.sites or session.anatomy.value is None:
         return "open", "A leak is needed first.", False
-    return _sites(session), "", any(site.value is not None for site in session.sites)
+    mark = _sites(session)
+    return mark, _STOPPED if mark == "open" else "", any(site.value is not None for site in session.sites)
 
 
 def _needles(session: Session) -> Judged:
@@ -99,7 +102,7 @@ def _needles(session: Session) -> Judged:
         return "open", "A leak is needed first.", False
     mark = _sites(session)
     if mark != "done":
-        return mark, "", False
+        return mark, _STOPPED if mark == "open" else "", False
     plans = [site.value for site in session.sites if site.value is not None]
     without = [n + 1 for n, plan in enumerate(plans) if plan.used is None]
     usable = len(without) < len(plans)

@@ -59,7 +59,7 @@ def test_a_saved_case_opens_as_it_was(on_example: Window, open_window: Callable[
     qtbot.wait(60)
     assert on_example.isWindowModified()
     path = tmp_path / "plan.duraplan"
-    assert on_example.save_to(path)
+    assert on_example.filing.save_to(path)
     assert not on_example.isWindowModified()
     saved = on_example.session.case
     assert open_case(path) == saved
@@ -72,7 +72,7 @@ def test_a_saved_case_opens_as_it_was(on_example: Window, open_window: Callable[
 
 def test_ctrl_s_saves_where_the_case_is(on_example: Window, qtbot: QtBot, tmp_path: Path) -> None:
     path = tmp_path / "plan.duraplan"
-    on_example.save_to(path)
+    on_example.filing.save_to(path)
     write_notes(on_example, "changed")
     qtbot.keyClick(on_example, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
     assert open_case(path).notes == "changed"
@@ -99,7 +99,7 @@ def test_what_a_kill_left_can_be_discarded(open_window: Callable[..., Window], e
 
 def test_a_folder_that_cannot_be_written_to_is_a_sentence(on_example: Window, qtbot: QtBot, tmp_path: Path) -> None:
     write_notes(on_example, "kept")
-    assert not on_example.save_to(tmp_path / "not there" / "plan.duraplan")
+    assert not on_example.filing.save_to(tmp_path / "not there" / "plan.duraplan")
     qtbot.wait(60)
     assert any(name.startswith("Refused: ") for name in names(on_example))
     assert on_example.session.case.notes == "kept"
@@ -108,7 +108,7 @@ def test_a_folder_that_cannot_be_written_to_is_a_sentence(on_example: Window, qt
 
 def test_two_programs_on_one_case(on_example: Window, open_window: Callable[..., Window], qtbot: QtBot, tmp_path: Path) -> None:
     path = tmp_path / "plan.duraplan"
-    on_example.save_to(path)
+    on_example.filing.save_to(path)
     second = open_window(path)
     wait(qtbot, lambda: any(name.startswith("Refused: ") for name in names(second)))
     on_example.close()
@@ -124,7 +124,7 @@ def test_a_case_whose_scan_has_moved(
     on_example.open(scan)
     wait(qtbot, lambda: on_example.session.volume.state == "ready" and on_example.session.path == scan)
     path = tmp_path / "plan.duraplan"
-    on_example.save_to(path)
+    on_example.filing.save_to(path)
     on_example.close()
     scan.rename(tmp_path / "elsewhere")
     window = open_window(path)

@@ -1,0 +1,95 @@
+"""Files that the user opens and saves: the only dialogs of the program, and only those to save, to overwrite and to quit hold it up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFileDialog, QMessageBox
+
+from app.recent import remember
+
+if TYPE_CHECKING:
+    from app.window import Window
+
+
+class Filing:
+    """Opening and saving for a window."""
+
+    def __init__(self, window: Window) -> None:
+        self._window = window
+
+    def choose_folder(self) -> None:
+        """Let the user choose a folder, beside the window: it blocks nothing."""
+        self._choose("Open a folder", QFileDialog.FileMode.Directory)
+
+    def choose_file(self) -> None:
+        """Let the user choose a file, a ZIP or a case."""
+        self._choose("Open a file, ZIP or case", QFileDialog.FileMode.ExistingFile)
+
+    def _choose(self, title: str, mode: QFileDialog.FileMode) -> None:
+        dialog = QFileDialog(self._window, title)
+        dialog.setFileMode(mode)
+        dialog.setModal(False)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(lambda chosen: self._window.open(Path(chosen)))
+        dialog.show()
+
+    def save(self) -> bool:
+        """Save the case where it is, or ask where. False when it was not saved."""
+        path = self._window.session.case_path
+        return self.save_to(path) if path is not None else self.save_as()
+
+    def save_as(self) -> bool:
+        """Ask where to save the case."""
+        from planner.case.file import SUFFIX
+
+        chosen = self._ask_where("Save the case", f"plan{SUFFIX}", f"Duraplan case (*{SUFFIX})")
+        if chosen is None:
+            return False
+        return self.save_to(chosen if chosen.suffix == SUFFIX else chosen.with_name(chosen.name + SUFFIX))
+
+    def save_to(self, path: Path) -> bool:
+        """Save the case at a path; a refusal is the panel's sentence."""
+        refusal = self._window.session.save(path)
+        if refusal is not None:
+            self._window.desk.problem = str(refusal)
+            self._window.say(str(refusal))
+            return False
+        remember(str(path))
+        self._window.say(f"Saved as {path.name}.")
+        return True
+
+    def make_sheet(self, kind: str) -> None:
+        """Save the sheet as "pdf" or "html", or "print" it."""
+        if not self._window.has_sheet():
+            return
+        if kind == "print":
+            self._window.sheet.print()
+            return
+        path = self._ask_where(f"Save the sheet as {kind.upper()}", f"plan.{kind}", f"{kind.upper()} (*.{kind})")
+        if path is not None:
+            self._window.sheet.save(kind, path if path.suffix == f".{kind}" else path.with_name(f"{path.name}.{kind}"))
+
+    def _ask_where(self, title: str, name: str, kinds: str) -> Path | None:
+        case_path = self._window.session.case_path
+        folder = case_path.parent if case_path is not None else Path.home()
+        chosen, _ = QFileDialog.getSaveFileName(self._window, title, str(folder / name), kinds)
+        return Path(chosen) if chosen else None
+
+    def may_leave(self) -> bool:
+        """Ask what to do with what is not saved."""
+        window = self._window
+        if not window.is_ready or window.session.is_saved:
+            return True
+        box = QMessageBox(window)
+        box.setOption(QMessageBox.Option.DontUseNativeDialog)
+        box.setIcon(QMessageBox.Icon.Question)
+        box.setWindowTitle("Duraplan")
+        box.setText("The case has changes that are not saved.")
+        kinds = QMessageBox.StandardButton
+        box.setStandardButtons(kinds.Save | kinds.Discard | kinds.Cancel)
+        box.setDefaultButton(kinds.Save)
+        answer = box.exec()
+        return answer == kinds.Discard or (answer == kinds.Save and self.save())
