@@ -119,7 +119,7 @@ def checked(path: Path | None, search: Volume, body: NDArray[np.bool_], bone: Bo
     mean = float(path.score.mean())
     if mean < 0.5:
         raise Refusal(f"No spinal canal was found: bone encloses the best path too little (score {mean:.2f}, 0.50 is needed).", _WAY_OUT)
-    if path.margin < 0.05 and float(path.enclosed.mean()) < 0.6:
+    if path.margin < 0.05:
         raise Refusal("No spinal canal was found: two paths through the scan look alike.", _WAY_OUT)
     return path
 

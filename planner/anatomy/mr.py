@@ -29,12 +29,16 @@ _RIM_MM = 3.0
 _BEHIND_MM = 22.0  # at least this much tissue lies behind the sac; the fat under the skin has less
 _LEAST_LENGTH_MM = 60.0
 _BODY_DEPTH_MM = 29.0  # of T11 to L5, on the labelled scans
+_ALIKE = 0.3  # correlation of neighbouring slices; noise has none, the real scans 0.9
 _STANDS_OUT = 0.25  # of the tube over its rim, in means of the tissue around
 _WAY_OUT = "Choose a T2 series that shows the bright sac in its middle slices, or draw the canal."
 
 
 def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Anatomy:
     """The anatomy of a T2-weighted volume (algorithms 1.3). Raises Refusal where no bright tube of 60 mm or more is found."""
+    alike = _likeness(volume)
+    if alike < _ALIKE:
+        raise Refusal(f"No spinal canal was found: neighbouring slices have little in common ({alike:.2f}, {_ALIKE} is needed).", _WAY_OUT)
     search = reduced(volume)
     progress(0.1, "Finding the body")
     threshold = _body_threshold(search)
@@ -90,6 +94,16 @@ def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Ana
     }
     progress(1.0, "Anatomy found")
     return Anatomy(volume.frame, volume.modality, labels, structures, canal, levels, foramina, windows, roots, anchor)
+
+
+def _likeness(volume: Volume) -> float:
+    """Correlation of each slice with the next in the middle of the scan."""
+    middle = volume.frame.shape[2] // 2
+    slab = volume.voxels[:, :, max(0, middle - 5) : middle + 6].astype(np.float64)
+    one, other = slab[:-1].ravel(), slab[1:].ravel()
+    if one.std() == 0 or other.std() == 0:
+        return 0.0
+    return float(np.corrcoef(one, other)[0, 1])
 
 
 def _body_threshold(search: Volume) -> float:
@@ -283,7 +297,7 @@ def _foramina(volume: Volume, canal: Canal, column: Column, levels: tuple[Level,
         height, width = at_level("foramen_mm", upper.name)
         for side, sign, direction in (("left", 1.0, 0), ("right", -1.0, ANGLES // 2)):
             beside = float(canal.wall_mm[at, direction]) + 0.5 * float(at_level("pedicle_width_mm", upper.name))
-            centre = canal.centreline_mm[at] + sign * beside * canal.left[at] - 1.0 * canal.back[at]
+            centre = canal.centreline_mm[at] + sign * beside * canal.left[at] - 4.0 * canal.back[at]
             if not volume.frame.contains(centre + sign * 10.0 * canal.left[at]):
                 continue
             x, y, z = centre

@@ -22,6 +22,14 @@ def test_noise_is_refused() -> None:
         find(_volume(noise))
 
 
+@pytest.mark.parametrize("modality", ["CT", "MR"])
+def test_coarse_noise_is_refused(modality: str) -> None:
+    """Everywhere in it something is enclosed by something."""
+    noise = np.random.default_rng(0).normal(0, 300, (12, 160, 160))
+    with pytest.raises(Refusal, match="No spinal canal was found"):
+        find(_volume(noise, 5.0, modality))
+
+
 def test_water_and_air_are_refused() -> None:
     block = np.full((80, 100, 100), -1000)
     with pytest.raises(Refusal, match="No spinal canal was found"):
