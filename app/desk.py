@@ -100,9 +100,13 @@ class Desk(QObject):
     def choose_site(self, index: int) -> None:
         """Work on another site, and show it."""
         self.site, self.candidate, self.live, self.problem = index, None, None, ""
-        if index < len(self.session.case.sites):
-            self.place_wanted.emit(self.session.case.sites[index].leak.position_mm)
+        self.show_leak()
         self.changed.emit()
+
+    def show_leak(self) -> None:
+        """Bring the chosen leak into all views."""
+        if self.site < len(self.session.case.sites):
+            self.place_wanted.emit(self.session.case.sites[self.site].leak.position_mm)
 
     def look_at(self, index: int | None) -> None:
         """Open a candidate's card, and show it in the views."""

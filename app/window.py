@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _BEHIND = ("app.desk", "app.steps.state", "app.steps.scan", "app.views", "app.keeper", "app.sheet_view")
 _PANELS = ("scan", "anatomy", "leak", "approach", "needles", "patch", "report")
 _NEEDLES, _REPORT = 4, 6
+_AT_THE_LEAK = (3, 5)
 _SETTLE_MS = 15
 _LEAST = (960, 600)
 
@@ -279,6 +280,8 @@ class Window(QMainWindow):
         if station != self._station:
             if station == _NEEDLES:
                 self.desk.show_needle()
+            elif station in _AT_THE_LEAK:
+                self.desk.show_leak()
             self._station = station
             self.desk.problem = ""
             if self.desk.gesture and station not in (1, 2):

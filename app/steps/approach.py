@@ -42,7 +42,7 @@ class ApproachPanel(Panel):
         plan = self.desk.plan
         if plan is None:
             return "The way in that the leak calls for."
-        return f"{leak_words(plan.site.leak)}. {TITLES[plan.approach.name]}."
+        return f"{leak_words(plan.site.leak, self.unsure)}. {TITLES[plan.approach.name]}."
 
     def refusals(self) -> tuple[Derived[object], ...]:
         sites = self.session.sites

@@ -55,8 +55,8 @@ class LeakPanel(Panel):
         if not sites:
             return "Where spinal fluid leaves the sac. Level and side are filled in from the anatomy."
         if len(sites) == 1:
-            return f"{leak_words(self._read(0).leak)}."
-        chosen = leak_words(self._read(self.desk.site).leak)
+            return f"{leak_words(self._read(0).leak, self.unsure)}."
+        chosen = leak_words(self._read(self.desk.site).leak, self.unsure)
         return f"{len(sites)} sites. {chosen} is chosen."
 
     def fill(self) -> None:

@@ -39,20 +39,20 @@ class NeedlesPanel(Panel):
         self._mine = Rows()
         self._none = Rows()
         self._cards = Rows()
-        self._counts = label(role="small", name="How many ways were tried")
+        self._counts = label(role="small", wrap=False, name="How many ways were tried")
         self._why = button("Why not others?", lambda: self._toggle_why(), "link")
         self._rejected = Rows(1)
         self._why_open = False
         for widget in (self._switch, self._working, self._stopped, self._mine, self._none, self._cards):
             self.body.addWidget(widget)
-        self.body.addWidget(row(self._counts, self._why))
+        self.body.addWidget(row(self._counts, None, self._why))
         self.body.addWidget(self._rejected)
 
     def lead(self) -> str:
         plan = self.desk.plan
         if plan is None:
             return "Every safe way in, ranked and explained."
-        return f"{leak_words(plan.site.leak)}. {TITLES[plan.approach.name]}. {plan.needle.words}."
+        return f"{leak_words(plan.site.leak, self.unsure)}. {TITLES[plan.approach.name]}. {plan.needle.words}."
 
     def refusals(self) -> tuple[Derived[object], ...]:
         sites = self.session.sites

@@ -85,6 +85,12 @@ class Panel(QWidget):
         """The derivations whose refusal this panel says."""
         return ()
 
+    @property
+    def unsure(self) -> bool:
+        """Whether the level names rest on a guess."""
+        anatomy = self.session.anatomy.value
+        return anatomy is not None and (anatomy.anchor is None or anatomy.anchor.by != "user")
+
     def refresh(self) -> None:
         """Follow the session and the desk."""
         now = stations(self.desk)[self.station]

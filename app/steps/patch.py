@@ -82,12 +82,10 @@ class PatchPanel(Panel):
             return "How much blood and fibrin, and what they are likely to reach."
         used = plan.used
         if used is None:
-            return f"{leak_words(plan.site.leak)}: no needle, so no patch."
+            return f"{leak_words(plan.site.leak, self.unsure)}: no needle, so no patch."
         needle = "Needle taken" if plan.taken is not None else "Best needle, not taken yet"
-        return (
-            f"{leak_words(plan.site.leak)}. {needle}, tip {used.depth_mm:.0f} mm from the skin, {used.side} {used.level or ''}".rstrip()
-            + "."
-        )
+        place = f"{used.side} {used.level or ''}".rstrip()
+        return f"{leak_words(plan.site.leak, self.unsure)}. {needle}, tip {used.depth_mm:.0f} mm from the skin, {place}."
 
     def refusals(self) -> tuple[Derived[object], ...]:
         return (self.session.forecast,)  # type: ignore[return-value]

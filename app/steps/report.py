@@ -49,7 +49,7 @@ class ReportPanel(Panel):
         if self.session.plan is None:
             return "The plan on paper, for the procedure table."
         if len(sites) == 1:
-            return f"{leak_words(sites[0].leak)}: the plan on paper."
+            return f"{leak_words(sites[0].leak, self.unsure)}: the plan on paper."
         return f"{len(sites)} sites: the plan on paper."
 
     def fill(self) -> None:

@@ -15,12 +15,12 @@ SIGNS = {"found": "●", "imported": "◆", "drawn": "✎", "modelled": "◌", "
 """The sign beside a provenance."""
 
 
-def leak_words(leak: Leak) -> str:
-    """`Ventral leak at L1-L2, right`."""
+def leak_words(leak: Leak, unsure: bool = False) -> str:
+    """`Ventral leak at L1-L2, right`; a question mark after a level that nobody has confirmed, as in the views."""
     from planner.case.words import KIND_WORDS
 
     words = KIND_WORDS[leak.kind]
-    level = f" at {leak.level}" if leak.level else ", level not known"
+    level = f" at {leak.level}{' ?' if unsure else ''}" if leak.level else ", level not known"
     potential = "Potential " if leak.certainty == "potential" else ""
     text = f"{potential}{words}{level}, {'midline' if leak.side == 'midline' else leak.side}"
     return text[0].upper() + text[1:]
