@@ -129,6 +129,7 @@ class AnatomyPanel(Panel):
         card.add(label("Which vertebra is this?", "head"))
         grid = QGridLayout()
         grid.setSpacing(4)
+        grid.setContentsMargins(0, 0, 0, 0)
         likely = self._likely()
         shown: tuple[tuple[str, int], ...] = (("C", 7), ("T", 12), ("L", 5), ("S", 5))
         line = 0
@@ -136,9 +137,9 @@ class AnatomyPanel(Panel):
             for n in range(count):
                 name = f"{letter}{n + 1}"
                 choice = button(name, partial(self.desk.name_vertebra, name), "likely" if name in likely else "level", f"It is {name}")
-                choice.setMinimumWidth(36)
-                grid.addWidget(choice, line + n // 6, n % 6)
-            line += (count + 5) // 6
+                choice.setMinimumWidth(32)
+                grid.addWidget(choice, line + n // 7, n % 7)
+            line += (count + 6) // 7
         holder = QWidget()
         holder.setLayout(grid)
         card.add(holder, row(button("Leave", self.desk.leave, name="Leave it unnamed"), None))

@@ -39,13 +39,13 @@ class NeedlesPanel(Panel):
         self._mine = Rows()
         self._none = Rows()
         self._cards = Rows()
-        self._counts = label(role="small", wrap=False, name="How many ways were tried")
+        self._counts = label(role="small", name="How many ways were tried")
         self._why = button("Why not others?", lambda: self._toggle_why(), "link")
         self._rejected = Rows(1)
         self._why_open = False
         for widget in (self._switch, self._working, self._stopped, self._mine, self._none, self._cards):
             self.body.addWidget(widget)
-        self.body.addWidget(row(self._counts, None, self._why))
+        self.body.addWidget(row(self._counts, self._why))
         self.body.addWidget(self._rejected)
 
     def lead(self) -> str:

@@ -59,7 +59,10 @@ class PatchPanel(Panel):
         self._sac, self._out = ValueRow("Sac area, least"), ValueRow("Out of the foramina")
         self._ventral = ValueRow("In the ventral space")
         self._each = Rows(3)
-        self._rows.add(self._volume, self._cover, self._each, self._fill, self._up, self._down, self._sac, self._out, self._ventral)
+        self._beyond = label(role="caution", name="Beyond the forecast")
+        self._rows.add(
+            self._volume, self._beyond, self._cover, self._each, self._fill, self._up, self._down, self._sac, self._out, self._ventral
+        )
         self._rows.add(label("Median of the simulated patients, 10th to 90th percentile in brackets.", "small"))
         self.body.addWidget(self._rows)
         self._graphs = Card(name="Cover against volume")
@@ -111,11 +114,16 @@ class PatchPanel(Panel):
             self._cover_graph.put([one.ml for one in forecast.rows], [one.leak_covered for one in forecast.rows])
         ml_now = self.desk.ml
         now = forecast.at(ml_now)
+        reach = forecast.rows[-1].ml
+        self._volume.reach(max(reach, ml_now))
         self._volume.put(ml_now)
+        say(
+            self._beyond,
+            f"△ {ml_now:.0f} mL is more than the forecast covers: the figures are those of {reach:g} mL." if ml_now > reach else "",
+        )
         self._show_row(now)
         self._cover_graph.now(ml_now, now.leak_covered)
         ninety = forecast.ml_for_cover.get(_COVER)
-        reach = forecast.rows[-1].ml
         said = (
             (f"{ninety.median:.1f} mL", f"({ninety.low:.1f}–{_or_more(ninety.high, reach)})")
             if ninety and ninety.median <= reach
@@ -236,6 +244,13 @@ class Dose(QWidget):
         self._box.valueChanged.connect(self._typed)
         self._slider.valueChanged.connect(self._slid)
         self._slider.sliderReleased.connect(self._finish)
+
+    def reach(self, most_ml: float) -> None:
+        """Let it go up to this volume."""
+        if self._box.maximum() != most_ml:
+            with QSignalBlocker(self._box), QSignalBlocker(self._slider):
+                self._box.setMaximum(most_ml)
+                self._slider.setMaximum(round(most_ml * _STEPS_PER_ML))
 
     @property
     def ml(self) -> float:
