@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -172,6 +171,11 @@ def _with_scan_options(case: Case, options: argparse.Namespace) -> Case:
 def _anatomy(case: Case, opened: _Opened, progress: Progress) -> Anatomy:
     from planner.anatomy import find
 
+    if case.labels_path is not None:
+        raise Refusal(
+            f"This case takes in the label map {Path(case.labels_path).name}, which this version cannot read.",
+            "Leave the label map in the window, or plan on the scan itself with --leak and --kind.",
+        )
     if case.anchor is not None and not opened.volume.frame.contains(case.anchor.position_mm):
         raise Refusal(
             f"The place that was named {case.anchor.name} lies outside the scan.",
@@ -242,8 +246,8 @@ def _write_sheet(made: Plan, opened: _Opened, identify: bool, folder: Path, prog
 
 def _say_what_is_missing(made: Plan) -> None:
     """A site without a needle is a result, and one that nobody may miss."""
-    missing: Sequence[str] = [
-        f"No needle for site {index + 1}: {site.search.reason}" for index, site in enumerate(made.sites) if site.used is None
-    ]
+    missing = [f"No needle for site {index + 1}: {site.search.reason}" for index, site in enumerate(made.sites) if site.used is None]
+    if made.problem is not None:
+        missing.append(f"The spread is not forecast: {made.problem}")
     for sentence in missing:
         print(" ".join(sentence.split()), file=sys.stderr)

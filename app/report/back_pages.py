@@ -87,7 +87,7 @@ def least_distance_mm(one: tuple[tuple[float, ...], tuple[float, ...]], other: t
 
 
 def _dose_response(plan: Plan, forecast: Forecast) -> Section:
-    dose = sum(site.blood_ml + site.fibrin_ml for site in plan.sites if site.used is not None)
+    dose = plan.planned_ml
     least, most = forecast.rows[0].ml, forecast.rows[-1].ml
     volumes = sorted({*(ml for ml in _VOLUMES_ML if least <= ml <= most), dose})
     head = ("Total, mL", "Leak covered, %", "Canal filled, %", "Levels up", "Levels down", "Sac area, \u2212%", "Out, mL", "Ventral, mL")

@@ -48,7 +48,7 @@ def card(plan: Plan, index: int, pictures: Sequence[Picture], scan_cautions: Seq
         note,
         "Patch" if len(plan.sites) == 1 else "Patch, all needles together",
         patch_figures(plan, index),
-        _in_the_room(site, used, plan.forecast, sum(each.blood_ml + each.fibrin_ml for each in plan.sites)),
+        _in_the_room(site, used, plan.forecast, plan.planned_ml),
         tuple(evidence("report.ask_before").value),
     )
 
@@ -173,7 +173,7 @@ def patch_figures(plan: Plan, index: int) -> tuple[Figure, ...]:
     forecast = plan.forecast
     if forecast is None:
         return doses
-    row = forecast.at(sum(each.blood_ml + each.fibrin_ml for each in plan.sites))
+    row = forecast.at(plan.planned_ml)
     covered = row.each_leak_covered[index] if index < len(row.each_leak_covered) else row.leak_covered
     least = percent(row.sac_reduction_max)
     figures = [
@@ -193,7 +193,7 @@ def _cautions(plan: Plan, site: SitePlan, used: Candidate) -> list[str]:
     failed = [check.name.lower() for check in used.checks if check.ok is False and not check.soft]
     if failed:
         said.append(f"This needle breaks a limit: {', '.join(failed)}.")
-    if site.taken is None:
+    if site.taken is None or (site.site.taken is not None and site.site.taken.by_program):
         said.append("Proposed by the program; nobody has taken this needle yet.")
     elif site.site.taken is not None and site.site.taken.moved:
         said.append("This needle was moved by hand; the checks are those of where it is now.")

@@ -68,13 +68,12 @@ def _slice(scene: Scene, plane: PlaneName, at_mm: Point, words: str) -> Picture:
 def scene_of(plan: Plan, volume: Volume, surfaces: Mapping[str, Mesh] | None, watermark: str) -> Scene:
     """What the pictures show: the scan with anatomy, leaks, needles in use and the patch at the planned total."""
     used = [(number, site) for number, site in enumerate(plan.sites, start=1) if site.used is not None]
-    dose = sum(site.blood_ml + site.fibrin_ml for _, site in used)
     return Scene(
         volume=volume,
         anatomy=plan.anatomy,
         leaks=tuple(site.site.leak for site in plan.sites),
         needles=tuple(SceneNeedle.of(site.used, number=number, outer_mm=site.needle.outer_mm) for number, site in used if site.used),
-        patch=None if plan.forecast is None else ScenePatch.of(plan.forecast, dose),
+        patch=None if plan.forecast is None else ScenePatch.of(plan.forecast, plan.planned_ml),
         surfaces=surfaces,
         watermark=watermark.lower(),
     )

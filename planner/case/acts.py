@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planner.anatomy import labels
 from planner.anatomy.spine import Anchor
-from planner.case.case import MOST_SITES, Case, Decision, Site, TakenNeedle
+from planner.case.case import MOST_SITES, SHORTEST_NEEDLE_MM, Case, Decision, Site, TakenNeedle
 from planner.case.scan_reference import reference_to, same_scan
 from planner.case.words import APPROACH_WORDS, KIND_WORDS, POSITION_WORDS
 from planner.evidence import number
@@ -26,8 +26,6 @@ from planner.refusal import Refusal
 
 if TYPE_CHECKING:
     from planner.scan import Series
-
-_SHORTEST_NEEDLE_MM = 1.0  # below it an entry and a target are one click
 
 # ---- what an act is -----------------------------------------------------------------------------------------------------------------
 
@@ -188,10 +186,11 @@ def set_position(case: Case, position: PatientPosition) -> Act:
 def take_needle(case: Case, index: int, taken: TakenNeedle) -> Act:
     """Take a needle: a candidate as the search found it, or, with `moved`, one that a person dragged; it is checked anew."""
     entry, target = _point(taken.entry_mm, "the entry"), _point(taken.target_mm, "the target")
-    if dist(entry, target) < _SHORTEST_NEEDLE_MM:
+    if dist(entry, target) < SHORTEST_NEEDLE_MM:
         raise Refusal("Entry and target of the needle are one point.", "Drag one of them away.")
-    verb = "move the" if taken.moved else "take a"
-    return _with_site(case, index, f"{verb} needle for {_site_words(case, index)}", taken=TakenNeedle(entry, target, taken.moved))
+    verb = "propose a" if taken.by_program else "move the" if taken.moved else "take a"
+    ends = replace(taken, entry_mm=entry, target_mm=target)
+    return _with_site(case, index, f"{verb} needle for {_site_words(case, index)}", taken=ends)
 
 
 def move_needle(case: Case, index: int, entry_mm: Sequence[float], target_mm: Sequence[float]) -> Act:

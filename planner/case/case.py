@@ -10,15 +10,19 @@ from planner.leak.leak import ApproachName, Leak
 
 MOST_SITES = 10
 """Sites in one session (reference: clinical 1, [003])."""
+SHORTEST_NEEDLE_MM = 1.0
+"""Below it an entry and a target are one click."""
 
 
 @dataclass(frozen=True)
 class TakenNeedle:
-    """The needle that the user took for a site: LPS ends in mm, and whether a person has moved it since the program proposed it."""
+    """The needle that was taken for a site: LPS ends in mm, and whether a person has moved it since the program proposed it.
+    by_program: the program took its best candidate where nobody had chosen one, as the verb plan does."""
 
     entry_mm: tuple[float, float, float]
     target_mm: tuple[float, float, float]
     moved: bool = False
+    by_program: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from planner.case.acts import now_by_user, recorded, take_needle
 from planner.case.case import Case, Site, TakenNeedle
 from planner.case.keys import anatomy_key, patch_key, scan_key, site_key
 from planner.geometry import PatientPosition, Volume
-from planner.leak.leak import Approach
+from planner.leak.leak import Approach, ApproachName
 from planner.needles.candidate import Candidate, Needle, NeedleSearch
 from planner.patch.forecast import Forecast, Injection
 from planner.progress import Progress, part, silent
@@ -73,13 +73,18 @@ class SitePlan:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """The whole: a case and all that follows from it. problem: a sentence when a site has no needle or no forecast, else None."""
+    """The whole: a case and all that follows from it. problem: why there is no forecast although a needle gives something, else None."""
 
     case: Case
     anatomy: Anatomy
     sites: tuple[SitePlan, ...]
     forecast: Forecast | None
     problem: str | None
+
+    @property
+    def planned_ml(self) -> float:
+        """What all needles give in all; a site without a needle gives nothing."""
+        return sum(site.fibrin_ml + site.blood_ml for site in self.sites if site.used is not None)
 
 
 def plan_site(case: Case, index: int, volume: Volume, anatomy: Anatomy, progress: Progress = silent) -> SitePlan:
@@ -91,7 +96,7 @@ def plan_site(case: Case, index: int, volume: Volume, anatomy: Anatomy, progress
     marked = site.leak
     leak = leak_station.place(anatomy, marked.position_mm, marked.kind, marked.certainty, marked.side)
     approaches = leak_station.approaches(leak, anatomy)
-    approach = next((way for way in approaches if way.name == site.approach), approaches[0])
+    approach = approaches[0] if site.approach is None else _decided(site.approach, approaches)
     needle = needles.needle(site.needle) if site.needle else needles.default_needle(approach.name)
     room: Room | None = None
     try:
@@ -115,6 +120,12 @@ def plan_site(case: Case, index: int, volume: Volume, anatomy: Anatomy, progress
         fibrin_ml=preset.fibrin_ml,
     )
     return with_taken(plan, case, index)
+
+
+def _decided(name: ApproachName, approaches: Sequence[Approach]) -> Approach:
+    """The approach that the user chose, also where the leak offers no such way: the Needles station says why it cannot be, and nothing
+    else is planned in its place."""
+    return next((way for way in approaches if way.name == name), Approach(name, "Not a way that this leak calls for.", (), False))
 
 
 def with_taken(plan: SitePlan, case: Case, index: int) -> SitePlan:
@@ -149,14 +160,13 @@ def derive(case: Case, volume: Volume, anatomy: Anatomy, progress: Progress = si
     for index in range(len(case.sites)):
         site = plan_site(case, index, volume, anatomy, part(progress, index * share, (index + 1) * share))
         if site.taken is None and site.proposal is not None:
-            best = TakenNeedle(site.proposal.entry_mm, site.proposal.target_mm)
-            case = recorded(take_needle(case, index, best), *now_by_user())
+            best = TakenNeedle(site.proposal.entry_mm, site.proposal.target_mm, by_program=True)
+            case = recorded(take_needle(case, index, best), now_by_user()[0], "Duraplan")
             site = replace(site, site=replace(site.site, taken=best), taken=site.proposal)
         sites.append(site)
-    problems = [site.search.reason for site in sites if site.used is None and site.search.reason]
-    forecast = None
+    forecast, problem = None, None
     try:
         forecast = forecast_sites(anatomy, sites, part(progress, 0.6, 1.0))
     except Refusal as refusal:  # the needles stand without it
-        problems.append(str(refusal))
-    return Plan(case, anatomy, tuple(sites), forecast, " ".join(problems) or None)
+        problem = str(refusal)
+    return Plan(case, anatomy, tuple(sites), forecast, problem)

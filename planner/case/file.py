@@ -12,12 +12,15 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from math import dist
 from pathlib import Path
 from typing import Any
 
-from planner.case.case import MOST_SITES, Case
+from planner.anatomy.labels import LEVELS
+from planner.case.case import MOST_SITES, SHORTEST_NEEDLE_MM, Case
 from planner.case.json_values import decode, encode
 from planner.case.scan_reference import find_scan, series_of
+from planner.evidence import number
 from planner.refusal import Refusal
 from planner.version import VERSION
 from planner.whole_files import refusal_of, write_whole
@@ -166,9 +169,22 @@ def _decoded(content: Content) -> Case:
         content = MIGRATIONS[version](content)
         version += 1
     case: Case = decode(Case, content.get("case"))
+    _check(case)
+    return case
+
+
+def _check(case: Case) -> None:
+    """What no act would have made is damage: it would be planned on as if it were meant."""
     if len(case.sites) > MOST_SITES:
         raise ValueError(f"case.sites has more than {MOST_SITES} entries")
-    return case
+    if case.anchor is not None and case.anchor.name not in LEVELS:
+        raise ValueError("case.anchor.name is no vertebra")
+    most_ml = number("case.most_ml_per_site")
+    for n, site in enumerate(case.sites):
+        if not all(ml is None or 0 <= ml <= most_ml for ml in (site.blood_ml, site.fibrin_ml)):
+            raise ValueError(f"case.sites[{n}] has a dose that is none")
+        if site.taken is not None and dist(site.taken.entry_mm, site.taken.target_mm) < SHORTEST_NEEDLE_MM:
+            raise ValueError(f"case.sites[{n}].taken has its entry at its target")
 
 
 def _no_constant(word: str) -> Any:

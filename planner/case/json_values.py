@@ -5,8 +5,10 @@ from __future__ import annotations
 import types
 from dataclasses import fields, is_dataclass
 from functools import cache
-from math import isfinite
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+_LARGEST = 1e6
+"""Millimetres, millilitres and shares are all far smaller; what is not, and NaN, is damage."""
 
 
 def encode(value: Any) -> Any:
@@ -39,7 +41,7 @@ def decode(kind: Any, value: Any, where: str = "case") -> Any:
         return _tuple(get_args(kind), value, where)
     if is_dataclass(kind):
         return _dataclass(kind, value, where)
-    if kind is float and isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST:
         return float(value)
     if kind in (str, int, bool) and type(value) is kind:
         return value

@@ -29,5 +29,7 @@ def site_key(case: Case, index: int) -> Hashable:
 
 
 def patch_key(sites: Sequence[SitePlan]) -> Hashable:
-    """What the forecast depends on, given the anatomy: leaks, tips and doses."""
-    return tuple((site.site.leak, None if site.used is None else site.used.target_mm, site.fibrin_ml, site.blood_ml) for site in sites)
+    """What the forecast depends on, given the anatomy: leaks, tips, doses, and how the patient lies."""
+    return tuple(
+        (site.site.leak, None if site.used is None else site.used.target_mm, site.fibrin_ml, site.blood_ml, site.position) for site in sites
+    )

@@ -29,14 +29,21 @@ def find_scan(case: Case, case_path: Path | None = None) -> Path:
     if case.scan is None:
         raise Refusal("This case has no scan.", "Open a scan and start a new case.")
     where = Path(case.scan.path)
-    if where.exists():
-        return where
-    if case_path is not None and (case_path.absolute().parent / where.name).exists():
-        return case_path.absolute().parent / where.name
+    places = [where] if case_path is None else [where, case_path.absolute().parent / where.name]
+    for place in places:
+        if _exists(place):
+            return place
     raise Refusal(
         f"The scan of this case is not at {where} any more.",
         "Put it back, or put it beside the case file under the name that it had.",
     )
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that no system would take, or a folder that may not be looked into
+        return False
 
 
 def series_of(case: Case, scan: Scan) -> Series:

@@ -40,6 +40,7 @@ def plan_content(plan: Plan) -> dict[str, Any]:
             None,
         ),
         "patch": _patch(plan.sites, [(index, taken) for index, _, _, taken in candidates], plan.forecast),
+        "patch_problem": plan.problem,
         "provenance": {
             "program": "Duraplan",
             "version": VERSION,

@@ -212,3 +212,22 @@ def test_a_full_disk_leaves_no_half_sheet(sheet: Sheet, tmp_path: Path, monkeypa
 def test_a_case_without_sites_gives_a_sheet_without_cards() -> None:
     plan = replace(hand_made.plan(), case=Case(), sites=(), forecast=None)
     assert sheet_of(plan).cards == ()
+
+
+def test_a_site_without_a_needle_adds_nothing_to_the_volume_that_is_forecast() -> None:
+    one, none = hand_made.plan(), hand_made.plan_without_needle()
+    dosed = replace(one.sites[0], blood_ml=3.0, fibrin_ml=0.0)
+    alone = sheet_of(replace(one, sites=(dosed,)))
+    both = sheet_of(replace(one, sites=(dosed, none.sites[0]), case=replace(one.case, sites=(dosed.site, none.sites[0].site))))
+    assert _figures(alone)["Leak covered"][0] == "25 %"
+    assert _figures(both)["This leak covered"][0] == "25 %"
+    assert both.cards[0].in_the_room == alone.cards[0].in_the_room
+
+
+def test_a_needle_that_the_program_took_is_said_to_be_a_proposal(sheet: Sheet) -> None:
+    made = hand_made.plan()
+    site = made.sites[0].site
+    assert site.taken is not None
+    proposed = replace(made.sites[0], site=replace(site, taken=replace(site.taken, by_program=True)))
+    assert any("nobody has taken" in caution for caution in sheet_of(replace(made, sites=(proposed,))).cards[0].cautions)
+    assert not any("nobody has taken" in caution for caution in sheet.cards[0].cautions)

@@ -129,4 +129,4 @@ def plan_without_needle() -> Plan:
     made = plan()
     search = NeedleSearch((), {"bone": 41}, 16471, 40, "Bone closes the foramen. Try another level.")
     site = replace(made.sites[0], search=search, taken=None, site=Site(LEAK))
-    return replace(made, case=replace(made.case, sites=(Site(LEAK),)), sites=(site,), forecast=None, problem=search.reason)
+    return replace(made, case=replace(made.case, sites=(Site(LEAK),)), sites=(site,), forecast=None)

@@ -183,6 +183,42 @@ def test_what_is_no_case_gives_a_sentence(tmp_path: Path, content: bytes, senten
         open_case(path)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("blood_ml", -1.0),
+        ("blood_ml", 41.0),
+        ("fibrin_ml", 1e5),
+        ("taken", {"entry_mm": [1.0, 2.0, 3.0], "target_mm": [1.0, 2.0, 3.0]}),
+        ("taken", {"entry_mm": [1e7, 2.0, 3.0], "target_mm": [1.0, 2.0, 3.0]}),
+        ("taken", {"entry_mm": [10**400, 2.0, 3.0], "target_mm": [1.0, 2.0, 3.0]}),
+    ],
+)
+def test_what_no_act_would_have_made_is_damage_though_its_checksum_fits(tmp_path: Path, key: str, value: object) -> None:
+    path = tmp_path / "case.duraplan"
+    content = json.loads(case_bytes(whole(tmp_path), tmp_path))
+    content["case"]["sites"][0][key] = value
+    content["checksum"] = case_file._checksum({name: part for name, part in content.items() if name != "checksum"})
+    path.write_text(json.dumps(content), "utf-8")
+    with pytest.raises(DamagedCase, match=rf"case\.sites\[0\].*{key}|case\.sites\[0\] has a dose"):
+        open_case(path)
+
+
+def test_an_anchor_that_is_no_vertebra_is_damage(tmp_path: Path) -> None:
+    case = whole(tmp_path)
+    assert case.anchor is not None
+    (tmp_path / "case.duraplan").write_bytes(case_bytes(replace(case, anchor=replace(case.anchor, name="L9")), tmp_path))
+    with pytest.raises(DamagedCase, match="no vertebra"):
+        open_case(tmp_path / "case.duraplan")
+
+
+def test_a_scan_under_a_name_that_no_system_takes_is_not_there(tmp_path: Path) -> None:
+    case = whole(tmp_path)
+    assert case.scan is not None
+    with pytest.raises(Refusal, match="not at"):
+        find_scan(replace(case, scan=replace(case.scan, path="/" + "x" * 5000)), tmp_path / "case.duraplan")
+
+
 def test_a_missing_file_and_a_folder_give_a_sentence(tmp_path: Path) -> None:
     for path in (tmp_path / "none.duraplan", tmp_path):
         with pytest.raises(Refusal, match="cannot be read"):

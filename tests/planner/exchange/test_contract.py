@@ -17,7 +17,7 @@ from planner.exchange.plan_file import plan_content
 from planner.geometry import Frame, read_nifti
 from tests.planner.case import hand_made
 
-PLAN = ["format", "version", "series_uid", "part", "position", "leaks", "candidates", "none_found", "patch", "provenance"]
+PLAN = ["format", "version", "series_uid", "part", "position", "leaks", "candidates", "none_found", "patch", "patch_problem", "provenance"]
 LEAK = ["position", "kind", "certainty", "level", "side", "approach"]
 CANDIDATE = [
     *("leak", "rank", "approach", "level", "side", "needle", "entry", "target", "depth_mm", "in_plane_deg", "out_of_plane_deg"),
@@ -153,3 +153,10 @@ def test_a_sheared_scan_keeps_the_straightened_grid() -> None:
 
 def test_unknown_is_null_and_never_zero() -> None:
     assert [number(value) for value in (None, float("nan"), float("inf"), -0.00001, 1.23456)] == [None, None, None, 0.0, 1.235]
+
+
+def test_why_there_is_no_patch_is_in_the_plan() -> None:
+    sentence = "The tip of needle 1 lies inside the thecal sac. Move it."
+    made = plan_content(replace(hand_made.plan(), forecast=None, problem=sentence))
+    assert (made["patch"], made["patch_problem"]) == (None, sentence)
+    assert plan_content(hand_made.plan())["patch_problem"] is None

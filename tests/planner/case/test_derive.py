@@ -1,0 +1,65 @@
+"""What follows from a case: what was decided is planned, and nothing else in its place."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from planner.case import derive as derived
+from planner.case.case import Case, Site
+from planner.case.derive import derive, patch_key, plan_site
+from planner.refusal import Refusal
+from tests.planner.case import hand_made
+
+
+def test_an_approach_that_cannot_be_is_said_and_no_other_takes_its_place() -> None:
+    case = Case(sites=(Site(hand_made.LEAK, approach="caudal"),))
+    made = plan_site(case, 0, hand_made.volume(), hand_made.anatomy())
+    assert (made.approach.name, made.approach.proposed) == ("caudal", False)
+    assert made.used is None
+    assert made.search.reason is not None
+    assert "caudal" in made.search.reason
+
+
+def test_the_forecast_is_stale_when_the_patient_lies_otherwise() -> None:
+    (site,) = hand_made.plan().sites
+    assert patch_key((site,)) == patch_key((replace(site),))
+    assert patch_key((site,)) != patch_key((replace(site, position="left"),))
+
+
+def test_a_needle_that_nobody_took_is_the_programs_in_case_and_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = hand_made.plan()
+    undecided = replace(made.sites[0].site, taken=None)
+    monkeypatch.setattr(derived, "plan_site", lambda *_: replace(made.sites[0], site=undecided, taken=None))
+    monkeypatch.setattr(derived, "forecast_sites", lambda *_: None)
+    plan = derive(replace(made.case, sites=(undecided,)), hand_made.volume(), made.anatomy)
+    taken = plan.case.sites[0].taken
+    assert taken is not None
+    assert taken.by_program
+    assert (plan.case.history[-1].who, plan.case.history[-1].act) == ("Duraplan", "propose a needle for ventral leak at L1-L2")
+
+
+def test_a_needle_that_a_person_took_stays_his(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = hand_made.plan()
+    monkeypatch.setattr(derived, "plan_site", lambda *_: made.sites[0])
+    monkeypatch.setattr(derived, "forecast_sites", lambda *_: None)
+    assert derive(made.case, hand_made.volume(), made.anatomy).case == made.case
+
+
+def test_why_there_is_no_forecast_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise Refusal("The tip of needle 1 lies inside the thecal sac.", "Move it.")
+
+    made = hand_made.plan()
+    monkeypatch.setattr(derived, "plan_site", lambda *_: made.sites[0])
+    monkeypatch.setattr(derived, "forecast_sites", refuse)
+    plan = derive(made.case, hand_made.volume(), made.anatomy)
+    assert plan.forecast is None
+    assert plan.problem == "The tip of needle 1 lies inside the thecal sac. Move it."
+
+
+def test_a_site_without_a_needle_gives_nothing() -> None:
+    made, empty = hand_made.plan(), hand_made.plan_without_needle()
+    assert made.planned_ml == 12.0
+    assert replace(made, sites=(*made.sites, *empty.sites)).planned_ml == 12.0
