@@ -161,11 +161,12 @@ class NeedlesPanel(Panel):
 
     def _short(self, candidate: Candidate, index: int) -> QWidget:
         card = Card("card", f"Candidate {index + 1}, short")
-        head = button(f"{index + 1} · {_place_words(candidate)}", lambda: self.desk.look_at(index), "row", f"Open candidate {index + 1}")
+        head = button(f"{index + 1} · {_level_words(candidate)}", lambda: self.desk.look_at(index), "row", f"Open candidate {index + 1}")
         card.add(row(head, None, label(f"{candidate.depth_mm:.0f} mm", "number", wrap=False)))
         in_plane, out = f"in plane {abs(candidate.in_plane_deg):.0f}°", out_of_plane_words(candidate.out_of_plane_deg)
         chip = label(*_chip(candidate), wrap=False)
-        card.add(row(label(f"{in_plane}, {out}", "small", wrap=False), None, chip))
+        said = f"{candidate.remark}; {in_plane}, {out}" if candidate.remark else f"{in_plane}, {out}"
+        card.add(row(label(said[0].upper() + said[1:], "small"), chip))
         return card
 
     def _none_card(self, reason: str) -> QWidget:
@@ -187,12 +188,15 @@ class NeedlesPanel(Panel):
         self.session.resume_site(self.desk.site)
 
 
-def _place_words(candidate: Candidate) -> str:
+def _level_words(candidate: Candidate) -> str:
     side = "" if candidate.side == "midline" else f"{candidate.side} "
     words = f"{side}{candidate.level or ''}".strip() or "level not known"
-    if candidate.remark:
-        words += f", {candidate.remark[0].lower()}{candidate.remark[1:]}"
     return words[0].upper() + words[1:]
+
+
+def _place_words(candidate: Candidate) -> str:
+    words = _level_words(candidate)
+    return f"{words}, {candidate.remark[0].lower()}{candidate.remark[1:]}" if candidate.remark else words
 
 
 def _check_words(name: str, value: float | None, limit: float | None, unit: str) -> str:
