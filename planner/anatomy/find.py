@@ -16,7 +16,7 @@ from planner.anatomy.hazards import find_air
 from planner.anatomy.levels import Column, bodies, find_column, openness_of
 from planner.anatomy.names import guess, levels_structure, name_levels
 from planner.anatomy.norms import at_level
-from planner.anatomy.openings import find_foramina, find_windows
+from planner.anatomy.openings import find_foramina
 from planner.anatomy.paint import paint_canal, paint_roots, paint_tissue, vertebra_map
 from planner.anatomy.reformat import RADII, Curve, curve_through, polar
 from planner.anatomy.roots import model_roots
@@ -24,6 +24,7 @@ from planner.anatomy.sac import find_sac
 from planner.anatomy.spine import NOT_CHECKED, Anatomy, Anchor, Canal, Foramen, Level, Structure, Window
 from planner.anatomy.track import Path, track_canal
 from planner.anatomy.wall import Wall, area_of, as_canal, canal_along
+from planner.anatomy.windows import find_windows, in_view
 from planner.geometry import Floats, Volume
 from planner.progress import Progress, part, silent
 from planner.refusal import Refusal
@@ -92,7 +93,7 @@ def _find_in_ct(volume: Volume, anchor: Anchor | None, progress: Progress) -> An
         "cord": sac.cord,
         "levels": levels_structure(levels, anchor),
         "foramina": _foramina_structure(foramina, levels),
-        "windows": _windows_structure(windows, levels, volume),
+        "windows": _windows_structure(volume, canal, windows, levels),
         "roots": Structure("modelled", 0.4, "Roots are modelled tubes through the foramina, not seen.") if roots else NOT_CHECKED,
         "skin": _skin_structure(volume, labels),
         "bone": Structure("found", 0.9, None if max(volume.frame.spacing_mm) <= 2.0 else "Thin bone is blurred in slices this thick."),
@@ -207,14 +208,17 @@ def _foramina_structure(foramina: tuple[Foramen, ...], levels: tuple[Level, ...]
     return Structure("found", round(float(np.mean([f.confidence for f in foramina])), 2), " ".join(sentences) or None)
 
 
-def _windows_structure(windows: tuple[Window, ...], levels: tuple[Level, ...], volume: Volume) -> Structure:
-    pairs = [f"{a.name}-{b.name}" for a, b in itertools.pairwise(levels) if a.name[0] != "S"]
-    closed = [pair for pair in pairs if pair not in {window.level for window in windows}]
-    sentences = [f"No open window was found at {', '.join(closed)}."] if closed else []
-    if volume.frame.spacing_mm[0] > 2.0:
-        sentences.append(f"Slices {volume.frame.spacing_mm[0]:.1f} mm apart close windows falsely.")
+def _windows_structure(volume: Volume, canal: Canal, windows: tuple[Window, ...], levels: tuple[Level, ...]) -> Structure:
+    pairs = [(a, b) for a, b in itertools.pairwise(levels) if a.name[0] != "S"]
     if not pairs:
         return Structure("not checked", None, "No pair of vertebrae lies in view.")
+    missing = [(a, b) for a, b in pairs if (a.name, b.name) not in {window.between for window in windows}]
+    closed = [f"{a.name}-{b.name}" for a, b in missing if in_view(volume, canal, a, b)]
+    cut = [f"{a.name}-{b.name}" for a, b in missing if not in_view(volume, canal, a, b)]
+    sentences = [f"No open window was found at {', '.join(closed)}."] if closed else []
+    sentences += [f"{', '.join(cut)}: the laminae lie partly outside the scan."] if cut else []
+    if volume.frame.spacing_mm[0] > 2.0:
+        sentences.append(f"Slices {volume.frame.spacing_mm[0]:.1f} mm apart blur the windows; sizes are uncertain by as much.")
     sure = float(np.mean([w.confidence for w in windows])) if windows else 0.3
     return Structure("found", round(sure, 2), " ".join(sentences) or None)
 
