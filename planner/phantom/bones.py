@@ -8,7 +8,7 @@ from math import cos, radians, sin, tan
 import numpy as np
 
 from planner.phantom.layout import Layout, Vertebra, inner_lamina_mm
-from planner.phantom.shapes import Floats, Part, box, capsule, lamina, mirrored, vertebral_body
+from planner.phantom.shapes import Curve, Floats, Part, capsule, lamina, mirrored, spinous, vertebral_body
 
 X = np.array([1.0, 0.0, 0.0])
 Y = np.array([0.0, 1.0, 0.0])
@@ -41,11 +41,13 @@ class Joint:
         angle = radians(t("facet_angle", upper.name))
         lumbar = upper.name[0] == "L"
         self.gap = float(t.raw["facet_gap"]["value"])
-        self.deep, self.wide = (4.5, 7.2) if lumbar else (3.4, 5.6)
+        # the lower process of the upper vertebra is thick and convex, the upper process of the lower one a thin shell around it
+        self.deep, self.wide = (4.3, 7.0) if lumbar else (3.4, 5.6)
+        self.shell = 3.5 if lumbar else 3.0
         self.tall = {"L": 9.0, "T": 7.5}[upper.name[0]]
         across = float(np.hypot(self.deep * cos(angle), self.wide * sin(angle)))
         front = float(np.hypot((self.deep + 0.5) * sin(angle), (self.wide + 0.5) * cos(angle)))
-        reach = self.gap / 2 + 3.0
+        reach = self.gap / 2 + 2.8
         depth = (t("canal_depth", upper.name) + t("canal_depth", lower.name)) / 4
         x = t("window_width", upper.name) / 2 + across + reach * cos(angle)
         d = -depth + t("foramen_width", upper.name) + front + reach * sin(angle)
@@ -56,6 +58,7 @@ class Joint:
         self.normal = cos(angle) * X - sin(angle) * back
         self.along = sin(angle) * X + cos(angle) * back
         self.reach = reach
+        self.curve = Curve(self.centre, self.normal, self.along, 11.0 if lumbar or upper.name == "T12" else 30.0)
 
 
 def vertebra_parts(layout: Layout, v: Vertebra, jitter: np.random.Generator) -> list[Part]:
@@ -87,25 +90,25 @@ def vertebra_parts(layout: Layout, v: Vertebra, jitter: np.random.Generator) -> 
     slope = tan(radians(t("lamina_slope", v.name)))
     parts.append(lamina(v.origin, axes, inner, slope, v.lamina_top_mm, v.lamina_bottom_mm, ridge, thickness * 0.94, width * 0.86 + 1.0,
                         t("window_width", v.name) / 2))
-    parts += _spinous(layout, v, thickness)
+    parts += _spinous(layout, v, thickness, wobble(0.1))
 
     joint = Joint(layout, v, lower)
     under = v.local(joint.centre - joint.normal * joint.reach)
     pars_up = min(pu - half_ph + 2.0, v.lamina_top_mm - 3.0)
-    pars = v.place(max(under[0] + (1.0 if lumbar else 2.0), width - 1.5), under[1] - (0.0 if lumbar else 1.0), pars_up)
+    pars = v.place(max(under[0] + (0.5 if lumbar else 2.0), width - 1.5), under[1] - (0.5 if lumbar else 1.0), pars_up)
     tip = joint.centre - joint.normal * joint.reach - joint.up * (joint.tall - 2.5)
-    parts += both(capsule(pars, tip, joint.normal, (joint.deep + 0.6, joint.wide - 0.8),
-                          (joint.deep * wobble(), (joint.wide - 0.3) * wobble()), blend=4.0,
-                          clip=(joint.centre - joint.normal * joint.gap / 2, joint.normal)))
+    parts += both(capsule(pars, tip, joint.normal, (3.9, 4.6 if lumbar else 4.8),
+                          (joint.deep * wobble(), (joint.wide - 0.3) * wobble()), blend=5.0,
+                          clip=(joint.centre - joint.normal * joint.gap / 2, joint.normal), curve=joint.curve))
     neck = v.place(px + 5.5 * aim[0], pd + 6.0 * aim[1], pu - 2.0)
-    parts += both(capsule(neck, pars, X, (half_pw * 0.5 + 1.8, 4.0), (4.6, 4.6), blend=4.0))
+    parts += both(capsule(neck, pars, X, (half_pw * 0.5 + 1.8, 4.0), (4.2, 4.2), blend=5.0))
     if upper is not None:
         above = Joint(layout, upper, v)
         tip = above.centre + above.normal * above.reach + above.up * (above.tall - 3.0)
         base = v.place(px + 5.0 * aim[0], pd + 7.0 * aim[1], pu)
-        parts += both(capsule(base, tip, above.normal, (above.deep + 0.8, above.wide - 1.0),
-                              (above.deep * 0.95, (above.wide - 0.6) * wobble()), blend=4.5,
-                              clip=(above.centre + above.normal * above.gap / 2, -above.normal)))
+        parts += both(capsule(base, tip, above.normal, (above.shell + 1.0, above.wide - 1.2),
+                              (above.shell * 0.9 * wobble(), (above.wide - 0.8) * wobble()), blend=4.5,
+                              clip=(above.centre + above.normal * above.gap / 2, -above.normal), curve=above.curve))
         if lumbar or v.name == "T12":  # the mammillary process
             knob = above.centre + above.normal * (above.reach + 0.5) + above.along * above.wide * 0.62 - above.up * 1.5
             parts += both(capsule(knob - above.up * 3, knob + above.along * 1.5 + above.up * 2, X, (3.2, 3.6), (2.6, 2.8), blend=5.0))
@@ -121,30 +124,28 @@ def body_part(layout: Layout, v: Vertebra) -> Part:
     middle = -(t("canal_depth", v.name) / 2 + half_depth) + 0.9
     return vertebral_body(v.origin, np.stack([X, v.back, v.up]), t("endplate_width", v.name) / 2, half_depth, middle,
                           t("body_height_back", v.name), t("body_height_front", v.name), t("waist", v.name),
-                          t("endplate_concavity", v.name), t("body_taper", v.name))
+                          t("endplate_concavity", v.name), t("body_taper", v.name), blend=4.0 if v.name[0] == "S" else 2.0)
 
 
-def _spinous(layout: Layout, v: Vertebra, thickness: float) -> list[Part]:
+def _spinous(layout: Layout, v: Vertebra, thickness: float, wobble: float = 1.0) -> list[Part]:
+    """The spinous process: a hatchet in the lumbar spine, a slender slope in the thorax, a knob of the crest on the sacrum."""
     t = layout.table
     dip = radians(t("spinous_dip", v.name))
     length, height = t("spinous_length", v.name) - 0.5 * thickness, t("spinous_height", v.name)
     middle = (v.lamina_top_mm + v.lamina_bottom_mm) / 2 - (1.0 if v.name[0] == "L" else 4.0)
     inner = inner_lamina_mm(t, v, middle) if v.name[0] != "S" else t("canal_depth", v.name) / 2
-    base = np.array([inner + thickness * 0.5, middle])
     aim = np.array([cos(dip), -sin(dip)])
-    along, across = v.place(0, *aim) - v.origin, v.place(0, -aim[1], aim[0]) - v.origin
+    base = v.place(0, *(np.array([inner + thickness * 0.5, middle])))
+    axes = np.stack([X, v.place(0, -aim[1], aim[0]) - v.origin, v.place(0, *aim) - v.origin])
     if v.name[0] == "S":
-        crest = v.place(0, *(base + aim * length * 0.5))
-        return [box(crest, np.stack([X, across, along]), (2.6, height / 2, length / 2), 2.4, blend=4.0)]
-    plate = v.place(0, *(base + aim * (length / 2)))
-    grow = 1.12 if v.name[0] == "L" else 0.85
-    half = (2.3, height / 2 * (0.82 if v.name[0] == "L" else 0.9), length / 2)
-    tip = base + aim * (length - 4.0)
-    rise = np.array([sin(dip), cos(dip)]) * (height / 2 - 5.0)
-    return [
-        box(plate, np.stack([X, across, along]), half, 2.2, taper=grow, blend=5.0),
-        capsule(v.place(0, *(tip + rise * 0.7)), v.place(0, *(tip - rise)), X, (3.0, 3.6), (4.0, 4.2), blend=5.0),
-    ]
+        return [spinous(base, axes, length, (height * 0.55, height * 0.3), 0.0, 2.6, 0.8, 0.0, 0.0, blend=6.0)]
+    if v.name[0] == "L":
+        return [spinous(base, axes, length, (height * 0.40, height * 0.48), 1.0, 1.7, 2.0 * wobble, 2.2 * wobble, 1.6)]
+    # from T11 on it turns into the hatchet
+    share = {"T11": 0.5, "T12": 0.85}.get(v.name, 0.0)
+    tip = (0.36 + 0.09 * share) * height if share else max(3.0, 0.30 * height)
+    return [spinous(base, axes, length, (height * (0.52 - 0.1 * share), tip), 0.4, 1.8, (1.7 + 0.4 * share) * wobble, 0.5 + 1.2 * share,
+                    2.5 * (1 - share))]
 
 
 def _transverse(layout: Layout, v: Vertebra, pedicle: tuple[float, float, float], half_pw: float) -> list[Part]:
@@ -165,38 +166,42 @@ def _transverse(layout: Layout, v: Vertebra, pedicle: tuple[float, float, float]
 
 
 def sacrum_parts(layout: Layout) -> list[Part]:
-    """The whole sacrum as far as S3, in one: bodies, wings, roof, crest, and the foramina carved out of it."""
+    """The whole sacrum as far as S3, in one: a wedge of bodies and wings, roof and crests, and the foramina carved out of it."""
     t = layout.table
     parts: list[Part] = []
-    for v in layout.vertebrae[-3:]:
+    s1, s2, s3 = layout.vertebrae[-3:]
+    for v in (s1, s2, s3):
         axes = np.stack([X, v.back, v.up])
         inner, width = t("canal_depth", v.name) / 2, t("canal_width", v.name) / 2
         parts.append(body_part(layout, v))
         slope = tan(radians(t("lamina_slope", v.name)))
         parts.append(lamina(v.origin, axes, inner, slope * 0.1, v.lamina_top_mm, v.lamina_bottom_mm - 4.0, 0.38,
-                            t("lamina_thickness", v.name), width + 4.0, 40.0))
+                            t("lamina_thickness", v.name), width + 4.0, 40.0, blend=6.0))
         parts += _spinous(layout, v, t("lamina_thickness", v.name))
-    s1, s2, s3 = layout.vertebrae[-3:]
-    # the wings: broad shoulders of S1 that narrow downwards into the lateral mass
-    mass = [(s1, 22.0, -22.0, 4.0, 15.0, 11.0), (s1, 45.0, -13.0, -3.0, 13.0, 12.0), (s2, 39.0, -8.0, 6.0, 11.0, 11.0),
-            (s2, 34.0, -4.0, -8.0, 8.5, 9.0), (s3, 28.0, -3.0, -4.0, 7.0, 8.0), (s3, 26.0, -3.0, -18.0, 6.0, 7.0)]
-    for (v, x, d, up, deep, _), (w, x2, d2, up2, deep2, wide2) in itertools.pairwise(mass):
-        start, stop = v.place(x, d, up), w.place(x2, d2, up2)
-        first = v is s1 and w is s1
-        parts += both(capsule(start, stop, v.back, (deep, 12.0 if first else 10.5), (deep2, 12.5 if first else wide2), blend=7.0))
-    # struts from the bodies to the lateral mass between the foramina
-    for v, x, d, up, deep, tall in ((s2, 32.0, -6.0, 1.0, 8.5, 7.0), (s3, 24.0, -4.0, 0.0, 6.5, 6.0)):
-        parts += both(capsule(v.place(8.0, d - 8, up), v.place(x, d, up), v.back, (deep, tall), (deep, tall), blend=6.0))
-    # articular processes for L5, on pillars that join the roof to the wings
+    # the wings, fused into one plate on each side: from body to lateral edge (x, d, up, half height, half depth) of each segment
+    for v, start, stop in ((s1, (12.0, -19.0, 0.0, 13.5, 12.0), (40.0, -12.0, -5.0, 10.0, 11.0)),
+                           (s2, (8.0, -13.0, 1.0, 11.0, 8.0), (36.0, -5.0, -1.0, 13.0, 9.5)),
+                           (s3, (6.0, -9.0, 0.0, 8.0, 5.5), (27.0, -3.0, -3.0, 11.0, 6.5))):
+        parts += both(capsule(v.place(*start[:3]), v.place(*stop[:3]), v.up, start[3:], stop[3:], blend=7.0))
+    edge = [s1.place(44, -11, -8), s2.place(40, -4, 2), s3.place(30, -2, 0), s3.place(24, -1, -18)]
+    for a, b, thick, thin in zip(edge, edge[1:], (8.5, 8.0, 6.5), (8.0, 6.5, 5.0)):
+        parts += both(capsule(a, b, s1.back, (thick, thick), (thin, thin), blend=7.0))
+    # articular processes for L5, on pillars that join the roof to the wings and run down beside the crest
     above = Joint(layout, layout["L5"], s1)
     inner, width = t("canal_depth", "S1") / 2, t("canal_width", "S1") / 2
     tip = above.centre + above.normal * above.reach + above.up * (above.tall - 3.0)
-    parts += both(capsule(s1.place(width + 8, inner - 3, 2), tip, above.normal, (7.5, 9.0), (above.deep, above.wide - 0.5), blend=6.0,
-                          clip=(above.centre + above.normal * above.gap / 2, -above.normal)))
+    parts += both(capsule(s1.place(width + 7, inner - 3, 2), tip, above.normal, (6.5, 8.5), (above.shell, above.wide - 0.8), blend=7.0,
+                          clip=(above.centre + above.normal * above.gap / 2, -above.normal), curve=above.curve))
+    pillar = [v.place(t("canal_width", v.name) / 2 + 3.5, t("canal_depth", v.name) / 2 - 0.5, up)
+              for v, up in ((s1, 4.0), (s1, -8.0), (s2, 0.0), (s3, 0.0), (s3, -16.0))]
+    for a, b, thick, thin in zip(pillar, pillar[1:], (6.0, 5.0, 4.5, 4.0), (5.0, 4.5, 4.0, 3.5)):
+        parts += both(capsule(a, b, X, (thick + 1.0, thick), (thin + 1.0, thin), blend=6.0))
     for v in (s1, s2, s3):
         width, inner = t("canal_width", v.name) / 2, t("canal_depth", v.name) / 2
-        pillar = [v.place(width + 5, inner - 2, up) for up in (6.0, -6.0)]
-        parts += both(capsule(pillar[0], pillar[1], X, (5.0, 5.0), (4.5, 4.5), blend=6.0))
+        parts += both(capsule(v.place(width + 8, -5, 0), v.place(width + 2, inner, 0), v.up, (8.0, 6.0), (6.0, 4.5), blend=6.0))
+    crest = [v.place(0, t("canal_depth", v.name) / 2 + t("lamina_thickness", v.name) + 1.0, 0) for v in (s1, s2, s3)]
+    for a, b in itertools.pairwise(crest):
+        parts.append(capsule(a, b, X, (2.4, 3.0), (2.0, 2.6), blend=5.0))
     for v in (s1, s2):
         parts += [p for hole in sacral_foramen(layout, v) for p in both(hole)]
     return parts

@@ -13,7 +13,7 @@ from planner.phantom.canal import CanalField
 from planner.phantom.canvas import Canvas, noise_cube, side_curve
 from planner.phantom.layout import Layout, Vertebra, lay_out
 from planner.phantom.leaks import leak_sites, paint_leaks, true_leaks
-from planner.phantom.painters import paint_bone, paint_disc
+from planner.phantom.painters import paint_bone, paint_disc, roughen
 from planner.phantom.parameters import PhantomParameters
 from planner.phantom.roots import paint_roots, paint_soft, roots
 from planner.phantom.scanner import scan
@@ -23,6 +23,8 @@ from planner.phantom.trunk import Outline, iliac_parts, outline, paint_organs, p
 from planner.phantom.truth import Truth, measure
 from planner.progress import Progress, part, silent
 
+_ROUGH_MM = 0.28
+"""How uneven the surface of bones is."""
 _ORGAN_LABELS = ("bone other", "epidural space", "thecal sac", "spinal cord", "nerve root", "ganglion", "ligamentum flavum",
                  "contrast outside the sac", "lung", "bowel gas", "kidney", "aorta", "vena cava", "soft tissue")
 
@@ -146,8 +148,11 @@ def _paint_bones(canvas: Canvas, layout: Layout, canal: CanalField, skin: Outlin
 def _paint_vein_hole(canvas: Canvas, layout: Layout, v: Vertebra) -> None:
     """The basivertebral vein's way into the back of the body; the label stays that of the bone."""
     depth = layout.table("canal_depth", v.name) / 2
-    hole = capsule(v.place(0, 1.0 - depth, 0), v.place(0, -depth - 11.0, 0), np.array([1.0, 0, 0]), (4.2, 2.2), (1.0, 0.6), blend=1.0)
+    hole = capsule(v.place(0, 0.8 - depth, 0), v.place(0, -depth - 4.0, 0.3), np.array([1.0, 0, 0]), (3.4, 1.3), (1.6, 0.5), blend=1.0)
     paint_soft(canvas, [hole], canvas.value("epidural vein"), 0, frozenset())
+    # its branches run into the spongy bone and fade
+    canal = capsule(v.place(0, -depth - 3.0, 0.3), v.place(0, -depth - 13.0, 0.2), np.array([1.0, 0, 0]), (2.0, 0.9), (0.8, 0.5), blend=1.0)
+    paint_soft(canvas, [canal], 0.6 * canvas.value("epidural vein") + 0.4 * canvas.value("trabecular"), 0, frozenset())
 
 
 def _divide_sacrum(canvas: Canvas, layout: Layout, labels: dict[str, int]) -> None:
@@ -169,6 +174,7 @@ def _paint_one_bone(canvas: Canvas, layout: Layout, v: Vertebra | None, parts: l
     field, box = canvas.field(parts)
     if not field.size:
         return
+    roughen(field, box[0], canvas.origin, canvas.step, canvas.texture, _ROUGH_MM)
     if canal is not None:
         canal_painting.carve_canal(field, box, canal)
     shell = layout.table.raw["shell"]

@@ -206,7 +206,7 @@ def _profile(table: SpineTable, vertebrae: tuple[Vertebra, ...], s0: float, n: i
 
     ventral, width = along("canal_depth") / 2, along("canal_width") / 2
     # a roof with a ridge in the lumbar spine, an ellipse in the thorax
-    power = np.interp(s, [vertebrae[-3].s_mm, 0.0, vertebrae[5].s_mm, vertebrae[2].s_mm], [1.45, 1.5, 1.6, 1.9])
+    power = np.interp(s, [vertebrae[-3].s_mm, 0.0, vertebrae[5].s_mm, vertebrae[2].s_mm], [1.45, 1.5, 1.6, 1.86])
     window, flavum, bulge, bone_roof = np.zeros(n), np.zeros(n), np.zeros(n), ventral + 40.0
     body = np.zeros(n)
     for v in vertebrae:

@@ -23,22 +23,28 @@ def covered(  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def paint_solid(  # type: ignore[no-untyped-def]
     field, first, image, labels, origin, step, texture, value, label, spread, cells, wall, wall_value,
-    gas_value, gas_label, gas_level, gas_sign,
+    gas_value, gas_label, gas_level, gas_sign, uneven, bubbles,
 ):
-    """A solid of one tissue, with a wall of `wall` mm (0: none) and gas inside where gas_sign * (y - gas_level) > 0 (sign 0: none)."""
+    """A solid of one tissue, with a wall of `wall` mm (0: none) and gas inside where gas_sign * (y - gas_level) > 0 (sign 0: none).
+
+    uneven: how far its surface wanders, mm; bubbles: share of gas in what it holds.
+    """
     width = (step[0] + step[1]) / 2
     nk, nj, ni = field.shape
     for k in range(nk):
         for j in range(nj):
             for i in range(ni):
                 d = field[k, j, i]
-                if d > width:
+                if d > width + 2.5 * uneven:
                     continue
                 a, b, c = k + first[0], j + first[1], i + first[2]
                 if labels[a, b, c] == 0:  # no organ lies outside the skin
                     continue
-                share = covered(d, width)
                 x, y, z = origin[0] + step[0] * c, origin[1] + step[1] * b, origin[2] + step[2] * a
+                d += uneven * sample_texture(texture, x / 11.0, y / 11.0, z / 11.0)
+                share = covered(d, width)
+                if share <= 0:
+                    continue
                 inner, inner_label = value, label
                 if spread > 0:
                     inner += spread * sample_texture(texture, x / cells[0], y / cells[1], z / cells[2])
@@ -46,6 +52,11 @@ def paint_solid(  # type: ignore[no-untyped-def]
                     gas = covered(-gas_sign * (y - gas_level), width)
                     inner = inner * (1 - gas) + gas_value * gas
                     if gas > 0.5:
+                        inner_label = gas_label
+                if bubbles > 0:
+                    foam = min(max((sample_texture(texture, x / 2.7, y / 2.7, z / 2.7) - 1.6 + 1.4 * bubbles) * 1.6, 0.0), 1.0)
+                    inner = inner * (1 - foam) + gas_value * foam
+                    if foam > 0.5:
                         inner_label = gas_label
                 if wall > 0:
                     core = covered(d + wall, width)
@@ -60,9 +71,12 @@ def paint_solid(  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def paint_swept(  # type: ignore[no-untyped-def]
     image, labels, first, stop, origin, step, bend, bend_z0, table, table_z0, texture, value, label, spread,
-    cells, rim, rim_value,
+    cells, rim, rim_value, septa, fat,
 ):
-    """A tube with an upright axis. table: rows at 1 mm of z: centre x, centre y, half-axes a and b, turn (radians)."""
+    """A tube with an upright axis. table: rows at 1 mm of z: centre x, centre y, half-axes a and b, turn (radians).
+
+    septa: how much fat lies between the bundles of a muscle, more towards the foot; 0 for what is no muscle.
+    """
     width = (step[0] + step[1]) / 2
     n = table.shape[0]
     for k in range(first[0], stop[0]):
@@ -89,18 +103,45 @@ def paint_swept(  # type: ignore[no-untyped-def]
                 k0 = np.sqrt(rr)
                 k1 = np.sqrt((u / ra) ** 2 + (v / rb) ** 2)
                 d = k0 * (k0 - 1) / k1 if k1 > 1e-9 else -min(ra, rb)
+                if septa > 0 and d > -5.0:
+                    d += 1.1 * sample_texture(texture, x / 10.0, y / 10.0, z / 22.0)
                 share = covered(d, width)
                 if share <= 0 or labels[k, j, i] == 0:
                     continue
                 inner = value
                 if spread > 0:
                     inner += spread * sample_texture(texture, x / cells[0], y / cells[1], z / cells[2])
+                if septa > 0:
+                    # fat planes lie where a smooth noise is near zero; speckles of fat where a finer one is high
+                    foot = septa * min(max(0.55 - z / 260.0, 0.25), 1.3)
+                    plane = sample_texture(texture, x / 6.5, y / 6.5, z / 34.0) / 0.13
+                    patch = sample_texture(texture, x / 17.0 + 9.0, y / 17.0, z / 40.0)
+                    speck = sample_texture(texture, x / 1.9, y / 1.9, z / 9.0)
+                    lean = np.exp(-plane * plane) * min(max(0.55 + 0.5 * patch, 0.1), 1.0) + 0.5 * min(max(speck - 1.25, 0.0), 1.0)
+                    lean = min(lean * foot, 0.85)
+                    inner = inner * (1 - lean) + fat * lean
                 if rim > 0:
                     core = covered(d + rim, width)
                     inner = rim_value * (1 - core) + inner * core
                 image[k, j, i] = round(image[k, j, i] * (1 - share) + inner * share)
                 if share > 0.5 and label > 0:
                     labels[k, j, i] = label
+
+
+@njit(cache=True, nogil=True)
+def roughen(  # type: ignore[no-untyped-def]
+    field, first, origin, step, texture, amount,
+):
+    """Move a bone's surface by smooth noise of about `amount` mm: no bone is a geometric solid, and no two sides are the same."""
+    nk, nj, ni = field.shape
+    for k in range(nk):
+        for j in range(nj):
+            for i in range(ni):
+                if abs(field[k, j, i]) < 4.0:
+                    x, y = origin[0] + step[0] * (i + first[2]), origin[1] + step[1] * (j + first[1])
+                    z = origin[2] + step[2] * (k + first[0])
+                    field[k, j, i] += amount * (0.65 * sample_texture(texture, x / 9.0, y / 9.0, z / 9.0)
+                                                + 0.45 * sample_texture(texture, x / 3.7, y / 3.7, z / 3.7))
 
 
 @njit(cache=True, nogil=True)
@@ -121,13 +162,15 @@ def paint_bone(  # type: ignore[no-untyped-def]
                 share = covered(d, width)
                 x, y, z = origin[0] + step[0] * c, origin[1] + step[1] * b, origin[2] + step[2] * a
                 behind = min(max(((y - back_y) * back_dir_y + (z - back_z) * back_dir_z) / 7.0, 0.0), 1.0)
-                thick = shell + (shell_back - shell) * behind
+                # the cortex is nowhere of one thickness
+                thick = (shell + (shell_back - shell) * behind) * (1.0 + 0.25 * sample_texture(texture, x / 6.0, y / 6.0, z / 6.0))
                 cortical = cortical_front + (cortical_back - cortical_front) * behind
                 core = covered(d + thick, width)
                 inner = trabecular
                 if core > 0:
-                    inner += spread * (0.8 * sample_texture(texture, x / 1.1, y / 1.1, z / 1.6)
-                                       + 0.8 * sample_texture(texture, x / 5.0, y / 5.0, z / 7.0))
+                    # struts run along the load; marrow fat lies between them in islands
+                    inner += spread * (1.5 * sample_texture(texture, x / 0.9, y / 0.9, z / 2.4)
+                                       + 1.0 * sample_texture(texture, x / 6.0, y / 6.0, z / 8.0))
                     # the spongy bone is denser towards the shell
                     inner += 0.35 * trabecular * np.exp((d + thick) / 2.5) - 0.06 * trabecular
                 image[a, b, c] = round(image[a, b, c] * (1 - share) + cortical * (share - core) + inner * core)

@@ -30,11 +30,21 @@ def scan(canvas: Canvas, generator: np.random.Generator, progress: Progress) -> 
         white = generator.standard_normal(shape[1:], dtype=np.float32)
         noise = cv2.GaussianBlur(white, (5, 5), grain) * np.float32(gain * level)
         if shading is None:
+            noise += _streaks(white, slab) * np.float32(level)
+        if shading is None:
             canvas.image[k] = np.clip(np.rint(slab + noise), -1024, 3071)
         else:
             other = generator.standard_normal(shape[1:], dtype=np.float32) * np.float32(level)
             # the picture of a magnet is a magnitude: noise in two channels, never below zero
             canvas.image[k] = np.clip(np.rint(np.hypot(slab * shading + noise, other)), 0, 4095)
+
+
+def _streaks(white: np.ndarray, slab: np.ndarray) -> np.ndarray:
+    """Noise that runs from side to side where much bone lies in the beam's way: few photons pass there. In units of the noise's SD."""
+    bone = np.clip((slab - 250.0) / 600.0, 0.0, 1.0).sum(axis=1)
+    thick = cv2.GaussianBlur(bone[:, None], (1, 31), 6.0)
+    drawn = cv2.blur(white, (31, 2))
+    return np.asarray(np.clip(thick / 45.0 - 0.25, 0.0, 1.2) * drawn * 3.4, dtype=np.float32)
 
 
 def _coil(rows: int, columns: int) -> np.ndarray:

@@ -12,10 +12,22 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Field = NDArray[np.float32]
 
-CAPSULE, BOX, BODY, LAMINA, WING = 0, 1, 2, 3, 4
-_ROW = 40
+CAPSULE, SPINOUS, BODY, LAMINA, WING = 0, 1, 2, 3, 4
+_ROW = 42
+_CURVED_MM = 8.0
+"""How far from its line a curve goes on bending."""
 OUTSIDE_MM = 1e3
 """The field where no part is near."""
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """Bends a part around a line through `centre`: at w mm along `along` it lies w^2 / (2 radius_mm) away against `normal`."""
+
+    centre: Floats
+    normal: Floats
+    along: Floats
+    radius_mm: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +40,7 @@ class Part:
 
 
 def _part(kind: int, origin: Floats, axes: Floats, numbers: Sequence[float], blend: float, carve: bool,
-          clip: tuple[Floats, Floats] | None, corners: Floats) -> Part:
+          clip: tuple[Floats, Floats] | None, corners: Floats, curve: Curve | None = None) -> Part:
     row = np.zeros(_ROW)
     row[0], row[1], row[2] = kind, -1.0 if carve else 1.0, blend
     row[3:6], row[6:15] = origin, axes.ravel()
@@ -36,14 +48,17 @@ def _part(kind: int, origin: Floats, axes: Floats, numbers: Sequence[float], ble
         row[15], row[16:19], row[19:22] = 1.0, clip[0], clip[1]
     row[22:22 + len(numbers)] = numbers
     margin = blend + 2.0
+    if curve is not None:
+        row[32], row[33:36], row[36:39], row[39:42] = 0.5 / curve.radius_mm, curve.centre, curve.normal, curve.along
+        margin += row[32] * _CURVED_MM**2
     return Part(row, corners.min(axis=0) - margin, corners.max(axis=0) + margin)
 
 
 def capsule(start: Floats, stop: Floats, first: Floats, start_radii: tuple[float, float], stop_radii: tuple[float, float], *,
-            blend: float = 2.0, carve: bool = False, clip: tuple[Floats, Floats] | None = None) -> Part:
+            blend: float = 2.0, carve: bool = False, clip: tuple[Floats, Floats] | None = None, curve: Curve | None = None) -> Part:
     """A rod from start to stop with elliptical sections that taper; `first` is the direction of the first radius.
 
-    clip: (point, normal): what lies on the normal's side of that plane is cut away.
+    clip: (point, normal): what lies on the normal's side of that plane is cut away (curved as the rod is).
     """
     along = stop - start
     length = float(np.linalg.norm(along))
@@ -53,33 +68,40 @@ def capsule(start: Floats, stop: Floats, first: Floats, start_radii: tuple[float
     axes = np.stack([first, np.cross(along, first), along])
     reach = max(*start_radii, *stop_radii)
     corners = np.array([start - reach, start + reach, stop - reach, stop + reach])
-    return _part(CAPSULE, start, axes, (length, *start_radii, *stop_radii), blend, carve, clip, corners)
+    return _part(CAPSULE, start, axes, (length, *start_radii, *stop_radii), blend, carve, clip, corners, curve)
 
 
-def box(centre: Floats, axes: Floats, half: Sequence[float], rounding: float, *, taper: float = 1.0, blend: float = 2.0) -> Part:
-    """A rounded box along three axes (rows); its first two half sizes grow by `taper` from the middle to the far end of the third."""
-    reach = np.abs(axes.T) @ (np.asarray(half) * max(1.0, taper))
-    return _part(BOX, centre, axes, (*half, rounding, taper), blend, False, None, np.array([centre - reach, centre + reach]))
+def spinous(base: Floats, axes: Floats, length: float, half_heights: tuple[float, float], waist: float, half_thickness: float,
+            tip: float, lower: float, droop: float, *, blend: float = 5.0) -> Part:
+    """A spinous process: a plate in the plane of axes 2 and 3 (rows: left, across upwards, along).
+
+    half_heights: at its base and tip, less by `waist` between; half_thickness: of the plate, more by `tip` at its end, by `lower` at its
+    lower edge; droop: how far its end hangs below the line along.
+    """
+    high = max(half_heights) + 3.0
+    wide = half_thickness + tip + lower + 3.0
+    corners = base + np.array([[x, y, z] for x in (-wide, wide) for y in (-high - droop, high) for z in (-4.0, length + 4.0)]) @ axes
+    return _part(SPINOUS, base, axes, (length, *half_heights, waist, half_thickness, tip, lower, droop), blend, False, None, corners)
 
 
 def vertebral_body(origin: Floats, axes: Floats, half_width: float, half_depth: float, middle_d: float, height_back: float,
-                   height_front: float, waist: float, concavity: float, taper: float) -> Part:
+                   height_front: float, waist: float, concavity: float, taper: float, *, blend: float = 2.0) -> Part:
     """A body in a vertebra's frame (rows: left, back, up): waisted, wedged, with concave endplates and a rim."""
     centre = origin + middle_d * axes[1]
     box_ = np.array([half_width * 1.1, half_depth * 1.1, max(height_back, height_front) / 2 + 2])
     corners = centre + np.array([[a, b, c] for a in (-1, 1) for b in (-1, 1) for c in (-1, 1)]) * box_ @ axes
-    return _part(BODY, centre, axes, (half_width, half_depth, height_back / 2, height_front / 2, waist, concavity, taper), 2.0, False,
+    return _part(BODY, centre, axes, (half_width, half_depth, height_back / 2, height_front / 2, waist, concavity, taper), blend, False,
                  None, corners)
 
 
 def lamina(origin: Floats, axes: Floats, inner: float, slope: float, top: float, bottom: float, ridge: float, thickness: float,
-           half_width: float, window_half: float) -> Part:
+           half_width: float, window_half: float, *, blend: float = 3.0) -> Part:
     """Both laminae: a sloping roof over the canal. inner: dorsal distance of its inner face at its top edge in the midline."""
     corners = origin + np.array([
         [x, y, z] for x in (-half_width - 3, half_width + 3)
         for y in (inner - ridge * half_width - 4, inner + slope * (top - bottom) + thickness + 4) for z in (bottom - 8, top + 6)
     ]) @ axes
-    return _part(LAMINA, origin, axes, (inner, slope, top, bottom, ridge, thickness, half_width, window_half), 2.0, False, None, corners)
+    return _part(LAMINA, origin, axes, (inner, slope, top, bottom, ridge, thickness, half_width, window_half), blend, False, None, corners)
 
 
 def wing(origin: Floats, side: float, numbers: Sequence[float], low: Floats, high: Floats) -> Part:
@@ -90,7 +112,7 @@ def wing(origin: Floats, side: float, numbers: Sequence[float], low: Floats, hig
 def mirrored(part: Part) -> Part:
     """The same part on the other side of the plane x = 0."""
     row = part.row.copy()
-    for at in (3, 6, 9, 12, 16, 19):
+    for at in (3, 6, 9, 12, 16, 19, 33, 36, 39):
         row[at] = -row[at]
     low, high = part.low.copy(), part.high.copy()
     low[0], high[0] = -part.high[0], -part.low[0]
@@ -146,13 +168,18 @@ def _capsule(q1, q2, q3, p):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _box(q1, q2, q3, p):  # type: ignore[no-untyped-def]
-    grow = 1.0 + (p[4] - 1.0) * (q3 / p[2] + 1.0) / 2 if p[4] != 1.0 else 1.0
-    a = abs(q1) - p[0] * grow + p[3]
-    b = abs(q2) - p[1] * grow + p[3]
-    c = abs(q3) - p[2] + p[3]
-    outside = np.sqrt(max(a, 0.0) ** 2 + max(b, 0.0) ** 2 + max(c, 0.0) ** 2)
-    return outside + min(max(a, max(b, c)), 0.0) - p[3]
+def _spinous(x, up, along, p):  # type: ignore[no-untyped-def]
+    t = min(max(along / p[0], 0.0), 1.0)
+    half = p[1] + (p[2] - p[1]) * t - 4.0 * p[3] * t * (1.0 - t)
+    off = up + p[7] * t * t
+    v = min(max(off / half, -1.2), 1.2)
+    swollen = t * t * t
+    thick = p[4] + p[5] * swollen * (1.0 - 0.35 * max(v, 0.0)) + 2.2 * np.exp(-((t / 0.16) ** 2))
+    thick += p[6] * min(v, 0.0) ** 2 * (0.3 + 0.7 * t) - 0.5 * p[4] * max(v, 0.0) ** 3
+    # its end is round, and reaches furthest below the middle
+    end = along - p[0] + 0.24 * (off + 0.35 * half) ** 2 / half
+    edges = -smooth_min(half - abs(off), -max(end, -along - 3.0), 0.55 * half)
+    return -smooth_min(thick - abs(x), -edges, 4.5)
 
 
 @njit(cache=True, nogil=True)
@@ -171,7 +198,9 @@ def _body(x, d, z, p):  # type: ignore[no-untyped-def]
     wall = (r - 1.0) * min(a, b) * (0.75 + 0.25 * r)
     inside = max(1.0 - r * r, 0.0)
     rim = np.exp(-((r - 0.93) / 0.09) ** 2)
-    plate = abs(z) - height + p[5] * inside * (1.25 - 0.25 * inside) - 0.35 * rim
+    # the deepest place of an endplate lies behind its middle; its rim stands up, most in front
+    hollow = inside * (1.25 - 0.25 * inside) * (1.0 + 0.25 * min(max(d / half_depth, -1.0), 1.0))
+    plate = abs(z) - height + p[5] * hollow - (0.35 + 0.30 * max(-d / half_depth, 0.0)) * rim
     return -smooth_min(-wall, -plate, 2.2)
 
 
@@ -185,9 +214,11 @@ def _lamina(x, d, z, p):  # type: ignore[no-untyped-def]
     over = z - (top + 0.22 * across)
     lower = bottom - 5.5 / (1.0 + np.exp(-(across - window_half - 1.0) * 0.9)) + 0.8 * np.exp(-((across - 0.55 * window_half) / 3.0) ** 2)
     under = lower - z
-    edges = -smooth_min(-over, -under, 1.0)
-    edges = -smooth_min(-edges, -(across - half_width), 2.0)
-    return -smooth_min(-plate, -edges, 2.5)
+    edges = -smooth_min(-over, -under, 1.5)
+    # narrowest between the articular processes
+    waist = 2.2 * np.exp(-(((z - 0.55 * top - 0.45 * bottom) / 5.0) ** 2))
+    edges = -smooth_min(-edges, -(across - half_width + waist), 6.0)
+    return -smooth_min(-plate, -edges, 3.5)
 
 
 @njit(cache=True, nogil=True)
@@ -197,16 +228,19 @@ def _wing(x, y, z, p):  # type: ignore[no-untyped-def]
     length = np.sqrt(along_x * along_x + along_y * along_y)
     ux, uy = along_x / length, along_y / length
     t = ((x - p[0]) * ux + (y - p[1]) * uy) / length
-    # the plate leans outward going up, and is hollow towards the belly
+    # the plate leans outward going up, is hollow towards the belly, and bends like an S from the sacrum to its front end
     off = (x - p[0]) * uy * -1.0 + (y - p[1]) * ux
-    off += p[7] * (1.0 - (2.0 * t - 1.0) ** 2) + 0.28 * (p[4] - z) * (0.35 + 0.65 * min(max(t, 0.0), 1.0)) * -1.0 + 6.0
+    lean = p[4] - z
+    off += p[7] * (1.0 - (2.0 * t - 1.0) ** 2) + (0.14 * lean + 0.0009 * lean * lean) * min(max(t - 0.08, 0.0), 1.0) - 4.0
+    off += 4.5 * np.sin(6.2832 * min(max(t, 0.0), 1.0)) - 3.0 * np.exp(-(((t - 0.72) / 0.15) ** 2)) * np.exp(-((lean / 25.0) ** 2))
     crest = p[4] - p[6] * (t - p[5]) ** 2
     below = z - crest
-    thickness = 3.4 + 4.5 * np.exp(-((t - 0.02) / 0.20) ** 2) + 2.6 * np.exp(-((below + 5.0) / 9.0) ** 2)
+    thickness = 2.5 + 4.8 * np.exp(-((t - 0.03) / 0.17) ** 2) + 3.0 * np.exp(-((below + 4.0) / 8.0) ** 2)
+    thickness += 1.8 * np.exp(-(((t - 0.66) / 0.10) ** 2)) * np.exp(-((below / 30.0) ** 2)) + 2.0 * np.exp(-(((t - 0.96) / 0.08) ** 2))
     plate = abs(off) - thickness
     ends = max(-t, t - 1.0) * length
-    limits = -smooth_min(-below, -ends, 8.0)
-    return -smooth_min(-plate, -limits, 7.0)
+    limits = -smooth_min(-below, -ends, 12.0)
+    return -smooth_min(-plate, -limits, 5.0)
 
 
 @njit(cache=True, nogil=True)
@@ -220,6 +254,10 @@ def add_part(field, row, first, stop, origin, step, bend, bend_z0):  # type: ign
             y0 = origin[1] + step[1] * j
             for i in range(first[2], stop[2]):
                 x, y, z = to_design(origin[0] + step[0] * i, y0, z0, bend, bend_z0)
+                if row[32] != 0.0:
+                    w = (x - row[33]) * row[39] + (y - row[34]) * row[40] + (z - row[35]) * row[41]
+                    lift = row[32] * min(w * w, 64.0)
+                    x, y, z = x + lift * row[36], y + lift * row[37], z + lift * row[38]
                 gx, gy, gz = x - row[3], y - row[4], z - row[5]
                 q1 = row[6] * gx + row[7] * gy + row[8] * gz
                 q2 = row[9] * gx + row[10] * gy + row[11] * gz
@@ -227,7 +265,7 @@ def add_part(field, row, first, stop, origin, step, bend, bend_z0):  # type: ign
                 if kind == 0:
                     d = _capsule(q1, q2, q3, p)
                 elif kind == 1:
-                    d = _box(q1, q2, q3, p)
+                    d = _spinous(q1, q2, q3, p)
                 elif kind == 2:
                     d = _body(q1, q2, q3, p)
                 elif kind == 3:

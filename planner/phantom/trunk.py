@@ -149,21 +149,39 @@ def _paint_trunk(  # type: ignore[no-untyped-def]
                 label = soft
                 depth = -skin
                 if depth < 45.0:
-                    inner += 8.0 * (values[2] - values[0]) / 900.0 * sample_texture(texture, x / 9.0, y / 4.0, z / 9.0)
+                    strand = sample_texture(texture, x / 8.0, y / 5.0, z / 9.0)
+                    inner += 8.0 * (values[2] - values[0]) / 900.0 * strand
+                    inner += 0.28 * (values[3] - values[2]) * np.exp(-((strand / 0.07) ** 2))
+                    # no layer of fat is of one thickness
+                    fat *= 1.0 + 0.10 * sample_texture(texture, x / 34.0, y / 34.0, z / 40.0)
                 top = covered(depth - fats[3], width)
                 inner = inner * (1 - top) + values[1] * top
-                thick = wall * (1.0 if v < 0.35 else max(1.0 - (v - 0.35) * 1.3, 0.25))
-                if v < -0.5:
-                    thick *= 1.0 - 0.45 * (-v - 0.5) / 0.5
+                thick = wall * (1.0 if v < 0.35 else max(1.0 - (v - 0.35) * 1.6, 0.12))
+                if depth < 60.0:
+                    thick *= 1.0 + 0.12 * sample_texture(texture, x / 21.0 + 5.0, y / 21.0, z / 30.0)
+                seams = 1.0 if thick > 6.0 else 0.0
+                if v < -0.45:
+                    # the straight muscles of the belly, with the white line between them and a thin seam beside them
+                    front = min((-v - 0.45) / 0.25, 1.0)
+                    seams *= 1.0 - front
+                    beside = np.exp(-(((abs(x) - 66.0) / 5.0) ** 2))
+                    thick *= 1.0 - front * (0.30 + 0.55 * np.exp(-((x / 5.0) ** 2)) + 0.45 * beside)
                 muscle = covered(fat - depth, width) * covered(depth - fat - thick, width)
                 if muscle > 0:
                     flesh = values[3] + 9.0 * (values[3] - values[2]) / 155.0 * sample_texture(texture, x / 2.5, y / 2.5, z / 9.0)
                     # fat planes between the layers of the wall
                     layer = (depth - fat) / thick
-                    seam = np.exp(-(((layer - 0.36) * thick / 0.8) ** 2)) + np.exp(-(((layer - 0.70) * thick / 0.8) ** 2))
-                    flesh = flesh * (1 - 0.6 * min(seam, 1.0)) + values[2] * 0.6 * min(seam, 1.0)
+                    wave = 0.09 * sample_texture(texture, x / 15.0, y / 15.0, z / 40.0)
+                    seam = np.exp(-(((layer - 0.36 + wave) * thick / 0.7) ** 2)) + np.exp(-(((layer - 0.70 - wave) * thick / 0.6) ** 2))
+                    seam = seams * min(seam, 1.0) * min(max(0.45 + 4.0 * wave, 0.1), 0.8)
+                    flesh = flesh * (1 - seam) + values[2] * seam
                     inner = inner * (1 - muscle) + flesh * muscle
                 inside = depth - fat - thick
+                if inside > 4.0:
+                    # vessels of the mesentery
+                    twig = sample_texture(texture, x / 4.6, y / 4.6, z / 6.5)
+                    inner += 0.8 * (values[3] - values[2]) * min(max((twig - 1.55) * 2.2, 0.0), 1.0)
+                    inner += 0.10 * (values[3] - values[2]) * np.exp(-((twig / 0.08) ** 2))
                 if inside > 0 and z > lowest:
                     gap = inside / (half_width - fat - thick)
                     rho = 1.0 - gap
@@ -174,11 +192,14 @@ def _paint_trunk(  # type: ignore[no-untyped-def]
                     floor = dome - (dome - lung_shape[0] + (18.0 if v < 0.2 else 18.0 * max(1 - (v - 0.2) * 2, 0.0))) * rim * rim
                     lungs = min(min(z - floor, inside - 1.5), spine)
                     air = covered(-lungs, width)
-                    under = min(z - liver[0] - 0.35 * (x + 60.0), floor - 3.0 - z)
+                    # its lower edge is round: it rises to the front and the back, and wanders
+                    hill = 0.0035 * (y - centre - 10.0) ** 2 + 0.0012 * min(x + 95.0, 0.0) ** 2
+                    under = smooth_min(z - liver[0] - 0.35 * (x + 60.0) - hill, floor - 3.0 - z, 6.0)
+                    under += 3.0 * sample_texture(texture, x / 27.0, y / 27.0, z / 27.0)
                     flank = smooth_min(inside - 2.5, liver[1] + 0.5 * (z - liver[0] - 60.0) - x, 22.0)
                     flank = smooth_min(flank, liver[2] - 0.45 * (x + 60.0) - y, 26.0)
                     flank = smooth_min(flank, spine + 13.0, 10.0)
-                    organ = covered(-smooth_min(under, flank, 12.0), width)
+                    organ = covered(-smooth_min(under, flank, 26.0), width)
                     if organ > 0:
                         flesh = values[5] + 6.0 * (values[3] - values[2]) / 155.0 * sample_texture(texture, x / 6.0, y / 6.0, z / 6.0)
                         vein = sample_texture(texture, x / 11.0 + 7.0, y / 11.0, z / 14.0)
@@ -263,9 +284,11 @@ def paint_organs(canvas: Canvas, layout: Layout, skin: Outline, labels: dict[str
         solid = capsule(centre - [reach, 0, 2.0], centre + [reach, 0, 2.0], np.array([0.0, 0, 1]), (rz, ry), (rz, ry), blend=1.0)
         field, (first, _) = canvas.field([solid])
         level = centre[1] + gas_up * ry * (1 - 2 * loop["gas"])
-        paint_solid(field, first, canvas.image, canvas.labels, canvas.origin, canvas.step, canvas.texture, canvas.value(loop["content"]),
+        colon = loop["content"] == "stool"
+        paint_solid(field, first, canvas.image, canvas.labels, canvas.origin, canvas.step, canvas.texture, canvas.value("bowel content"),
                     labels["soft tissue"], canvas.spread("muscle") * 2, np.array([3.0, 3.0, 3.0]), 2.2, canvas.value("bowel wall"),
-                    canvas.value("gas"), labels["bowel gas"], level, gas_up if loop["gas"] else 0.0)
+                    canvas.value("gas"), labels["bowel gas"], level, gas_up if loop["gas"] else 0.0,
+                    2.6 if colon else 1.8, 0.75 if colon else 0.0)
     for n, organ in enumerate(t["organs"]):
         progress(0.4 + 0.6 * n / len(t["organs"]), "Painting muscles and organs")
         for side in ((1.0, -1.0) if organ["sides"] == "both" else (1.0,)):
@@ -290,11 +313,12 @@ def _paint_organ(canvas: Canvas, layout: Layout, organ: dict[str, Any], side: fl
     box_high = np.array([table[:, 0].max() + reach, table[:, 1].max() + reach, high])
     first, stop = canvas.box(box_low, box_high)
     muscle = organ["tissue"] == "muscle"
-    rim = 1.0 if muscle else float(organ.get("wall", 0.0))
+    rim = 0.7 if muscle else float(organ.get("wall", 0.0))
     rim_value = 0.55 * canvas.value("muscle") + 0.45 * canvas.value("fat") if muscle else canvas.value("vessel wall")
     paint_swept(canvas.image, canvas.labels, first, stop, canvas.origin, canvas.step, canvas.bend, canvas.bend_z0,
                 np.ascontiguousarray(table), low, canvas.texture, canvas.value(organ["tissue"]), labels[organ["label"]],
-                canvas.spread("muscle") * (2.2 if muscle else 0.6), np.array([2.6, 2.6, 14.0]), rim, rim_value)
+                canvas.spread("muscle") * (2.2 if muscle else 0.6), np.array([2.6, 2.6, 14.0]), rim, rim_value,
+                float(organ.get("septa", 0.5)) if muscle else 0.0, canvas.value("fat"))
 
 
 def rib_parts(layout: Layout, skin: Outline) -> list[list[Part]]:
