@@ -19,7 +19,7 @@ from planner.anatomy.norms import at_level
 from planner.anatomy.openings import find_foramina
 from planner.anatomy.paint import paint_canal, paint_roots, paint_tissue, vertebra_map
 from planner.anatomy.reformat import RADII, Curve, curve_through, polar
-from planner.anatomy.roots import model_roots
+from planner.anatomy.roots import find_roots, roots_structure
 from planner.anatomy.sac import find_sac
 from planner.anatomy.spine import NOT_CHECKED, Anatomy, Anchor, Canal, Foramen, Level, Structure, Window
 from planner.anatomy.track import Path, track_canal
@@ -80,7 +80,7 @@ def _find_in_ct(volume: Volume, anchor: Anchor | None, progress: Progress) -> An
     progress(0.78, "Finding the sac")
     sure_names = anchor is not None and anchor.by == "user"
     sac = find_sac(rays, canal, levels, sure_names)
-    roots = model_roots(volume, bone.threshold_hu, canal, sac, foramina)
+    roots = find_roots(volume, bone.threshold_hu, canal, sac, foramina)
     progress(0.85, "Finding lung and gas")
     lung, gas = find_air(search, body)
     progress(0.88, "Writing labels")
@@ -94,7 +94,7 @@ def _find_in_ct(volume: Volume, anchor: Anchor | None, progress: Progress) -> An
         "levels": levels_structure(levels, anchor),
         "foramina": _foramina_structure(foramina, levels),
         "windows": _windows_structure(volume, canal, windows, levels),
-        "roots": Structure("modelled", 0.4, "Roots are modelled tubes through the foramina, not seen.") if roots else NOT_CHECKED,
+        "roots": roots_structure(roots) if roots else NOT_CHECKED,
         "skin": _skin_structure(volume, labels),
         "bone": Structure("found", 0.9, None if max(volume.frame.spacing_mm) <= 2.0 else "Thin bone is blurred in slices this thick."),
         "lung": Structure("found", 0.9, None if lung.any() else "There is no lung in view."),

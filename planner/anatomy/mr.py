@@ -16,7 +16,7 @@ from planner.anatomy.names import levels_structure, name_levels
 from planner.anatomy.norms import at_level
 from planner.anatomy.paint import paint_canal, paint_roots, paint_tissue, vertebra_map
 from planner.anatomy.reformat import OUTSIDE, RADII, Curve, curve_through, in_sections, polar
-from planner.anatomy.roots import model_roots
+from planner.anatomy.roots import find_roots
 from planner.anatomy.sac import Sac, modelled_cord
 from planner.anatomy.spine import ANGLES, NOT_CHECKED, Anatomy, Anchor, Canal, Foramen, Level, Side, Structure, Window
 from planner.anatomy.wall import Wall, as_canal, centroids, closed_paths
@@ -64,7 +64,7 @@ def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Ana
     progress(0.65, "Placing the openings")
     foramina = _foramina(volume, canal, column, levels)
     windows = _windows(canal, column, levels)
-    roots = model_roots(volume, np.inf, canal, sac, foramina)
+    roots = find_roots(volume, np.inf, canal, sac, foramina)
     progress(0.75, "Writing labels")
     none = np.zeros(search.frame.shape, dtype=np.bool_)
     where = vertebra_map(search.frame, none, canal, column, levels, windows)

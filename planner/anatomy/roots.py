@@ -1,4 +1,5 @@
-"""Nerve roots in their sleeves: tubes from the sac through the foramen and 20 mm beyond, led around bone; the ganglion on them."""
+"""Nerve roots in their sleeves: tubes from the sac through the foramen and 20 mm beyond, moved onto what fat shows of them; the ganglion
+on them."""
 
 from __future__ import annotations
 
@@ -6,12 +7,17 @@ import numpy as np
 
 from planner.anatomy.norms import at_level
 from planner.anatomy.sac import Sac
-from planner.anatomy.spine import ANGLES, Canal, Foramen, Root
+from planner.anatomy.spine import ANGLES, Canal, Foramen, Root, Structure
 from planner.evidence import number
 from planner.geometry import Floats, Volume
 
 _STEP_MM = 1.0
-_FORWARD = 0.25  # roots lean to the front beyond the foramen, behind and into the psoas
+_UNDER_MM = 2.2  # of fat and vessels between a pedicle and the root below it
+_BESIDE_MM = 0.4  # between the root and the wall at the pedicle's inner border
+_NEAR_MM = np.arange(-4.0, 4.1, 0.5)  # how far a root is moved from its usual place, up and down, front and back
+_SOFT_HU, _FAT_HU = (-25.0, 110.0), -35.0
+_SEEN_HU = 55.0  # a root stands out from the fat around it by this much or it is not seen
+_FAT_SHARE = 0.55  # of the ring around a root that is seen
 
 
 def root_of(foramen: Foramen) -> str:
@@ -22,46 +28,65 @@ def root_of(foramen: Foramen) -> str:
     return upper
 
 
-def model_roots(volume: Volume, threshold: float, canal: Canal, sac: Sac, foramina: tuple[Foramen, ...]) -> tuple[Root, ...]:
-    """One root a foramen (algorithms 3): it leaves the side of the sac above, at the angle of its level, passes under the pedicle in the
-    upper third of the foramen, shifted to where bone leaves it room, and goes on outward, down and a little to the front.
+def find_roots(volume: Volume, threshold: float, canal: Canal, sac: Sac, foramina: tuple[Foramen, ...]) -> tuple[Root, ...]:
+    """One root a foramen (algorithms 3): it leaves the side of the sac above, at the angle of its level, follows the inner border of
+    the pedicle, passes under the pedicle in the upper third of the foramen, and goes on outward, down and to the front or back as its region does.
 
-    threshold: bone begins here, in HU; inf where bone can't be told by a threshold (MR).
+    Where fat in the foramen shows it the root is moved there ("found"), else to where bone leaves it room ("modelled").
+    threshold: bone begins here, in HU; inf where neither bone nor fat can be told by a threshold (MR).
     """
-    out = []
-    for foramen in foramina:
-        sign = 1.0 if foramen.side == "left" else -1.0
-        level = foramen.between[0]
-        centre = np.array(foramen.centre_mm)
-        radius = float(at_level("root_radius_mm", level))
-        at = canal.nearest(centre)
-        feet = _feet(canal, at)
-        under_pedicle = centre - feet * min(0.2 * foramen.height_mm, 4.0)
-        middle = _led_around(volume, threshold, under_pedicle, feet, canal.back[at], radius)
-        at = canal.nearest(middle)
-        angle = np.radians(float(at_level("root_exit_deg", level)))
-        lateral = max(1.0, float((middle - canal.centreline_mm[at]) @ canal.left[at]) * sign - float(sac.radius_mm[at, _side(sign)]))
-        above = round(min(lateral / np.tan(angle), 25.0))
-        start_at = max(0, at - above)
-        reach = max(float(sac.radius_mm[start_at, _side(sign)]) - 0.5, 0.0)
-        start = canal.centreline_mm[start_at] + sign * reach * canal.left[start_at]
-        beyond = sign * canal.left[at] - _FORWARD * canal.back[at] + feet / np.tan(angle)
-        beyond /= np.linalg.norm(beyond)
-        end = middle + beyond * (number("anatomy.root_beyond_mm") + 0.5 * float(at_level("pedicle_width_mm", level)))
-        path = _through(start, middle, end)
-        length, width = at_level("ganglion_mm", level)
-        along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
-        heart = float(along[np.linalg.norm(path - middle, axis=1).argmin()])
-        inside = np.flatnonzero(np.abs(along - heart) <= length / 2)
-        radii = np.full(len(path), radius)
-        bulge = 1.0 - ((along[inside] - heart) / (length / 2 + 0.5)) ** 2
-        radii[inside] = np.maximum(radius, width / 2 * np.sqrt(np.maximum(bulge, 0.0)))
-        out.append(Root(root_of(foramen), foramen.side, path, radii, slice(int(inside[0]), int(inside[-1]) + 1)))
-    return tuple(out)
+    return tuple(_root_through(volume, threshold, canal, sac, foramen) for foramen in foramina)
 
 
-def _side(sign: float) -> int:
-    return 0 if sign > 0 else ANGLES // 2
+def roots_structure(roots: tuple[Root, ...]) -> Structure:
+    """How the roots as a whole are known: found only where fat shows every one."""
+    seen = [root for root in roots if root.provenance == "found"]
+    if roots and len(seen) == len(roots):
+        return Structure("found", 0.7, "Roots were seen against the fat in the foramina; their way inside the canal is modelled.")
+    if seen:
+        return Structure("modelled", 0.5, f"{len(seen)} of {len(roots)} roots were seen against fat in the foramen, the rest are modelled.")
+    return Structure("modelled", 0.4, "Roots are modelled tubes through the foramina, not seen.")
+
+
+def _root_through(volume: Volume, threshold: float, canal: Canal, sac: Sac, foramen: Foramen) -> Root:
+    sign = 1.0 if foramen.side == "left" else -1.0
+    level = foramen.between[0]
+    radius = float(at_level("root_radius_mm", level))
+    length, width = at_level("ganglion_mm", level)
+    at = canal.nearest(foramen.centre_mm)
+    feet, back, outward = _feet(canal, at), canal.back[at], sign * canal.left[at]
+    under_roof = max(foramen.height_mm / 2 - radius - _UNDER_MM, foramen.height_mm / 6)
+    usual = np.array(foramen.centre_mm) - feet * min(under_roof, 6.0)
+    middle, seen = _seen_near(volume, threshold, usual, feet, back, (radius + width / 2) / 2)
+    if not seen:
+        middle = _led_around(volume, threshold, usual, feet, back, radius)
+    angle = np.radians(max(float(at_level("root_exit_deg", level)), 42.0))
+    beyond = outward - float(at_level("root_forward", level)) * back + feet / np.tan(angle)
+    reach = number("anatomy.root_beyond_mm") + 0.5 * float(at_level("pedicle_width_mm", level))
+    knots = [*_inside(canal, sac, middle, sign, radius, angle), middle, middle + beyond * reach * 0.9 / np.linalg.norm(beyond)]
+    path = _through(knots)
+    along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
+    heart = float(along[np.linalg.norm(path - middle, axis=1).argmin()]) + float(at_level("ganglion_lateral_mm", level))
+    inside = np.flatnonzero(np.abs(along - heart) <= length / 2)
+    radii = np.full(len(path), radius)
+    bulge = 1.0 - ((along[inside] - heart) / (length / 2 + 0.5)) ** 2
+    radii[inside] = np.maximum(radius, width / 2 * np.sqrt(np.maximum(bulge, 0.0)))
+    ganglion = slice(int(inside[0]), int(inside[-1]) + 1)
+    return Root(root_of(foramen), foramen.side, path, radii, ganglion, "found" if seen else "modelled")
+
+
+def _inside(canal: Canal, sac: Sac, middle: Floats, sign: float, radius: float, angle: float) -> tuple[Floats, Floats]:
+    """Where a root leaves the sac, and where it passes the inner border of the pedicle."""
+    side = 0 if sign > 0 else ANGLES // 2
+    at = canal.nearest(middle)
+    by = max(0, at - 2)
+    depth = float((middle - canal.centreline_mm[at]) @ canal.back[at])
+    lateral = float(canal.wall_mm[by, side]) - radius - _BESIDE_MM
+    medial = canal.centreline_mm[by] + sign * lateral * canal.left[by] + (0.6 + max(depth, -5.0)) * canal.back[by]
+    rise = min(max(lateral - float(sac.radius_mm[by, side]), 0.5) / np.tan(angle) + 1.0, 25.0)
+    start_at = max(0, by - round(rise))
+    out = max(float(sac.radius_mm[start_at, side]) - 0.5, 0.0)
+    return canal.centreline_mm[start_at] + sign * out * canal.left[start_at], medial
 
 
 def _feet(canal: Canal, at: int) -> Floats:
@@ -69,29 +94,49 @@ def _feet(canal: Canal, at: int) -> Floats:
     return np.asarray(-axis if axis[2] > 0 else axis)
 
 
+def _ring(radius_mm: float) -> Floats:
+    turn = np.radians(np.arange(0, 360, 30))
+    return np.stack([np.cos(turn), np.sin(turn)], axis=1) * radius_mm
+
+
+def _seen_near(volume: Volume, threshold: float, usual: Floats, feet: Floats, back: Floats, radius_mm: float) -> tuple[Floats, bool]:
+    """The place near the usual one where a soft disc of the ganglion's size stands in a ring of fat, and whether it clearly does."""
+    if not np.isfinite(threshold):
+        return usual, False
+    down, behind = (grid.ravel() for grid in np.meshgrid(_NEAR_MM, _NEAR_MM))
+    centres = usual + down[:, None] * feet + behind[:, None] * back
+    core = np.concatenate([[[0.0, 0.0]], _ring(0.5 * radius_mm), _ring(0.8 * radius_mm)])
+    halo = np.concatenate([_ring(radius_mm + 1.2), _ring(radius_mm + 2.0)])
+    points = np.concatenate([core, halo])
+    values = np.nan_to_num(volume.sample(centres[:, None] + points[:, :1] * feet + points[:, 1:] * back), nan=0.0)
+    within, around = values[:, : len(core)], values[:, len(core) :]
+    inside = within.mean(axis=1)
+    free = (around < threshold) & (around < _SOFT_HU[1])
+    contrast = inside - np.where(free, around, inside[:, None]).mean(axis=1)
+    fat = (around < _FAT_HU).mean(axis=1)
+    good = (inside > _SOFT_HU[0]) & (within.max(axis=1) < min(threshold, 160.0)) & (contrast > _SEEN_HU) & (fat > _FAT_SHARE)
+    score = np.where(good, contrast - 4.0 * np.hypot(down, behind), -np.inf)
+    best = int(score.argmax())
+    return (centres[best], True) if np.isfinite(score[best]) else (usual, False)
+
+
 def _led_around(volume: Volume, threshold: float, point: Floats, feet: Floats, back: Floats, radius_mm: float) -> Floats:
     """The place within 4 mm of a point, up and down, back and front, where a disc of the root's size meets least bone."""
-    ring = np.radians(np.arange(0, 360, 45))
-    disc = np.concatenate([[[0.0, 0.0]], *(np.stack([np.cos(ring), np.sin(ring)], axis=1) * r for r in (radius_mm, radius_mm + 1.0))])
-    best, place = np.inf, point
-    for down in np.arange(-4.0, 4.1, 1.0):
-        for behind in np.arange(-4.0, 4.1, 1.0):
-            centre = point + down * feet + behind * back
-            values = volume.sample(centre + disc[:, :1] * feet + disc[:, 1:] * back)
-            cost = float((np.nan_to_num(values, nan=0.0) > threshold).mean()) + 0.01 * float(np.hypot(down, behind))
-            if cost < best:
-                best, place = cost, centre
-    return np.asarray(place)
+    disc = np.concatenate([[[0.0, 0.0]], _ring(radius_mm), _ring(radius_mm + 1.0)])
+    down, behind = (grid.ravel() for grid in np.meshgrid(_NEAR_MM[::2], _NEAR_MM[::2]))
+    centres = point + down[:, None] * feet + behind[:, None] * back
+    values = np.nan_to_num(volume.sample(centres[:, None] + disc[:, :1] * feet + disc[:, 1:] * back), nan=0.0)
+    cost = (values > threshold).mean(axis=1) + 0.01 * np.hypot(down, behind)
+    return np.asarray(centres[int(cost.argmin())])
 
 
-def _through(start: Floats, middle: Floats, end: Floats) -> Floats:
-    """A smooth curve through three points, about 1 mm a step (Catmull-Rom with doubled ends)."""
-    points = np.array([2 * start - middle, start, middle, end, 2 * end - middle])
+def _through(knots: list[Floats]) -> Floats:
+    """A smooth curve through points, about 1 mm a step (Catmull-Rom with mirrored ends)."""
+    points = np.array([2 * knots[0] - knots[1], *knots, 2 * knots[-1] - knots[-2]])
     pieces = []
-    for n in (1, 2):
+    for n in range(1, len(points) - 2):
         a, b, c, d = points[n - 1 : n + 3]
-        t = np.linspace(0, 1, max(2, int(np.linalg.norm(c - b) / _STEP_MM) + 1), endpoint=n == 2)[:, None]
+        last = n == len(points) - 3
+        t = np.linspace(0, 1, max(2, int(np.linalg.norm(c - b) / _STEP_MM) + 1), endpoint=last)[:, None]
         pieces.append(0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3))
     return np.concatenate(pieces)
-
-

@@ -121,7 +121,7 @@ class Foramen:
 @dataclass(frozen=True, eq=False)
 class Window:
     """A gap between two laminae, seen from behind at its best tilt. tilt_deg: how far the beam's direction into the patient
-    points to the head (cephalad positive)."""
+    points to the head (cephalad positive), against the scan's axial plane. height_mm, width_mm: square to that beam."""
 
     between: tuple[str, str]
     centre_mm: tuple[float, float, float]
@@ -138,13 +138,15 @@ class Window:
 
 @dataclass(frozen=True, eq=False)
 class Root:
-    """A nerve root in its sleeve from the sac outward: path (m, 3) in LPS with radius (m,); the ganglion is path[ganglion]."""
+    """A nerve root in its sleeve from the sac outward: path (m, 3) in LPS with radius (m,); the ganglion is path[ganglion].
+    provenance: "found" where fat in the foramen showed it, else "modelled"."""
 
     level: str
     side: Side
     path_mm: Floats
     radius_mm: Floats
     ganglion: slice
+    provenance: Provenance = "modelled"
 
 
 @dataclass(frozen=True, eq=False)

@@ -103,7 +103,8 @@ def _window_between(volume: Volume, threshold: float, canal: Canal, upper: Level
     if not len(bright):
         return None
     bony = bright[bright > threshold]
-    border = float(np.clip(0.5 * (_SOFT_HU + np.percentile(bony, 70)), threshold, max(threshold, _HIGHEST_BORDER_HU))) if len(bony) else threshold
+    half = 0.5 * (_SOFT_HU + float(np.percentile(bony, 70))) if len(bony) else threshold
+    border = float(np.clip(half, threshold, max(threshold, _HIGHEST_BORDER_HU)))
     usual = upper.s_mm + _USUAL_PLACE * gap
     best: tuple[float, _View, int, int] | None = None
     for view in views:
