@@ -1,12 +1,8 @@
-"""Every real scan that must walk goes from files to a plan sheet in the terminal, with one vertebra named by hand.
-
-Positions were read off the scans by eye: LPS mm, inside the canal at the back or front of the sac.
-"""
+"""Every real scan that must walk goes from files to a plan sheet in the terminal, with one vertebra named by hand."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,31 +10,7 @@ import pytest
 
 from app.command_line import run
 from tests.data import real
-
-
-@dataclass(frozen=True)
-class Walk:
-    """One scan with what a person would say about it."""
-
-    name: str
-    path: str
-    anchor: str
-    leak: str
-    kind: str
-    level: str
-    coarse: bool = False
-
-
-WALKS = [
-    Walk("thoracic", "thoracic-ct/dicom", "T11=-10,225,-607", "-10,237.5,-620", "ventral", "T11-T12"),
-    Walk("thoracolumbar", "thoracolumbar-ct-labelled/ct.nii.gz", "L2=22.6,22.6,-313.8", "22,57,-302", "dorsal", "L1-L2"),
-    Walk("lumbar 3 mm", "lumbar-ct-labelled-3mm/ct.nii.gz", "L3=3,-144,317", "3,-110,298", "dorsal", "L3-L4", coarse=True),
-    Walk("cervical", "cervical-ct/dicom", "C2=247,-270,-121", "248,-254,-235", "dorsal", "C7-T1"),
-    Walk("lumbar MR", "lumbar-mr-t2/t2.nii.gz", "L4=-17,32,-493", "-15,74,-439", "dorsal", "L2-L3"),
-    Walk("MR case 7", "lumbar-mr-t2-labelled/case-07-t2.nii.gz", "L3=-0.5,-0.7,-8.4", "-2,30,-26", "dorsal", "L3-L4"),
-    Walk("MR discs 20", "lumbar-mr-t2-labelled/discs-20-t2.nii.gz", "L3=2,-12,8", "2,14,-10", "dorsal", "L3-L4"),
-    Walk("MR water-fat", "lumbar-mr-t2-labelled/water-fat-01.nii.gz", "L3=1.8,-2.3,-4", "0,23,-24", "dorsal", "L3-L4"),
-]
+from tests.data.walks import WALKS, Walk
 
 
 def plan_of(walk: Walk, out: Path) -> dict[str, Any]:
