@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from planner.geometry import Floats
 from planner.leak.leak import ApproachName, LeakSide
 
+MODELLED = "needles.root_uncertainty_modelled_mm"
+"""The evidence of what is added to the distance from a structure that was modelled and not seen."""
+
 
 @dataclass(frozen=True)
 class Needle:
@@ -27,7 +30,8 @@ class Needle:
 
 @dataclass(frozen=True)
 class Check:
-    """One rule applied to one needle. ok is None where the structure was not checked; source is an evidence id or a reference."""
+    """One rule applied to one needle. ok is None where the structure was not checked; source is the id of the evidence behind the limit
+    (`planner.evidence.evidence(source).source` is the reference in words)."""
 
     name: str
     ok: bool | None
@@ -71,12 +75,20 @@ class Candidate:
         """No check failed but soft ones; a check that could not be made does not fail."""
         return all(check.ok is not False or check.soft for check in self.checks)
 
+    @property
+    def closer(self) -> bool:
+        """Whether it comes closer than asked to a modelled structure: it keeps its distance from where that is thought to be, without
+        what is added for not having seen it."""
+        return any(check.ok is False and check.source == MODELLED for check in self.checks)
+
 
 @dataclass(frozen=True, eq=False)
 class NeedleSearch:
     """What the search found for one leak and approach, best first; or why nothing was found.
 
     rejected: how many paths each limit ruled out first. reason: a sentence with a way out when there is no candidate, else None.
+    relaxed: a sentence that names the margin which candidates here do not keep (`Candidate.closer`), and the level where these serve
+    the leak from another than its own; None where every margin is kept at the leak's own level.
     """
 
     candidates: tuple[Candidate, ...]
@@ -84,3 +96,4 @@ class NeedleSearch:
     directions: int
     targets: int
     reason: str | None
+    relaxed: str | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -13,6 +13,9 @@ from planner.leak import ApproachName, Leak, above_c6_c7, region, window_levels
 
 NEIGHBOUR_MM = 45.0
 """An opening farther along the canal than this does not serve the leak."""
+OWN_MM = 15.0
+"""A sleeve this near to a foramen belongs to it, whatever disc space is level with it."""
+LEAST_HALF_MM = 0.5
 SLACK_MM = 2.0
 """The outline of a foramen is oblique to the needle and measured at its narrowest; bone around it is checked on its own."""
 
@@ -23,7 +26,8 @@ class Door:
 
     centre_mm; outward, across and up: unit vectors (out to the skin; across to the back for a foramen, to the left for a window; up to
     the head). half_across_mm, half_up_mm: half of the measured opening. reach_mm: how far the canal's lateral border lies from the
-    centre, for a foramen. leak_mm: distance along the canal from the leak.
+    centre, for a foramen. leak_mm: distance along the canal from the leak. neighbour: of a level that serves the leak only where its own
+    gives no path.
     """
 
     kind: Literal["foramen", "window"]
@@ -37,6 +41,7 @@ class Door:
     half_up_mm: float
     reach_mm: float
     leak_mm: float
+    neighbour: bool = False
 
     @property
     def slack_mm(self) -> float:
@@ -50,7 +55,7 @@ def is_transforaminal(approach: ApproachName) -> bool:
 
 
 def doors(anatomy: Anatomy, leak: Leak, approach: ApproachName) -> tuple[Door, ...]:
-    """The openings for a leak, the one that it calls for first: its own, then the one a level away, then the other side."""
+    """The openings for a leak: its own, the side that it calls for first; then the neighbours above and below."""
     return _foramina(anatomy, leak, approach) if is_transforaminal(approach) else _windows(anatomy, leak)
 
 
@@ -80,24 +85,29 @@ def _axes(anatomy: Anatomy, point: Floats) -> tuple[int, Floats, Floats, Floats]
 
 
 def _foramina(anatomy: Anatomy, leak: Leak, approach: ApproachName) -> tuple[Door, ...]:
+    """Of each side that serves the leak its own foramen and the next ones above and below."""
     made = [_foramen(anatomy, foramen, leak) for foramen in anatomy.foramina]
-    near = [door for door in made if door.leak_mm <= NEIGHBOUR_MM]
-    if not near:
-        return ()
+    near = sorted((door for door in made if door.leak_mm <= NEIGHBOUR_MM), key=lambda door: door.leak_mm)
     first: Side = "left" if leak.side == "left" else "right"
     sides: tuple[Side, ...] = (first, "left" if first == "right" else "right")
-    if approach == "transforaminal-foramen" and leak.kind in ("sleeve", "fistula"):
-        own = [door for door in near if door.side == leak.side]
-        return tuple(sorted(own, key=lambda door: float(np.linalg.norm(door.centre_mm - np.array(leak.position_mm))))[:1])
-    chosen: list[Door] = []
-    for number, side in enumerate(sides):
-        here = sorted((door for door in near if door.side == side), key=lambda door: door.leak_mm)
-        if leak.level is not None:
-            here.sort(key=lambda door: door.level != leak.level)
-        chosen += here[: 1 if number else 2]
-    if leak.side != "midline":  # own opening, the other side, then the level next to it
-        chosen.sort(key=lambda door: (door.leak_mm > 15.0, door.side != leak.side))
-    return tuple(chosen)
+    at_root = approach == "transforaminal-foramen" and leak.kind in ("sleeve", "fistula")
+    if at_root:  # a sleeve is reached from its own side, through the foramen nearest to it
+        sides = (first,)
+        near.sort(key=lambda door: _apart_mm(door, leak))
+    elif leak.level is not None:
+        near.sort(key=lambda door: door.level != leak.level)
+    own: list[Door] = []
+    beside: list[Door] = []
+    for side in sides:
+        here = [door for door in near if door.side == side]
+        nearest = [door for door in here[:1] if leak.level in (None, door.level) or (at_root and _apart_mm(door, leak) <= OWN_MM)]
+        own += nearest
+        beside += [replace(door, neighbour=True) for door in here if door not in nearest][:2]
+    return (*own, *beside)
+
+
+def _apart_mm(door: Door, leak: Leak) -> float:
+    return float(np.linalg.norm(door.centre_mm - np.array(leak.position_mm)))
 
 
 def _foramen(anatomy: Anatomy, foramen: Foramen, leak: Leak) -> Door:
@@ -113,7 +123,7 @@ def _foramen(anatomy: Anatomy, foramen: Foramen, leak: Leak) -> Door:
     reach = float(np.clip((centre - canal.centreline_mm[at]) @ lateral - border, 3.0, 12.0))
     along = abs(float(canal.s_mm[at] - canal.s_mm[canal.nearest(leak.position_mm)]))
     level = foramen.level if anatomy.levels else None
-    return Door("foramen", level, foramen.side, centre, outward, across, up, foramen.width_mm / 2, foramen.height_mm / 2, reach, along)
+    return Door("foramen", level, foramen.side, centre, outward, across, up, *_halves(foramen), reach, along)
 
 
 def lateral_reach(anatomy: Anatomy, at: int, side: Side) -> float:
@@ -125,13 +135,16 @@ def lateral_reach(anatomy: Anatomy, at: int, side: Side) -> float:
 
 
 def _windows(anatomy: Anatomy, leak: Leak) -> tuple[Door, ...]:
-    made = [(window, _window(anatomy, window, leak)) for window in anatomy.windows]
+    """The windows of the leak's level and the one below, in the neck C7-T1; the one above as a neighbour."""
+    made = [_window(anatomy, window, leak) for window in anatomy.windows]
     levels = window_levels(leak, anatomy)
-    if levels:
-        near = [door for level in levels for window, door in made if window.level == level]
-        reach = np.inf if region(leak.level) == "neck" else NEIGHBOUR_MM
-        return tuple(door for door in near if not above_c6_c7(door.level) and door.leak_mm <= reach)
-    return tuple(sorted((door for _, door in made if door.leak_mm <= NEIGHBOUR_MM), key=lambda door: door.leak_mm)[:2])
+    near = sorted((door for door in made if door.leak_mm <= NEIGHBOUR_MM), key=lambda door: door.leak_mm)
+    if not levels:
+        return tuple(near[:2])
+    if region(leak.level) == "neck":
+        return tuple(door for door in made if door.level in levels)
+    own = [door for level in levels for door in near if door.level == level]
+    return (*own, *(replace(door, neighbour=True) for door in near if door.level not in levels and not above_c6_c7(door.level)))
 
 
 def _window(anatomy: Anatomy, window: Window, leak: Leak) -> Door:
@@ -143,4 +156,9 @@ def _window(anatomy: Anatomy, window: Window, leak: Leak) -> Door:
     canal = anatomy.canal
     along = abs(float(canal.s_mm[at] - canal.s_mm[canal.nearest(leak.position_mm)]))
     level = window.level if anatomy.levels else None
-    return Door("window", level, None, centre, outward, left, up, window.width_mm / 2, window.height_mm / 2, 0.0, along)
+    return Door("window", level, None, centre, outward, left, up, *_halves(window), 0.0, along)
+
+
+def _halves(opening: Foramen | Window) -> tuple[float, float]:
+    """Half of an opening's width and height; contrast in it can make it measure nothing, and bone is checked on its own."""
+    return max(opening.width_mm / 2, LEAST_HALF_MM), max(opening.height_mm / 2, LEAST_HALF_MM)

@@ -11,11 +11,11 @@ from planner.evidence import number
 from planner.geometry import Floats, PatientPosition, needle_angles
 from planner.leak import region
 from planner.leak.leak import LeakSide
-from planner.needles.candidate import Candidate, Check, Needle
+from planner.needles.candidate import MODELLED, Candidate, Check, Needle
 from planner.needles.doors import Door, is_transforaminal
 from planner.needles.march import least_distance, nearest_point
 from planner.needles.room import AIR, BODY, SKIN_STEP, Gateway, Room
-from planner.needles.rules import in_artery_levels, in_artery_zone, is_narrow, source
+from planner.needles.rules import in_artery_levels, in_artery_zone, is_narrow
 from planner.needles.score import clearance_part, depth_part, entry_part, out_of_plane_part, passage_factor, side_factor, total
 
 PROFILE_STEP_MM = 1.0
@@ -23,6 +23,8 @@ EDGE_MM = 3.0
 """The skin may lie this far outside the outermost voxels of the planning box."""
 ROOT_NEAR_MM = 20.0
 """A needle farther from every root passes none of them."""
+CLOSER_SHARE = 0.5
+"""What is left of the score of the clearances of a needle that comes closer than asked to a modelled root."""
 AIM_FALL_MM, LATTICE_MM = 6.0, 0.8
 """A tip this far outside the target space keeps nothing of its aim; its points lie about so far apart."""
 
@@ -54,7 +56,7 @@ def check(room: Room, needle: Needle, entry_mm: ArrayLike, target_mm: ArrayLike,
     level = gateway.door.level if gateway else room.leak.level
     sine = skin_sine(room, entry, target) if on_skin else None
     checks = (
-        Check("Inside the planning box", in_box(room, entry, target), None, None, "", source("needles.planning_box")),
+        Check("Inside the planning box", in_box(room, entry, target), None, None, "", "needles.planning_box"),
         *_clearance_checks(room, clearance),
         *_tip_checks(room, needle, gateway, passage, entry, target),
         *_foramen_checks(room, gateway, passage, level),
@@ -62,14 +64,14 @@ def check(room: Room, needle: Needle, entry_mm: ArrayLike, target_mm: ArrayLike,
         _at_most("Needle length", depth, needle.length_mm - number("needles.length_reserve_mm"), "mm", "needles.length_reserve_mm"),
         _entry_check(room, offset, level),
         _at_most("Out of plane", abs(out_of_plane), number("needles.out_of_plane_deg"), "deg", "needles.out_of_plane_deg"),
-        Check("Skin free of infection and implants", None, None, None, "", source("needles.skin_unknowns")),
+        Check("Skin free of infection and implants", None, None, None, "", "needles.skin_unknowns"),
         _at_most("Slice spacing", room.slice_mm, number("needles.slice_spacing_mm"), "mm", "needles.slice_spacing_mm", soft=True),
     )
     return Candidate(
         room.approach, level, _side(room, gateway, offset), needle.id, _point(entry), _point(target), depth, angles.in_plane_deg,
         out_of_plane, offset, clearance, checks,
         _score(room, gateway, passage, clearance, entry, target, offset), profile(room, needle, entry, target),
-        _remark(room, gateway, passage, level, target, entry),
+        _remark(room, gateway, passage, level, target, entry, _closer(room, clearance)),
     )  # fmt: skip
 
 
@@ -169,19 +171,21 @@ def skin_sine(room: Room, entry: Floats, target: Floats) -> float:
 
 
 def _at_most(name: str, value: float, limit: float, unit: str, identifier: str, soft: bool = False) -> Check:
-    return Check(name, value <= limit + 1e-6, value, limit, unit, source(identifier), soft)
+    return Check(name, value <= limit + 1e-6, value, limit, unit, identifier, soft)
 
 
 def _clearance_checks(room: Room, clearance: dict[str, float | None]) -> list[Check]:
     made = []
     for danger in room.dangers:
         hazard, value = danger.hazard, clearance[danger.hazard.name]
-        limits = [(hazard.title, danger.margin_mm, hazard.limit, False)]
+        limits = [(hazard.title, danger.least_mm, hazard.limit, False)]
+        if danger.margin_mm > danger.least_mm:
+            limits.append((f"{hazard.title}, wanted", danger.margin_mm, MODELLED, True))
         if hazard.warning is not None:
             limits.append((f"{hazard.title}, wanted", number(hazard.warning), hazard.warning, True))
         for name, limit, identifier, soft in limits:
             ok = None if value is None or (danger.absent and value < limit) else value >= limit
-            made.append(Check(name, ok, value, limit, "mm", source(identifier), soft))
+            made.append(Check(name, ok, value, limit, "mm", identifier, soft))
     return made
 
 
@@ -201,13 +205,13 @@ def _tip_checks(
         danger = room.danger(name)
         identifier = "needles.cord_ahead_mm" if name == "cord" else "needles.dura_ahead_mm"
         if not danger.checked:
-            made.append(Check(title, None, None, 0.0, "mm", source(identifier), soft))
+            made.append(Check(title, None, None, 0.0, "mm", identifier, soft))
             continue
         free = least_distance(danger.cloud, target - origin, target + step * reach - origin) - room.spacing_mm / 2 - needle.outer_mm / 2
         free = room.to_ends_mm(target, target + step * reach) if danger.absent else free
-        made.append(Check(title, free >= 0, free, 0.0, "mm", source(identifier), soft))
+        made.append(Check(title, free >= 0, free, 0.0, "mm", identifier, soft))
     if gateway is None or passage is None:
-        made.append(Check("Through the opening", None, None, 0.0, "mm", source("needles.tip_in_region_mm")))
+        made.append(Check("Through the opening", None, None, 0.0, "mm", "needles.tip_in_region_mm"))
         return made
     made.append(_at_most("Through the opening", passage.outside_mm, 0.0, "mm", "needles.tip_in_region_mm"))
     apart = float(np.linalg.norm(gateway.region_mm - target, axis=1).min()) if len(gateway.region_mm) else float("inf")
@@ -225,22 +229,22 @@ def _foramen_checks(room: Room, gateway: Gateway | None, passage: Passage | None
         return []
     if region(level) == "neck":
         name, unit = "Posterior half of the foramen", "of half its width"
-        return [Check(name, passage.across >= 0, passage.across, 0.0, unit, source("needles.vertebral_artery_mm"))]
+        return [Check(name, passage.across >= 0, passage.across, 0.0, unit, "needles.vertebral_artery_mm")]
     known = in_artery_levels(level)
     if known is False:
         return []
     share = float(np.clip((passage.up + 1) / 2, 0.0, 1.0))
     ok = None if known is None else not in_zone(passage)
     limit = number("needles.artery_upper_share" if passage.across >= 0 else "needles.artery_front_share")
-    return [Check("Artery zone", ok, share, limit, "of the foramen's height", source("needles.artery_upper_share"), True)]
+    return [Check("Artery zone", ok, share, limit, "of the foramen's height", "needles.artery_upper_share", True)]
 
 
 def _skin_check(sine: float | None) -> Check:
     least = number("needles.skin_deg")
     if sine is None:
-        return Check("Skin angle", False, None, least, "deg", source("needles.skin_deg"))
+        return Check("Skin angle", False, None, least, "deg", "needles.skin_deg")
     angle = float(np.degrees(np.arcsin(np.clip(sine, -1.0, 1.0))))
-    return Check("Skin angle", angle >= least, angle, least, "deg", source("needles.skin_deg"))
+    return Check("Skin angle", angle >= least, angle, least, "deg", "needles.skin_deg")
 
 
 def entry_limit_mm(room: Room, level: str | None) -> tuple[float, str]:
@@ -276,6 +280,12 @@ def above_root(room: Room, entry: Floats, target: Floats) -> bool | None:
     return bool((entry + share * (target - entry) - room.origin_mm)[2] > room.root_points[at, 2])
 
 
+def _closer(room: Room, clearance: dict[str, float | None]) -> bool:
+    """Whether a needle keeps less than is asked from a modelled structure."""
+    asked = ((danger.margin_mm, clearance[danger.hazard.name]) for danger in room.dangers if danger.margin_mm > danger.least_mm)
+    return any(value is not None and value < margin for margin, value in asked)
+
+
 def _score(
     room: Room,
     gateway: Gateway | None,
@@ -298,8 +308,9 @@ def _score(
     aim *= float(side_factor(np.asarray(offset), room.approach, room.leak.side))
     parts = {
         "clearance": clearance_part(
-            clearance, {danger.hazard.name: danger.margin_mm for danger in room.dangers}, is_transforaminal(room.approach)
-        ),
+            clearance, {danger.hazard.name: danger.least_mm for danger in room.dangers}, is_transforaminal(room.approach)
+        )
+        * (CLOSER_SHARE if _closer(room, clearance) else 1.0),
         "aim": np.asarray(aim),
         "entry": entry_part(np.asarray(offset), np.degrees(np.arctan2(out @ left, out @ back)), room.approach, level),
         "out_of_plane": out_of_plane_part(np.degrees(np.arcsin(np.clip(-out[2:3], -1, 1)))[0], room.approach, level),
@@ -309,12 +320,22 @@ def _score(
 
 
 def _remark(
-    room: Room, gateway: Gateway | None, passage: Passage | None, level: str | None, target: Floats, entry: Floats
+    room: Room, gateway: Gateway | None, passage: Passage | None, level: str | None, target: Floats, entry: Floats, closer: bool
 ) -> str:
-    if gateway is None or passage is None or gateway.door.kind != "foramen":
+    if gateway is None or passage is None:
         return ""
-    above = above_root(room, entry, target)
-    words = [] if above is None else ["above the root" if above else "below the root"]
-    if in_artery_levels(level) and (above or in_zone(passage)):
-        words.append("arterial zone")
+    door, words = gateway.door, []
+    if door.kind == "foramen":
+        above = above_root(room, entry, target)
+        words = [] if above is None else ["above the root" if above else "below the root"]
+        if in_artery_levels(level) and (above or in_zone(passage)):
+            words.append("arterial zone")
+        if len(gateway.region_mm) and gateway.region_short[np.linalg.norm(gateway.region_mm - target, axis=1).argmin()]:
+            words.append("stops in the foramen")
+        if room.leak.side not in ("midline", door.side):
+            words.append("from the other side")
+    if door.neighbour or (level is not None and room.leak.level is not None and level != room.leak.level):
+        words.append(f"enters {'above' if door.centre_mm[2] > room.leak.position_mm[2] else 'below'} the leak's level")
+    if closer:
+        words.append("closer than asked to the modelled root")
     return ", ".join(words)

@@ -12,10 +12,10 @@ from planner.anatomy.spine import Anatomy, Provenance
 from planner.evidence import number
 from planner.geometry import Floats, Frame, Volume, resample
 from planner.leak import ApproachName, Leak
-from planner.needles.distance import coarse_distance_field, distance_field, surface
+from planner.needles.distance import UNIT_MM, coarse_distance_field, distance_field, surface
 from planner.needles.doors import Door, doors, is_transforaminal, no_door
-from planner.needles.rules import HAZARDS, Hazard, is_narrow, margin_mm, provenance_of
-from planner.needles.targets import target_region, thin
+from planner.needles.rules import HAZARDS, Hazard, is_narrow, least_margin_mm, margin_mm, provenance_of
+from planner.needles.targets import NEEDLE_RADIUS_MM, Space, target_spaces, thin
 from planner.progress import Progress, silent
 from planner.refusal import Refusal
 
@@ -35,12 +35,14 @@ FAR_MM = 2.0
 
 @dataclass(frozen=True, eq=False)
 class Danger:
-    """A hazard in this room: how it is known, the least distance of the needle's surface from it, its field's number in the room
-    (None where it does not come near), and points on its surface in mm (n, 3), float32, relative to the room's origin."""
+    """A hazard in this room: how it is known, the distance asked of the needle's surface, the least that nothing gives up (smaller where it
+    is modelled), its field's number in the room (None where it does not come near), and points on its surface in mm (n, 3), float32,
+    relative to the room's origin."""
 
     hazard: Hazard
     provenance: Provenance
     margin_mm: float
+    least_mm: float
     field: int | None
     cloud: NDArray[np.float32]
 
@@ -56,15 +58,25 @@ class Danger:
 
 
 @dataclass(frozen=True, eq=False)
+class Attempt:
+    """The 40 to 64 points of a gateway's region (their numbers) that are searched together. short: they lie in the foramen, short of the
+    ventral space. closer: only the least margins are kept there."""
+
+    chosen: NDArray[np.intp]
+    short: bool
+    closer: bool
+
+
+@dataclass(frozen=True, eq=False)
 class Gateway:
-    """A door with the space behind it: all points where a tip may end (n, 3), LPS, and the 40 to 64 that are searched, each with how
-    well it is placed, 0..1."""
+    """A door with the space behind it: all points where a tip may end (n, 3), LPS, how well each is placed, 0..1, whether it lies short of
+    the space that the approach aims at, and what to search, in this order, until there is a path."""
 
     door: Door
     region_mm: Floats
     region_aim: Floats
-    targets_mm: Floats
-    aim: Floats
+    region_short: NDArray[np.bool_]
+    attempts: tuple[Attempt, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,12 +158,7 @@ def prepare(volume: Volume, anatomy: Anatomy, leak: Leak, approach: ApproachName
     dangers, fields = _dangers(volume, anatomy, frame, codes, progress)
     nearest = fields.min(axis=0) if len(fields) else np.full(frame.shape, 62, np.uint8)
     progress(0.85, "Finding where the tip may end")
-    gap = _tip_gap(dangers, fields, frame)
-    gateways = []
-    for door in openings:
-        points, aim = target_region(anatomy, leak, approach, door, frame, codes, gap)
-        chosen = thin(points, aim)
-        gateways.append(Gateway(door, points, aim, points[chosen], aim[chosen]))
+    gateways = tuple(_gateway(anatomy, leak, approach, door, frame, codes, dangers, fields) for door in openings)
     room = Room(
         anatomy=anatomy,
         leak=leak,
@@ -164,7 +171,7 @@ def prepare(volume: Volume, anatomy: Anatomy, leak: Leak, approach: ApproachName
         midline=_midline(anatomy, frame),
         dangers=dangers,
         root_points=_root_points(anatomy, frame),
-        gateways=tuple(gateways),
+        gateways=gateways,
         slice_mm=max(anatomy.frame.spacing_mm),
         problem=problem,
         usual_depth_mm=_usual_depth(frame, space, openings, approach),
@@ -231,12 +238,12 @@ def _dangers(
         provenance = provenance_of(hazard, anatomy)
         if hazard.name == "metal" and provenance == "found" and not near:
             continue  # looked for, and there is none
-        margin = margin_mm(hazard, provenance)
         index = None
         if near and provenance != "not checked":
             index = len(fields)
             fields.append((coarse_distance_field if organ else distance_field)(mask, spacing))
-        found.append(Danger(hazard, provenance, margin, index, np.ascontiguousarray(cloud, dtype=np.float32)))
+        margins = margin_mm(hazard, provenance), least_margin_mm(hazard, provenance)
+        found.append(Danger(hazard, provenance, *margins, index, np.ascontiguousarray(cloud, dtype=np.float32)))
     return tuple(found), np.stack(fields) if fields else np.empty((0, *frame.shape), np.uint8)
 
 
@@ -280,13 +287,43 @@ def _far_points(anatomy: Anatomy, frame: Frame, table: NDArray[np.bool_]) -> Flo
     return points[~frame.contains(points)] - frame.affine[:3, 3]
 
 
-def _tip_gap(dangers: tuple[Danger, ...], fields: NDArray[np.uint8], frame: Frame) -> NDArray[np.float32]:
-    """By how much the nearest limit is kept, in mm, for a thin needle's surface; float32 [k, j, i]."""
-    gap = np.full(frame.shape, 15.5, np.float32)
+def _gateway(
+    anatomy: Anatomy,
+    leak: Leak,
+    approach: ApproachName,
+    door: Door,
+    frame: Frame,
+    codes: NDArray[np.uint8],
+    dangers: tuple[Danger, ...],
+    fields: NDArray[np.uint8],
+) -> Gateway:
+    spaces = target_spaces(anatomy, leak, approach, door)
+    points = np.concatenate([space.points_mm for space in spaces])
+    aim = np.concatenate([space.aim for space in spaces])
+    short = np.concatenate([np.full(len(space.aim), space.short) for space in spaces])
+    index = np.round(frame.to_index(points)).astype(int)
+    inside = np.asarray(((index >= 0) & (index < frame.shape)).all(axis=1))
+    at = tuple(np.where(inside[:, None], index, 0).T)
+    spare, least = (np.full(len(points), 15.5) for _ in range(2))  # by how many mm the nearest limit is kept: as asked, at least
     for danger in dangers:
         if danger.field is not None:
-            np.minimum(gap, fields[danger.field] * np.float32(0.25) - np.float32(danger.margin_mm), out=gap)
-    return gap
+            away = fields[danger.field][at] * UNIT_MM - NEEDLE_RADIUS_MM
+            np.minimum(spare, away - danger.margin_mm, out=spare)
+            np.minimum(least, away - danger.least_mm, out=least)
+    allowed = np.concatenate([_allowed(space, codes[at][short == space.short]) for space in spaces])
+    kept = inside & allowed & (least >= 0)
+    points, spare, short = points[kept], spare[kept], short[kept]
+    aim = aim[kept] * (0.6 + 0.4 * np.clip(spare / 1.5, 0.0, 1.0))
+    attempts = []
+    for closer in (False, True) if any(danger.least_mm < danger.margin_mm for danger in dangers) else (False,):
+        for space in spaces:
+            those = np.flatnonzero((short == space.short) & (closer | (spare >= 0)))
+            attempts.append(Attempt(those[thin(points[those], aim[those])], space.short, closer))
+    return Gateway(door, points, aim, short, tuple(attempts))
+
+
+def _allowed(space: Space, codes: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    return np.isin(codes, space.allowed) if space.allowed else (codes > 0) & (codes < 255)
 
 
 def _skin_normals(space: NDArray[np.uint8], spacing: float) -> NDArray[np.float32]:

@@ -12,6 +12,7 @@ from planner.anatomy.spine import Anatomy, Provenance
 from planner.evidence import evidence, number
 from planner.geometry import Floats
 from planner.leak import region
+from planner.needles.candidate import MODELLED
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,16 @@ HAZARDS = (
 
 
 def margin_mm(hazard: Hazard, provenance: Provenance) -> float:
-    """The least distance from the needle's surface; a root is inflated by how unsure its contour is."""
-    if hazard.name != "roots":
-        return number(hazard.limit)
-    return number(hazard.limit) + number(f"needles.root_uncertainty_{'modelled' if provenance == 'modelled' else 'seen'}_mm")
+    """The distance asked from the needle's surface; a root is inflated by how unsure its contour is."""
+    if hazard.name == "roots" and provenance == "modelled":
+        return number(hazard.limit) + number(MODELLED)
+    return least_margin_mm(hazard, provenance)
+
+
+def least_margin_mm(hazard: Hazard, provenance: Provenance) -> float:
+    """The distance that nothing gives up: from a modelled root that of the rule alone, without what is added for not seeing it."""
+    seen = hazard.name == "roots" and provenance != "modelled"
+    return number(hazard.limit) + (number("needles.root_uncertainty_seen_mm") if seen else 0.0)
 
 
 def provenance_of(hazard: Hazard, anatomy: Anatomy) -> Provenance:
@@ -69,11 +76,6 @@ def is_narrow(level: str | None, lung_checked: bool) -> bool:
     """Whether the narrow entry limit of thorax and neck holds at a level. It stands for the pleura: at T12-L1, where the back is already
     lumbar, the lumbar limit holds if the distance to the lung itself was checked."""
     return region(level) in ("thorax", "neck") and not (level == "T12-L1" and lung_checked)
-
-
-def source(identifier: str) -> str:
-    """Where a number comes from, for a check."""
-    return evidence(identifier).source
 
 
 def in_artery_levels(level: str | None) -> bool | None:

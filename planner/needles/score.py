@@ -17,9 +17,10 @@ from planner.needles.doors import is_transforaminal
 from planner.needles.rules import in_artery_levels, in_artery_zone
 
 _PART = {"neck": "cervical", "thorax": "thoracic"}
-ANGLE_FALL_DEG = 20.0
+ANGLE_FALL_DEG, SLANT_FALL_DEG = 20.0, 15.0
 ENTRY_FALL_MM = 30.0
-"""How far outside the usual range a path loses all score of that part."""
+"""How far outside the usual range a path loses all score of that part. The slant is that of a transforaminal needle: lumbar 30-50 deg is
+usual, beyond 60 hardly anyone goes."""
 WIDE_ENTRY_FALL_MM = 15.0
 """The same for interlaminar needles."""
 ACROSS = {False: 0.85, True: 0.3}
@@ -74,7 +75,7 @@ def entry_part(offset_mm: Floats, slant_deg: Floats, approach: ApproachName, lev
     """An entry and a slant to the sagittal plane that are usual for the approach. offset_mm: from the midline; slant_deg: in the slice."""
     if is_transforaminal(approach):
         key = f"transforaminal {_PART.get('lumbar' if level == 'T12-L1' else region(level), 'lumbar')}"
-        fall, least = ENTRY_FALL_MM, ANGLE_FALL_DEG
+        fall, least = ENTRY_FALL_MM, SLANT_FALL_DEG
     else:
         key, fall, least = approach, WIDE_ENTRY_FALL_MM, ANGLE_FALL_DEG
     near, far = evidence("needles.usual_entry_mm").value[key]

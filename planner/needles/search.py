@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +13,12 @@ from numpy.typing import NDArray
 from planner.evidence import number
 from planner.geometry import Floats, PatientPosition
 from planner.leak.leak import ApproachName
-from planner.needles.candidate import Candidate, Needle, NeedleSearch
+from planner.needles.candidate import MODELLED, Candidate, Needle, NeedleSearch
 from planner.needles.distance import UNIT_MM
 from planner.needles.doors import Door, is_transforaminal
-from planner.needles.judge import check, entry_limit_mm
+from planner.needles.judge import check, entry_limit_mm, nearest_gateway
 from planner.needles.march import CORD_AHEAD, DOOR, ENTRY, HAZARD, LENGTH, NO_SKIN, PASSES, SKIN_ANGLE, screen, slack_field
-from planner.needles.room import SKIN_STEP, Gateway, Room
+from planner.needles.room import SKIN_STEP, Attempt, Gateway, Room
 from planner.needles.score import depth_part, entry_part, out_of_plane_part, passage_factor, side_factor, total, within
 from planner.progress import Progress, part, silent
 
@@ -26,8 +28,8 @@ IN_PLANE_STEP_DEG = 0.5
 DIRECTIONS = len(OUT_OF_PLANE_DEG) * 181
 SCREEN_MM = 0.4
 """The fields are rounded to voxels and quarters of a millimetre, so the screen lets this much pass; the exact check decides."""
-FINALISTS = 180
-"""Paths that are measured exactly, of all doors together."""
+FINALISTS = 80
+"""Paths of one opening that are measured exactly."""
 CELL_DEG = 3.0
 """The finalists are the best of each cell of this size."""
 LEAST_APART_MM, LEAST_APART_DEG = 15.0, 8.0
@@ -54,8 +56,9 @@ _ELSEWHERE = "Try another level, the other side or another approach."
 
 @dataclass(frozen=True)
 class Relaxed:
-    """The limits of one run: which hazard's margin is given up (None: none), and which other limits."""
+    """The limits of one run: whether the least margins are enough, which hazard's is given up (None: none), and which other limits."""
 
+    closer: bool = False
     hazard: str | None = None
     length: bool = False
     entry: bool = False
@@ -81,32 +84,99 @@ def directions(approach: ApproachName, door: Door, room: Room) -> Floats:
 def search(room: Room, needle: Needle, position: PatientPosition, progress: Progress = silent) -> NeedleSearch:
     """All needles that the room allows, best first: 4 to 12 that differ, or the reason why there is none.
 
-    The same room and needle give the same list. Every candidate has passed `check`.
+    The leak's own openings come first, their neighbours only where these give nothing. An opening without a path that keeps every margin
+    is searched again with the least margins; `NeedleSearch.relaxed` says so. The same room and needle give the same list. Every candidate
+    has passed `check`.
     """
     if room.problem is not None:
         return NeedleSearch((), {room.problem.rstrip("."): DIRECTIONS}, DIRECTIONS, 0, f"{room.problem} {_ELSEWHERE}")
-    slack = _slack(room, needle, Relaxed())
     counts: Counter[str] = Counter()
-    pool: list[tuple[float, Floats, Floats]] = []
-    paths = 0
-    for n, gateway in enumerate(room.gateways):
-        step = part(progress, 0.6 * n / len(room.gateways), 0.6 * (n + 1) / len(room.gateways))
-        step(0.0, f"Searching {gateway.door.level or 'the opening'}")
-        ways = directions(room.approach, gateway.door, room)
-        paths = max(paths, len(ways))
-        if not len(gateway.targets_mm):
-            counts["no room for the tip"] += len(ways)
-            continue
-        code, depth, least = _screen(room, needle, gateway, ways, slack, Relaxed(), step)
-        for value, count in zip(*np.unique(code, return_counts=True)):
-            if value != PASSES:
-                counts[_word(room, int(value))] += int(count)
-        pool += _finalists(room, needle, gateway, ways, code, depth, least)
-    candidates = _rank(room, needle, position, pool, counts, part(progress, 0.6, 1.0))
+    slack = cache(partial(_slack, room, needle))
+    targets = 0
+    judged: list[Candidate] = []
+    for neighbour, low, high in ((False, 0.0, 0.4), (True, 0.4, 0.8)):
+        gateways = [gateway for gateway in room.gateways if gateway.door.neighbour is neighbour]
+        for n, gateway in enumerate(gateways):
+            step = part(progress, low + (high - low) * n / len(gateways), low + (high - low) * (n + 1) / len(gateways))
+            targets += max(len(attempt.chosen) for attempt in gateway.attempts)
+            judged += _through(room, needle, position, gateway, slack, counts, step)
+        if judged:
+            break
+    candidates = _choose(room, needle, position, judged, part(progress, 0.8, 1.0))
     reason = None if candidates else _reason(room, needle, counts, progress)
-    targets = sum(len(gateway.targets_mm) for gateway in room.gateways)
     progress(1.0, "Ranked")
-    return NeedleSearch(candidates, dict(counts.most_common()), paths, targets, reason)
+    return NeedleSearch(candidates, dict(counts.most_common()), DIRECTIONS, targets, reason, _relaxed(room, candidates))
+
+
+def _through(
+    room: Room,
+    needle: Needle,
+    position: PatientPosition,
+    gateway: Gateway,
+    slack: Callable[[Relaxed], NDArray[np.uint8]],
+    counts: Counter[str],
+    progress: Progress,
+) -> list[Candidate]:
+    """The measured paths through one opening, of as many attempts as it takes to find one outside the arterial zone.
+
+    Counts what ruled out the paths that keep every margin.
+    """
+    passing: list[Candidate] = []
+    ways = directions(room.approach, gateway.door, room)
+    for n, attempt in enumerate(gateway.attempts):
+        step = part(progress, n / len(gateway.attempts), (n + 1) / len(gateway.attempts))
+        ruled_out: Counter[str] = Counter()
+        if len(attempt.chosen):
+            limits = Relaxed(closer=attempt.closer)
+            code, depth, least = _screen(room, needle, gateway, attempt, ways, slack(limits), limits, step)
+            for value, count in zip(*np.unique(code, return_counts=True)):
+                if value != PASSES:
+                    ruled_out[_word(room, int(value))] += int(count)
+            for _, entry, target in _finalists(room, gateway, attempt, ways, code, depth, least):
+                candidate = check(room, needle, entry, target, position)
+                failed = _failed(candidate, attempt.closer)
+                if failed is None:
+                    passing.append(candidate)
+                else:
+                    ruled_out[failed] += 1
+        elif not attempt.short:
+            ruled_out["no room for the tip"] += len(ways)
+        if not attempt.closer:
+            counts.update(ruled_out)
+        if any(not _in_artery_zone(candidate) for candidate in passing):
+            break
+    return passing
+
+
+def _failed(candidate: Candidate, closer: bool) -> str | None:
+    """The first limit that a candidate does not keep; closer: the least margins are enough."""
+    for made in candidate.checks:
+        if made.ok is False and (not made.soft or (made.source == MODELLED and not closer)):
+            return made.name.lower().removesuffix(", wanted")
+    return None
+
+
+def _relaxed(room: Room, candidates: tuple[Candidate, ...]) -> str | None:
+    """What the candidates give up, in sentences."""
+    said = []
+    if any(candidate.closer for candidate in candidates):
+        roots = room.danger("roots")
+        kept = all(candidate.closer for candidate in candidates)
+        said.append(
+            ("No path kept every margin: these" if kept else "Some of these")
+            + f" come closer than asked to a modelled root, less than {roots.margin_mm:.1f} mm and never under {roots.least_mm:.1f} mm."
+        )
+    if candidates and all("stops in the foramen" in candidate.remark for candidate in candidates):
+        said.append("No path leads on to the ventral space: these stop in the foramen.")
+    if candidates and all(_is_neighbour(room, candidate) for candidate in candidates):
+        levels = " and ".join(dict.fromkeys(candidate.level or "the next level" for candidate in candidates))
+        said.append(f"No path leads through the openings at {room.leak.level or 'the leak'}: these go in at {levels}.")
+    return " ".join(said) or None
+
+
+def _is_neighbour(room: Room, candidate: Candidate) -> bool:
+    gateway = nearest_gateway(room, np.array(candidate.entry_mm), np.array(candidate.target_mm))[0]
+    return gateway is not None and gateway.door.neighbour
 
 
 def _word(room: Room, value: int) -> str:
@@ -119,7 +189,8 @@ def _axis_margins(room: Room, needle: Needle, relaxed: Relaxed) -> Floats:
     """Least distance of the needle's axis from each hazard that has a field, in the order of the fields, mm, as far as the screen asks."""
     near = sorted((danger for danger in room.dangers if danger.field is not None), key=lambda danger: danger.field or 0)
     given_up = [danger.hazard.name == relaxed.hazard for danger in near]
-    margins = np.array([0.0 if free else danger.margin_mm for free, danger in zip(given_up, near)])
+    asked = [danger.least_mm if relaxed.closer else danger.margin_mm for danger in near]
+    margins = np.array([0.0 if free else margin for free, margin in zip(given_up, asked)])
     return np.maximum(margins + needle.outer_mm / 2 - SCREEN_MM, UNIT_MM)  # through a structure no limit leads
 
 
@@ -130,10 +201,17 @@ def _slack(room: Room, needle: Needle, relaxed: Relaxed) -> NDArray[np.uint8]:
 
 
 def _screen(
-    room: Room, needle: Needle, gateway: Gateway, ways: Floats, slack: NDArray[np.uint8], relaxed: Relaxed, progress: Progress
+    room: Room,
+    needle: Needle,
+    gateway: Gateway,
+    attempt: Attempt,
+    ways: Floats,
+    slack: NDArray[np.uint8],
+    relaxed: Relaxed,
+    progress: Progress,
 ) -> tuple[NDArray[np.uint16], NDArray[np.float32], NDArray[np.float32]]:
     door, spacing = gateway.door, room.spacing_mm
-    voxels = room.frame.to_index(gateway.targets_mm)[:, ::-1].copy()
+    voxels = room.frame.to_index(gateway.region_mm[attempt.chosen])[:, ::-1].copy()
     gate = np.array(
         [
             room.frame.to_index(door.centre_mm)[::-1],
@@ -169,8 +247,8 @@ def _screen(
 
 def _finalists(
     room: Room,
-    needle: Needle,
     gateway: Gateway,
+    attempt: Attempt,
     ways: Floats,
     code: NDArray[np.uint16],
     depth: NDArray[np.float32],
@@ -181,7 +259,7 @@ def _finalists(
     if t.size == 0:
         return []
     door, level = gateway.door, gateway.door.level
-    target, out, deep = gateway.targets_mm[t], ways[d], depth[t, d].astype(np.float64)
+    target, out, deep = gateway.region_mm[attempt.chosen[t]], ways[d], depth[t, d].astype(np.float64)
     entry = target + out * deep[:, None]
     left, back = room.axes_at(door.centre_mm)
     slant = np.degrees(np.arctan2(out @ left, out @ back))
@@ -194,7 +272,7 @@ def _finalists(
     offset = ((entry[:, :2] - middle[:, :2]) * middle[:, 2:]).sum(axis=1)
     parts = {
         "clearance": 0.5 + 0.5 * within(least[t, d].astype(np.float64), 2.0, 99.0, 2.0),
-        "aim": gateway.aim[t]
+        "aim": gateway.region_aim[attempt.chosen[t]]
         * passage_factor(across, up, None, room.approach, level)
         * side_factor(offset, room.approach, room.leak.side),
         "entry": entry_part(offset, slant, room.approach, level),
@@ -205,40 +283,34 @@ def _finalists(
     cell = np.round(slant / CELL_DEG) * 4096 + np.round(lift / CELL_DEG) * 16 + np.clip(np.round(up * 2), -3, 3)
     order = np.lexsort((np.arange(t.size), -merit))
     _, first = np.unique(cell[order], return_index=True)
-    best = order[np.sort(first)][: max(40, FINALISTS // len(room.gateways))]
+    best = order[np.sort(first)][:FINALISTS]
     return [(float(merit[n]), entry[n], target[n]) for n in best]
 
 
-def _rank(
-    room: Room,
-    needle: Needle,
-    position: PatientPosition,
-    pool: list[tuple[float, Floats, Floats]],
-    counts: Counter[str],
-    progress: Progress,
+def _in_artery_zone(candidate: Candidate) -> bool:
+    return any(made.ok is False and made.source == "needles.artery_upper_share" for made in candidate.checks)
+
+
+def _order(room: Room, candidate: Candidate) -> tuple[object, ...]:
+    """Best first; through a foramen on the side of the leak before any from the other side, outside the arterial zone before within."""
+    across = is_transforaminal(room.approach) and room.leak.side != "midline" and candidate.side != room.leak.side
+    return across, _in_artery_zone(candidate), -candidate.score["total"], candidate.entry_mm, candidate.target_mm
+
+
+def _choose(
+    room: Room, needle: Needle, position: PatientPosition, judged: list[Candidate], progress: Progress
 ) -> tuple[Candidate, ...]:
-    judged: list[Candidate] = []
-    for n, (_, entry, target) in enumerate(pool):
-        if n % 16 == 0:
-            progress(0.7 * n / len(pool), "Measuring the best paths")
-        candidate = check(room, needle, entry, target, position)
-        if candidate.passes:
-            judged.append(candidate)
-        else:
-            failed = next(c for c in candidate.checks if c.ok is False and not c.soft)
-            counts[failed.name.lower()] += 1
-    judged.sort(key=lambda c: (-c.score["total"], c.entry_mm, c.target_mm))
+    """The best that differ, the head of the list moved and turned a little where that helps."""
     chosen: list[Candidate] = []
-    for candidate in judged:
+    for candidate in sorted(judged, key=lambda c: _order(room, c)):
         passage = [c for c in chosen if _passage(c) == _passage(candidate)]
         if len(passage) < MOST_OF_ONE_PASSAGE and all(_differ(c, candidate) for c in passage):
             chosen.append(candidate)
     polished = chosen[:MOST]
     for n, candidate in enumerate(polished[:POLISHED]):
-        progress(0.7 + 0.3 * n / POLISHED, "Refining the best paths")
+        progress(n / POLISHED, "Refining the best paths")
         polished[n] = _polish(room, needle, position, candidate)
-    polished.sort(key=lambda c: (-c.score["total"], c.entry_mm, c.target_mm))
-    return tuple(polished)
+    return tuple(sorted(polished, key=lambda c: _order(room, c)))
 
 
 def _polish(room: Room, needle: Needle, position: PatientPosition, candidate: Candidate) -> Candidate:
@@ -255,8 +327,8 @@ def _polish(room: Room, needle: Needle, position: PatientPosition, candidate: Ca
             flat, high = slant + np.radians(a), lift + np.radians(b)
             way = np.array([np.sin(flat) * np.cos(high), np.cos(flat) * np.cos(high), np.sin(high)])
             near = check(room, needle, target + shift + way * length, target + shift, position)
-            if near.passes and near.score["total"] > best.score["total"] + 1e-9 and _passage(near) == _passage(candidate):
-                best = near
+            if near.passes and near.closer <= candidate.closer and _passage(near) == _passage(candidate):
+                best = max(best, near, key=lambda c: c.score["total"])
         candidate = best
     return candidate
 
@@ -274,25 +346,27 @@ def _differ(one: Candidate, other: Candidate) -> bool:
 
 def _reason(room: Room, needle: Needle, counts: Counter[str], progress: Progress) -> str:
     """Why there is no path, which single limit given up would free the most, and the way out."""
-    if not any(len(gateway.targets_mm) for gateway in room.gateways):
+    if not any(len(attempt.chosen) for gateway in room.gateways for attempt in gateway.attempts):
         return f"There is no room for the tip: bone, sac and roots leave less than their margins. {_ELSEWHERE}"
     near = [danger.hazard for danger in room.dangers if counts[danger.hazard.title.lower()]]
-    tried = [(f"the margin to {hazard.title.lower()}", Relaxed(hazard=hazard.name)) for hazard in near]
+    tried = [(f"the margin to {hazard.title.lower()}", Relaxed(True, hazard=hazard.name)) for hazard in near]
     tried += [
-        ("the needle's length", Relaxed(length=True)),
-        ("the entry's distance from the midline", Relaxed(entry=True)),
-        ("the angle to the skin", Relaxed(skin=True)),
-        ("the cord ahead of the tip", Relaxed(cord=True)),
+        ("the needle's length", Relaxed(True, length=True)),
+        ("the entry's distance from the midline", Relaxed(True, entry=True)),
+        ("the angle to the skin", Relaxed(True, skin=True)),
+        ("the cord ahead of the tip", Relaxed(True, cord=True)),
     ]
+    asked = [gateway for gateway in room.gateways if not gateway.door.neighbour] or room.gateways
     freed = []
     for n, (words, relaxed) in enumerate(tried):
         progress(0.6 + 0.4 * n / len(tried), "Asking which limit closes the way")
         slack = _slack(room, needle, relaxed)
         count = 0
-        for gateway in room.gateways:
-            if len(gateway.targets_mm):
-                ways = directions(room.approach, gateway.door, room)[::ASKED]
-                count += ASKED * int((_screen(room, needle, gateway, ways, slack, relaxed, silent)[0] == PASSES).sum())
+        for gateway in asked:
+            ways = directions(room.approach, gateway.door, room)[::ASKED]
+            for attempt in gateway.attempts:
+                if len(attempt.chosen) and attempt.closer == gateway.attempts[-1].closer:
+                    count += ASKED * int((_screen(room, needle, gateway, attempt, ways, slack, relaxed, silent)[0] == PASSES).sum())
         freed.append((count, words))
     most, words = max(freed, key=lambda pair: pair[0])
     met = [word for word, _ in counts.most_common() if word != _WORDS[DOOR]][:2]

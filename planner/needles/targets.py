@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from planner.anatomy import labels
 from planner.anatomy.spine import Anatomy, Side
-from planner.geometry import Floats, Frame
+from planner.geometry import Floats
 from planner.leak import ApproachName, Leak
 from planner.needles.doors import Door, lateral_reach
 
@@ -15,34 +17,39 @@ FEWEST, MOST = 40, 64
 """Targets that are searched for one door (algorithms 4.2)."""
 NEEDLE_RADIUS_MM = 0.36
 """That of the standard 22G needle: the space is looked for before a needle is chosen."""
+SHORT_AIM = 0.5
+"""What is left of the aim of a needle that stops in the foramen: 45 % of doses given there spread to the ventral space (clinical 2.3)."""
 EPIDURAL = (labels.EPIDURAL_SPACE, labels.CONTRAST_OUTSIDE)
 
 _Grid = tuple[Floats, Floats, Floats]
 
 
-def target_region(
-    anatomy: Anatomy, leak: Leak, approach: ApproachName, door: Door, frame: Frame, codes: NDArray[np.uint8], gap: NDArray[np.float32]
-) -> tuple[Floats, Floats]:
-    """All points (n, 3), LPS, where the tip may end behind a door, and 0..1 how well each lies (n,).
+@dataclass(frozen=True, eq=False)
+class Space:
+    """Points (n, 3), LPS, where a tip may end, 0..1 how well each lies (n,), and the labels that they may have (none: any in the body).
+    short: the needle stops in the foramen there instead of going on to the ventral space."""
 
-    codes: labels of the planning box; gap: by how many mm every limit is kept there by a needle's axis (float32). Both [k, j, i].
-    """
+    points_mm: Floats
+    aim: Floats
+    allowed: tuple[int, ...]
+    short: bool = False
+
+
+def target_spaces(anatomy: Anatomy, leak: Leak, approach: ApproachName, door: Door) -> tuple[Space, ...]:
+    """The space behind a door that the approach aims at; then the one that is next best, where the first cannot be reached."""
     if approach == "transforaminal-ventral":
-        points, aim, allowed = _ventral(anatomy, door)
-    elif approach == "transforaminal-foramen":
-        points, aim, allowed = _in_foramen(door)
-    else:
-        points, aim, allowed = _dorsal(anatomy, door, midline=approach == "interlaminar-midline")
-    index = np.round(frame.to_index(points)).astype(int)
-    inside = ((index >= 0) & (index < frame.shape)).all(axis=1)
-    points, aim, index = points[inside], aim[inside], index[inside]
-    k, j, i = index.T
-    spare = gap[k, j, i] - NEEDLE_RADIUS_MM
-    code = codes[k, j, i]
-    kept = (spare >= 0) & (np.isin(code, allowed) if allowed else (code > 0) & (code < 255))
-    distance = np.linalg.norm(points - leak.position_mm, axis=1)
-    aim = aim * (0.4 + 0.6 * np.exp(-((distance / 25.0) ** 2))) * (0.6 + 0.4 * np.clip(spare / 1.5, 0.0, 1.0))
-    return points[kept], aim[kept]
+        stopped = _in_foramen(door)
+        spaces = _ventral(anatomy, door), replace(stopped, aim=stopped.aim * SHORT_AIM, short=True)
+        return tuple(_near(space, leak) for space in spaces)
+    if approach == "transforaminal-foramen":
+        return (_near(_in_foramen(door), leak),)
+    return (_near(_dorsal(anatomy, door, midline=approach == "interlaminar-midline"), leak),)
+
+
+def _near(space: Space, leak: Leak) -> Space:
+    """Points are worth more the nearer they lie to the leak."""
+    distance = np.linalg.norm(space.points_mm - leak.position_mm, axis=1)
+    return replace(space, aim=space.aim * (0.2 + 0.8 * np.exp(-((distance / 25.0) ** 2))))
 
 
 def thin(points: Floats, aim: Floats) -> NDArray[np.intp]:
@@ -78,7 +85,7 @@ def _section(anatomy: Anatomy, door: Door) -> tuple[int, Floats, Floats, Floats,
     return at, canal.centreline_mm[at], canal.left[at], canal.back[at], head if head[2] >= 0 else -head
 
 
-def _ventral(anatomy: Anatomy, door: Door) -> tuple[Floats, Floats, tuple[int, ...]]:
+def _ventral(anatomy: Anatomy, door: Door) -> Space:
     """1-3 mm medial of the pedicle line, between the posterior wall and the sac, at the height of the foramen; where that is closed, just
     short of the line."""
     at, centre, left, back, head = _section(anatomy, door)
@@ -92,10 +99,10 @@ def _ventral(anatomy: Anatomy, door: Door) -> tuple[Floats, Floats, tuple[int, .
     )
     points = centre + np.outer(border - medial, lateral) + np.outer(high + up, head) - np.outer(forward, back)
     aim = _fall(medial, 1.0, 3.0, 4.5) * (0.5 + 0.5 * np.clip(forward / (0.6 * front), 0.0, 1.0))
-    return points, aim, (*EPIDURAL, labels.SOFT_TISSUE)
+    return Space(points, aim, (*EPIDURAL, labels.SOFT_TISSUE))
 
 
-def _in_foramen(door: Door) -> tuple[Floats, Floats, tuple[int, ...]]:
+def _in_foramen(door: Door) -> Space:
     """Between the lateral and the middle third of the foramen; the sleeve's margin is kept by the gap."""
     out, over, up = _lattice(
         np.arange(0.0, door.reach_mm + 0.01, 1.0),
@@ -104,10 +111,10 @@ def _in_foramen(door: Door) -> tuple[Floats, Floats, tuple[int, ...]]:
     )
     points = door.centre_mm + np.outer(out, door.outward) + np.outer(over, door.across) + np.outer(up, door.up)
     aim = _fall(out, door.reach_mm * 0.2, door.reach_mm * 0.45, door.reach_mm) * (0.7 + 0.3 * (up < 0)) * (0.7 + 0.3 * (over > 0))
-    return points, aim, ()
+    return Space(points, aim, ())
 
 
-def _dorsal(anatomy: Anatomy, door: Door, midline: bool) -> tuple[Floats, Floats, tuple[int, ...]]:
+def _dorsal(anatomy: Anatomy, door: Door, midline: bool) -> Space:
     """The dorsal fat just past the flavum, in and a little above the window."""
     at, centre, left, back, head = _section(anatomy, door)
     wall = anatomy.canal.wall_mm[at]
@@ -122,4 +129,4 @@ def _dorsal(anatomy: Anatomy, door: Door, midline: bool) -> tuple[Floats, Floats
     )
     points = centre + np.outer(over, left) + np.outer(high + up, head) + np.outer(behind, back)
     aim = (0.6 + 0.4 * _fall(over, -2.0, 2.0, 8.0)) * (0.6 + 0.4 * _fall(up, -door.half_up_mm, door.half_up_mm, 6.0))
-    return points, aim, EPIDURAL
+    return Space(points, aim, EPIDURAL)
