@@ -40,7 +40,11 @@ class StationButton(QPushButton):
         return QSize(self.sizeHint().width(), round(self.fontMetrics().height() * 1.7))
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        look, painter = theme(), QPainter(self)
+        with QPainter(self) as painter:
+            self._paint(painter)
+
+    def _paint(self, painter: QPainter) -> None:
+        look = theme()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         chosen = self.isChecked()
         ground = QRectF(self.rect()).adjusted(5, 2, -5, -2)

@@ -179,7 +179,10 @@ class _Page(QWidget):
         return QSize(200, 280)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
+        with QPainter(self) as painter:
+            self._paint(painter)
+
+    def _paint(self, painter: QPainter) -> None:
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         width = self._width(self.width())
         height = self.heightForWidth(width)

@@ -106,6 +106,8 @@ def scene_picture(
     stage = Stage(theme(theme_name))
     try:
         stage.show(scene, None)
+        while stage.refine():
+            pass
         # twice as fine as asked, then halved: smooth edges without multisampling
         picture = stage.picture(orbit, round(2 * wide * ratio), round(2 * high * ratio))
     finally:

@@ -187,7 +187,10 @@ class SliceView(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint the slice and all that lies on it."""
-        painter = QPainter(self)
+        with QPainter(self) as painter:  # ended even where an error keeps this frame alive
+            self._paint(painter)
+
+    def _paint(self, painter: QPainter) -> None:
         if self._scene.volume is not None and not warming.ready():
             painter.fillRect(self.rect(), self._theme.colour("view"))
             furniture.paint_title(painter, self._theme, furniture.TITLES[self._plane_name], "preparing", self.width())

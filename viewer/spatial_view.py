@@ -85,9 +85,9 @@ class SpatialView(QWidget):
         """Show another scene. The eye stays where it is, except that the first surfaces of a scan are brought into sight."""
         before, self._scene = self._scene, scene
         self._stale = True
-        if self._stage is not None and (scene.volume, scene.surfaces) == (before.volume, before.surfaces) and scene is not before:
-            self._dragging = True  # a dose or a needle follows a hand: quick frames, then the fine one
-            self._still.start()
+        if scene is not before:
+            self._dragging = True  # a dose or a needle may follow a hand: quick frames, then the fine one
+            self._still.start(_STILL_MS)
         self.update()
 
     def set_theme(self, name: ThemeName) -> None:
@@ -139,7 +139,10 @@ class SpatialView(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint the last picture, made anew when something changed."""
-        painter = QPainter(self)
+        with QPainter(self) as painter:  # ended even where an error keeps this frame alive
+            self._paint(painter)
+
+    def _paint(self, painter: QPainter) -> None:
         words = self._empty_words()
         waiting = not warming.spatial_ready()
         if self._closed or waiting or words or (self._scene.volume is None and self._scene.surfaces is None):
@@ -147,6 +150,8 @@ class SpatialView(QWidget):
             furniture.paint_title(painter, self._theme, "3D", "preparing" if waiting else words, self.width())
             if waiting:
                 QTimer.singleShot(_PLACEHOLDER_MS, self, self.update)
+            elif words and self._stage is None and not self._closed:
+                QTimer.singleShot(0, self, self._prepare)
             return
         if self._stale:
             self._render()
@@ -216,19 +221,34 @@ class SpatialView(QWidget):
     def _move(self) -> None:
         """One quick frame now, however many moves came; the fine one when the hand rests."""
         self._dragging, self._stale = True, True
-        self._still.start()
+        self._still.start(_STILL_MS)
         self.setAccessibleDescription(self._orbit.words)
         self.orbit_changed.emit(self._orbit)
         self.update()
 
     def repaint_fine(self) -> None:
         """Paint the fine picture now rather than when the hand has rested for a while."""
+        self.repaint()  # the scene of now is on the stage
+        while self._stage is not None and self._stage.refine():
+            pass
         self._dragging, self._stale = False, True
         self.repaint()
 
     def _rest(self) -> None:
+        """The hand rests: the fine meshes are handed over one a turn of the event loop, then the fine picture follows."""
+        if self._stage is not None and not self._closed and self._shown is self._scene and self._stage.refine():
+            self._still.start(0)
+            return
         self._dragging, self._stale = False, True
         self.update()
+
+    def _prepare(self) -> None:
+        """Make the stage before there is anything to show on it: starting the graphics takes a while of its own."""
+        if self._stage is None and not self._closed:
+            from viewer.stage import Stage
+
+            self._stage = Stage(self._theme)
+            self._stage.picture(self._orbit, 32, 32)
 
     # hands
 

@@ -26,6 +26,7 @@ _NEEDLE_MIN_MM = 0.9  # the radius at which a needle is still seen from afar
 _HUB_MM = (4.0, 14.0)  # radius and length
 _LEAK_MM = 3.0
 _BLEND = "volume rendering"
+_GLANCE_PX = 32
 
 messages: list[str] = []
 """What VTK complained about since the program began; tests fail when it is not empty."""
@@ -67,7 +68,8 @@ class Stage:
                 light.SetIntensity(strength)
                 renderer.AddLight(light)
         self._bytes = vtkUnsignedCharArray()
-        self._kept: dict[int, tuple[Surface, vtkPolyData]] = {}
+        self._kept: dict[int, tuple[Surface, vtkPolyDataMapper]] = {}
+        self._fine: set[str] = set()  # structures whose fine mesh the graphics hold
         self._actors: dict[str, list[vtkActor]] = {}
         self._names: dict[vtkActor, str] = {}
         self._meshes: dict[str, Mesh] = {}
@@ -102,17 +104,21 @@ class Stage:
 
     def _show_surfaces(self, surfaces: Mapping[str, Mesh], scene: Scene) -> None:
         for name in set(self._meshes) - set(surfaces):
-            self._put(name, [])
-            del self._meshes[name]
+            self._drop(name)
         held = {id(surface) for mesh in surfaces.values() for surface in (mesh.fine, mesh.drag)}
         self._kept = {key: value for key, value in self._kept.items() if key in held}
         for name, mesh in surfaces.items():
             if not scene.shows(name) or (name == "bone" and scene.shows(_BLEND)):
-                self._put(name, [])
-                self._meshes.pop(name, None)
+                self._drop(name)
             elif self._meshes.get(name) is not mesh:
-                self._put(name, [mesh.drag if self._drag else mesh.fine])
+                self._drop(name)
+                self._put(name, [mesh.drag])
                 self._meshes[name] = mesh
+
+    def _drop(self, name: str) -> None:
+        self._put(name, [])
+        self._meshes.pop(name, None)
+        self._fine.discard(name)
 
     def _show_patch(self, patch: ScenePatch | None) -> None:
         if patch is None:
@@ -136,10 +142,7 @@ class Stage:
             self._names.pop(actor, None)
         actors = []
         for surface in parts:
-            mapper = vtkPolyDataMapper()
-            mapper.SetInputData(self._poly(surface, keep=len(surface.points_mm) > 2000))
-            mapper.SetScalarModeToUsePointData()
-            mapper.SetScalarVisibility(surface.light is not None)
+            mapper = self._mapper(surface, keep=len(surface.points_mm) > 2000)
             actor = vtkActor()
             actor.SetMapper(mapper)
             self._paint(actor, name)
@@ -169,7 +172,8 @@ class Stage:
         look.SetBackfaceCulling(name not in ("skin", "lung"))
         look.SetInterpolationToPhong()
 
-    def _poly(self, surface: Surface, keep: bool) -> vtkPolyData:
+    def _mapper(self, surface: Surface, keep: bool) -> vtkPolyDataMapper:
+        """What draws a surface; a kept one is handed to the graphics once, however often it is shown."""
         if id(surface) in self._kept:
             return self._kept[id(surface)][1]
         points = vtkPoints()
@@ -187,9 +191,13 @@ class Stage:
             # in the shade bone turns warmer, not only darker
             tinted = colour * light ** np.array([0.85, 1.0, 1.2])
             poly.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(np.clip(tinted * 255, 0, 255).astype(np.uint8)), deep=1))
+        mapper = vtkPolyDataMapper()
+        mapper.SetInputData(poly)
+        mapper.SetScalarModeToUsePointData()
+        mapper.SetScalarVisibility(surface.light is not None)
         if keep:
-            self._kept[id(surface)] = (surface, poly)
-        return poly
+            self._kept[id(surface)] = (surface, mapper)
+        return mapper
 
     def _show_volume(self, scene: Scene) -> None:
         wanted = scene.volume if scene.shows(_BLEND) else None
@@ -204,14 +212,32 @@ class Stage:
             self._volume = blended(wanted)
             self._solid.AddViewProp(self._volume)
 
+    def refine(self) -> bool:
+        """Hand one more fine mesh to the graphics, small ones first: the largest takes a tenth of a second. False: there is none left."""
+        left = [name for name in self._meshes if name not in self._fine]
+        if not left:
+            return False
+        name = min(left, key=lambda one: len(self._meshes[one].fine.triangles))
+        self._fine.add(name)
+        self._wear(name, fine=True)
+        self._window.SetSize(_GLANCE_PX, _GLANCE_PX)  # the meshes are handed over while a picture is made, however small
+        self._window.Render()
+        self._wear(name, fine=not self._drag)
+        return True
+
+    def _wear(self, name: str, fine: bool) -> None:
+        mesh = self._meshes[name]
+        mapper = self._mapper(mesh.fine if fine else mesh.drag, keep=True)
+        for actor in self._actors.get(name, []):
+            actor.SetMapper(mapper)
+
     def set_dragging(self, drag: bool) -> None:
-        """The light meshes while the hand moves, the fine ones when it rests."""
+        """The light meshes while the hand moves; when it rests the fine ones, as far as `refine` has handed them over."""
         if drag == self._drag:
             return
         self._drag = drag
-        for name, mesh in self._meshes.items():
-            for actor in self._actors.get(name, []):
-                actor.GetMapper().SetInputData(self._poly(mesh.drag if drag else mesh.fine, keep=True))
+        for name in self._fine:
+            self._wear(name, fine=not drag)
         if self._volume is not None:
             from viewer.blend import set_quick
 
@@ -256,6 +282,7 @@ class Stage:
         self._actors.clear()
         self._names.clear()
         self._meshes.clear()
+        self._fine.clear()
         self._kept.clear()
         self._volume = None
         for renderer in (self._solid, self._ghost):

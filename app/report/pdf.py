@@ -62,7 +62,8 @@ def page_images(sheet: Sheet, dots_per_inch: float = 110.0) -> list[QImage]:
     painter = QPainter()
 
     def turn() -> None:
-        painter.end()
+        if painter.isActive():
+            painter.end()
         page = QImage(round(_A4_POINTS[0] * scale), round(_A4_POINTS[1] * scale), QImage.Format.Format_RGB32)
         page.fill(Qt.GlobalColor.white)
         pages.append(page)

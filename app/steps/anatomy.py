@@ -179,7 +179,11 @@ class _Eye(QPushButton):
         self.toggled.connect(lambda on: show(name, on))  # type: ignore[operator]
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        look, painter = theme(), QPainter(self)
+        with QPainter(self) as painter:
+            self._paint(painter)
+
+    def _paint(self, painter: QPainter) -> None:
+        look = theme()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         middle = QPointF(self.width() / 2, self.height() / 2)
         painter.setPen(QPen(look.colour("text" if self.isChecked() else "muted"), 1.4))

@@ -52,8 +52,17 @@ class Graph(QWidget):
             plot.bottom() - plot.height() * (y - y0) / ((y1 - y0) or 1.0),
         )
 
-    def _start(self) -> QPainter:
-        look, painter = theme(), QPainter(self)
+    def paintEvent(self, event: QPaintEvent) -> None:
+        with QPainter(self) as painter:
+            self._ground(painter)
+            self._paint(painter)
+
+    def _paint(self, painter: QPainter) -> None:
+        """What the graph shows, on its ground."""
+        raise NotImplementedError
+
+    def _ground(self, painter: QPainter) -> None:
+        look = theme()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(look.colour("field"))
@@ -64,7 +73,6 @@ class Graph(QWidget):
         painter.setFont(small)
         painter.setPen(QPen(look.colour("edge"), 1))
         painter.drawLine(self._plot.bottomLeft(), self._plot.bottomRight())
-        return painter
 
     def _words(self, painter: QPainter, x: float, top: bool, words: str, meaning: str = "muted") -> None:
         """Text under (or over) a place of the horizontal axis, kept inside the widget."""
@@ -119,8 +127,8 @@ class BandGraph(Graph):
         self.setAccessibleDescription(f"{self._name}: {median} % ({low} to {high}) at {ml:.1f} mL")
         self.update()
 
-    def paintEvent(self, event: QPaintEvent) -> None:
-        look, painter = theme(), self._start()
+    def _paint(self, painter: QPainter) -> None:
+        look = theme()
         if not self._ml:
             return
         xs = (0.0, *self._ml) if self._ml[0] > 0 else self._ml
@@ -193,8 +201,8 @@ class FillGraph(Graph):
         self.setAccessibleDescription(f"Fullest cross-section {round(100 * fullest)} % filled")
         self.update()
 
-    def paintEvent(self, event: QPaintEvent) -> None:
-        look, painter = theme(), self._start()
+    def _paint(self, painter: QPainter) -> None:
+        look = theme()
         if not self._s:
             return
         painter.fillPath(self._area(self._s, self._low, self._high), look.colour("patch", 0.25))
@@ -226,8 +234,8 @@ class ClearanceGraph(Graph):
         least = min(self._clearance, default=0.0)
         self.setAccessibleDescription(f"Least clearance {least:.1f} mm along {self._x_range[1]:.0f} mm")
 
-    def paintEvent(self, event: QPaintEvent) -> None:
-        look, painter = theme(), self._start()
+    def _paint(self, painter: QPainter) -> None:
+        look = theme()
         painter.setPen(QPen(look.colour("caution"), 1, Qt.PenStyle.DashLine))
         painter.drawLine(self._at(0, self._limit), self._at(self._x_range[1], self._limit))
         painter.setPen(QPen(look.colour("needle"), 1.6))

@@ -72,7 +72,11 @@ class ClearanceRow(QWidget):
         return QSize(200, round(self.fontMetrics().height() * 1.25))
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        look, painter = theme(), QPainter(self)
+        with QPainter(self) as painter:
+            self._paint(painter)
+
+    def _paint(self, painter: QPainter) -> None:
+        look = theme()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         width, height = self.width(), self.height()
         left = round(width * self._NAME)
