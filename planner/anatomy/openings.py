@@ -13,6 +13,10 @@ from planner.anatomy.norms import at_level
 from planner.anatomy.spine import ANGLES, Canal, Foramen, Level, Side
 from planner.geometry import Floats, Volume
 
+_IN_THE_NECK, _BELOW = (-5.0, 7.0), (-1.0, 9.5)  # where a foramen lies front to back, and how far around; behind it are the facets
+_OPEN = 0.33  # of the widest part of an opening: there its rim begins
+_UPPER = 0.2  # how far above its middle, as a share of its height, a foramen is measured again, where bone bounds it in front
+_DEPTHS_MM: Floats = np.arange(-16.0, 16.1, 0.5)
 _LEAN = 0.35  # an axis leans to the front or back by no more than this share of a pedicle's width
 
 
@@ -33,7 +37,7 @@ def find_foramina(volume: Volume, threshold: float, canal: Canal, column: Column
         for column_side, side, sign in sides:
             open_here = ndimage.gaussian_filter1d(column.openness[inside, column_side], 1.5, mode="nearest")
             peak = float(open_here.max())
-            parts, count = ndimage.label(open_here > 0.25 * max(peak, 0.3))
+            parts, count = ndimage.label(open_here > _OPEN * max(peak, 0.3))
             if count:
                 sums = ndimage.sum_labels(open_here, parts, np.arange(1, count + 1))
                 run = inside[parts == 1 + int(np.argmax(sums))]
@@ -51,39 +55,49 @@ def find_foramina(volume: Volume, threshold: float, canal: Canal, column: Column
 def _foramen_at(
     volume: Volume, threshold: float, canal: Canal, at: int, height: int, sign: float, upper: str, lower: str, side: Side, sure: float
 ) -> Foramen | None:
-    wall = float(canal.wall_mm[at, 0 if sign > 0 else ANGLES // 2])
     across = at_level("pedicle_width_mm", upper)
-    v = np.arange(-16.0, 16.1, 0.5)
-    middles, widths, points = [], [], []
-    for beside in (0.25 * across, 0.5 * across, across + 3.0):
-        line = canal.centreline_mm[at] + sign * (wall + beside) * canal.left[at] + v[:, None] * canal.back[at]
-        values = volume.sample(line)
-        free = np.nan_to_num(values, nan=threshold) < threshold
-        low, high = _free_run(free, v)
-        middles.append((low + high) / 2)
-        widths.append(high - low)
-        points.append(canal.centreline_mm[at] + sign * (wall + beside) * canal.left[at] + middles[-1] * canal.back[at])
+    usual, reach = _IN_THE_NECK if upper[0] == "C" else _BELOW
+    sides = (0.25 * across, 0.5 * across, across + 3.0)
+    wall = float(canal.wall_mm[at, 0 if sign > 0 else ANGLES // 2])
+    middles = [sum(_free_run(_free(volume, threshold, canal, at, sign, beside), usual, reach)) / 2 for beside in sides]
+    points = [_beside(canal, at, sign, wall + beside, middle) for beside, middle in zip(sides, middles)]
+    above = max(0, at - round(_UPPER * height))
+    heights = itertools.product((at, above), sides[:2])
+    runs = [_free_run(_free(volume, threshold, canal, place, sign, beside), usual, reach) for place, beside in heights]
     if not volume.frame.contains(points[-1]):
         return None
     axis = points[2] - points[0]
     lean = float(axis @ canal.back[at])
     axis += (np.clip(lean, -_LEAN * across, _LEAN * across) - lean) * canal.back[at]
     axis /= np.linalg.norm(axis)
-    width = float(np.clip(min(widths[:2]), 0.0, 20.0))
+    width = float(np.clip(min(high - low for low, high in runs), 0.0, 20.0))
     x, y, z = points[1]
     return Foramen(
         (upper, lower), side, (float(x), float(y), float(z)), (float(axis[0]), float(axis[1]), float(axis[2])), float(height), width, sure
     )
 
 
-def _free_run(free: NDArray[np.bool_], v: Floats) -> tuple[float, float]:
-    """The stretch without bone nearest to the canal's middle, cut at 10 mm from it; an empty one where all is bone."""
+def _beside(canal: Canal, at: int, sign: float, lateral: float, behind: Floats | float) -> Floats:
+    """Places beside the canal's middle: `lateral` mm to the side, `behind` mm to the back."""
+    back = np.multiply.outer(np.asarray(behind, dtype=np.float64), canal.back[at])
+    return np.asarray(canal.centreline_mm[at] + sign * lateral * canal.left[at] + back)
+
+
+def _free(volume: Volume, threshold: float, canal: Canal, at: int, sign: float, beside: float) -> NDArray[np.bool_]:
+    """Which of the places on the line front to back through a foramen, `beside` mm outside the canal's wall, hold no bone."""
+    wall = float(canal.wall_mm[at, 0 if sign > 0 else ANGLES // 2])
+    values = volume.sample(_beside(canal, at, sign, wall + beside, _DEPTHS_MM))
+    return np.asarray(np.nan_to_num(values, nan=threshold) < threshold)
+
+
+def _free_run(free: NDArray[np.bool_], usual: float, reach: float) -> tuple[float, float]:
+    """The stretch without bone nearest to the usual place, within `reach` of it; an empty one where all is bone."""
+    free = free & (np.abs(_DEPTHS_MM - usual) <= reach)
     if not free.any():
-        return 0.0, 0.0
-    start = int(np.flatnonzero(free)[np.abs(v[free] + 1.0).argmin()])
-    low = high = start
-    while low > 0 and free[low - 1] and v[low - 1] > -10.0:
+        return usual, usual
+    low = high = int(np.flatnonzero(free)[np.abs(_DEPTHS_MM[free] - usual).argmin()])
+    while low > 0 and free[low - 1]:
         low -= 1
-    while high < len(v) - 1 and free[high + 1] and v[high + 1] < 10.0:
+    while high < len(_DEPTHS_MM) - 1 and free[high + 1]:
         high += 1
-    return float(v[low]), float(v[high])
+    return float(_DEPTHS_MM[low]), float(_DEPTHS_MM[high])

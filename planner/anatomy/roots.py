@@ -29,8 +29,8 @@ def root_of(foramen: Foramen) -> str:
 
 
 def find_roots(volume: Volume, threshold: float, canal: Canal, sac: Sac, foramina: tuple[Foramen, ...]) -> tuple[Root, ...]:
-    """One root a foramen (algorithms 3): it leaves the side of the sac above, at the angle of its level, follows the inner border of
-    the pedicle, passes under the pedicle in the upper third of the foramen, and goes on outward, down and to the front or back as its region does.
+    """One root a foramen (algorithms 3): it leaves the side of the sac above, at the angle of its level, follows the inner border of the
+    pedicle, passes under it in the upper third of the foramen, and goes on outward, down and to the front or back as its region does.
 
     Where fat in the foramen shows it the root is moved there ("found"), else to where bone leaves it room ("modelled").
     threshold: bone begins here, in HU; inf where neither bone nor fat can be told by a threshold (MR).
