@@ -90,7 +90,7 @@ def draw_medium(space: Space, random: np.random.Generator, position: PatientPosi
     film_share = _between(random, "capacity_film") / SPACING_MM
     film, recess = _between(random, "slowness_film"), _between(random, "slowness_recess")
     neck = _between(random, "slowness_neck", logarithmic=True)
-    patency = np.exp(random.normal(0.0, 0.4, space.foramina))
+    patency = np.exp(random.normal(0.0, number("patch.patency_spread"), space.foramina))
     share_of = np.array([0.0, fat, fat, ventral, number("patch.capacity_foramen"), number("patch.capacity_beyond")])
     capacity = share_of[zone] * voxel_ml
     capacity[space.film] = film_share * voxel_ml
@@ -106,7 +106,8 @@ def draw_medium(space: Space, random: np.random.Generator, position: PatientPosi
     slowness *= patches[space.cell]
     head = _between(random, "cephalad_share")
     compliance = np.exp(random.normal(0.0, number("patch.sac_compliance_spread")))
-    conductance = np.array([_between(random, "foramen_share") for _ in range(space.foramina)]) * np.minimum(patency, 1.5)
+    shares = np.array([_between(random, "foramen_share") for _ in range(space.foramina)])
+    conductance = shares * np.minimum(patency, number("patch.patency_most"))
     return Medium(
         slowness=np.maximum(slowness, 0.05).astype(np.float32),
         capacity_ml=capacity.astype(np.float32),

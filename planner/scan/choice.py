@@ -20,7 +20,8 @@ def choose(scan: Scan, uid: str | None = None, part: int | None = None) -> Serie
         raise Refusal(f"{said} {why}", "Choose the folder with the patient's CT or MR series.")
     named = [one for one in scan.series if (uid is None or uid in (one.uid, one.key)) and (part is None or one.part == part)]
     if not named:
-        raise Refusal("There is no series with this UID here.", "List the series with the verb scan, and take one of theirs.")
+        wanted = "UID" if part is None else "part" if uid is None else "UID and part"
+        raise Refusal(f"There is no series with this {wanted} here.", "List the series with the verb scan, and take one of theirs.")
     for one in named:
         if one.usable:
             return one

@@ -129,7 +129,13 @@ def _problem(slices: Sequence[Slice]) -> str:
         return "The size of the pixels is missing or damaged."
     if not one_grid(slices):
         return f"{count} images in different orientations: no volume."
-    return ""
+    return _rescale_problem(slices) if first.modality == "CT" else ""
+
+
+def _rescale_problem(slices: Sequence[Slice]) -> str:
+    """A CT in which some slices lack the offset that others have: read as they are, those would be wrong by all of it."""
+    lacking = sum(one.pixels.intercept is None for one in slices)
+    return f"{lacking} of {len(slices)} slices have no rescale to HU." if 0 < lacking < len(slices) else ""
 
 
 def _few(slices: Sequence[Slice]) -> str:
@@ -165,6 +171,8 @@ def _accepted(
     """An even block as a series that can be loaded, or refused because it is too thick."""
     if len({rescale_of(one) for one in base.pictures}) > 1:
         repairs += ("The slices have different rescales: brought to one.",)
+    if base.modality == "CT" and any(one.pixels.slope is None and one.pixels.intercept is not None for one in base.pictures):
+        repairs += ("The slope of the rescale to HU is missing or damaged: 1 is taken.",)
     frame = grid(stack, block, *in_plane, base.spacing_mm[1], base.spacing_mm[2], (base.size[1], base.size[2]))
     return with_frame(base, frame, reasons, repairs, any(one.pixels.lossy for one in base.pictures))
 

@@ -160,6 +160,22 @@ def test_slopes_that_differ_are_brought_to_one(tmp_path):
     assert np.allclose(volume.values()[0], first.pixel_array * float(first.RescaleSlope), rtol=1e-5)
 
 
+@pytest.mark.parametrize("slope", [None, 0])
+def test_a_slope_that_is_made_up_is_said(tmp_path, slope):
+    write(tmp_path, Stack())
+    for path in tmp_path.iterdir():
+        edit(path, RescaleSlope=slope)
+    (series,) = read(tmp_path).series
+    assert (series.verdict, series.repairs) == ("repaired", ("The slope of the rescale to HU is missing or damaged: 1 is taken.",))
+
+
+def test_one_slice_without_rescale_is_not_read_1024_hu_off(tmp_path):
+    write(tmp_path, Stack())
+    edit(sorted(tmp_path.iterdir())[5], RescaleIntercept=None, RescaleSlope=None)
+    (series,) = read(tmp_path).series
+    assert (series.verdict, series.reasons) == ("refused", ("1 of 12 slices have no rescale to HU.",))
+
+
 def test_zip_of_a_scan(tmp_path):
     write(tmp_path / "scan", Stack())
     for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
