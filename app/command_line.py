@@ -7,6 +7,7 @@ progress to stderr and only to a terminal.
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import re
 import signal
@@ -32,6 +33,7 @@ Triple = tuple[float, float, float]
 
 def run(arguments: Sequence[str]) -> int:
     """Run a verb and give the exit code."""
+    _speak_utf8()
     try:
         options = parser().parse_args(_with_negative_numbers(arguments))
     except SystemExit as end:  # argparse has said what it had to say
@@ -258,6 +260,13 @@ class ProgressLine:
             self._shown = False
 
 
+def _speak_utf8() -> None:
+    """JSON is UTF-8 whatever the locale says; what is no text in a file name is escaped, in JSON and out of it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
 def _be_quiet() -> None:
     """Libraries keep their warnings to themselves: what matters about a scan is in its verdict."""
     import logging
@@ -291,5 +300,3 @@ def _bug_sentence(bug: Exception) -> str:
     except OSError:
         kept = "The trace could not be kept."
     return f"Duraplan failed inside the program ({type(bug).__name__} in {where}); nothing was written. {kept}"
-
-

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -194,6 +195,19 @@ def test_scan_as_json_has_every_key_and_no_patient(scan: Path) -> None:
     assert (series["verdict"], series["plane"]) == ("good", "axial")
     assert "patient" not in done.stdout.lower()
     assert "patient" in duraplan("scan", scan, "--json", "--identify").stdout
+
+
+def test_json_is_utf8_whatever_the_locale_says(scan: Path, tmp_path: Path) -> None:
+    from pydicom import dcmread
+
+    for path in sorted(scan.iterdir())[:4]:
+        header = dcmread(path)
+        header.SpecificCharacterSet, header.SeriesDescription = "ISO_IR 192", "Wirbelsäule 脊椎"
+        header.save_as(tmp_path / path.name)
+    command = [sys.executable, str(ROOT / "main.py"), "scan", str(tmp_path), "--json"]
+    done = subprocess.run(command, capture_output=True, timeout=120, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert json.loads(done.stdout.decode("utf-8"))["series"][0]["description"] == "Wirbelsäule 脊椎"
 
 
 def test_anatomy_writes_labels_on_the_grid_of_the_scan(
