@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,18 +23,23 @@ class Filing:
 
     def choose_folder(self) -> None:
         """Let the user choose a folder, beside the window: it blocks nothing."""
-        self._choose("Open a folder", QFileDialog.FileMode.Directory)
+        self._choose("Open a folder", QFileDialog.FileMode.Directory, self._window.open)
 
     def choose_file(self) -> None:
         """Let the user choose a file, a ZIP or a case."""
-        self._choose("Open a file, ZIP or case", QFileDialog.FileMode.ExistingFile)
+        self._choose("Open a file, ZIP or case", QFileDialog.FileMode.ExistingFile, self._window.open)
 
-    def _choose(self, title: str, mode: QFileDialog.FileMode) -> None:
+    def choose_scan(self, was: Path, reopen: Callable[[Path], None]) -> None:
+        """Let the user say where the scan of a case is now: a file where it was a file, else a folder."""
+        mode = QFileDialog.FileMode.ExistingFile if was.suffix else QFileDialog.FileMode.Directory
+        self._choose(f"Where is {was.name}?", mode, reopen)
+
+    def _choose(self, title: str, mode: QFileDialog.FileMode, chosen: Callable[[Path], None]) -> None:
         dialog = QFileDialog(self._window, title)
         dialog.setFileMode(mode)
         dialog.setModal(False)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(lambda chosen: self._window.open(Path(chosen)))
+        dialog.fileSelected.connect(lambda path: chosen(Path(path)))
         dialog.show()
 
     def save(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _REPORT_EVERY_S = 0.05
+_TURN_S = 0.001  # how long work holds the interpreter before the window gets its turn; painting asks for many turns
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Jobs(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         # one core stays with the window
+        sys.setswitchinterval(_TURN_S)
         self._pool = ThreadPoolExecutor(max(1, (os.cpu_count() or 2) - 1), thread_name_prefix="duraplan")
         self._running: dict[str, tuple[int, threading.Event, Callable[[Outcome], None]]] = {}
         self._count = 0

@@ -6,11 +6,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from planner.progress import Progress, part
+from planner.refusal import Refusal
 
 if TYPE_CHECKING:
     from planner.case.case import Case
     from planner.case.lock import Lock
     from planner.scan import Scan
+
+
+class ScanMoved(Refusal):
+    """The scan of a case is not where it was, or not the one it was: the user may say where it is now. was: where it was."""
+
+    def __init__(self, refusal: Refusal, was: Path) -> None:
+        super().__init__(refusal.sentence, refusal.way_out)
+        self.was = was
 
 
 class Opened(NamedTuple):
@@ -32,7 +41,10 @@ def example(progress: Progress) -> tuple[Path, Scan]:
 
 
 def case_with_scan(path: Path, recovered: Case | None, scan_path: Path | None, take_lock: bool, progress: Progress) -> Opened:
-    """The case in a file, or `recovered` in its place. Refuses what `open_case`, `lock_case`, `find_scan` and `series_of` refuse."""
+    """The case in a file, or `recovered` in its place. Refuses what `open_case` and `lock_case` refuse.
+
+    scan_path: where the scan is now. Raises ScanMoved where the scan is not found, cannot be read or is another one.
+    """
     from planner.case.file import find_scan, open_case, series_of
     from planner.case.lock import lock_case
     from planner.scan import read
@@ -45,8 +57,10 @@ def case_with_scan(path: Path, recovered: Case | None, scan_path: Path | None, t
         where = scan_path or find_scan(case, path)
         scan = read(where, progress)
         series_of(case, scan)
-    except BaseException:
+    except BaseException as error:
         if lock is not None:
             lock.release()
+        if isinstance(error, Refusal) and case.scan is not None:
+            raise ScanMoved(error, Path(case.scan.path)) from error
         raise
     return Opened(case, where, scan, lock)

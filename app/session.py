@@ -42,6 +42,7 @@ class Session(QObject):
     progressed = Signal(str, float, str)  # derivation, share, what
     announced = Signal(str)
     failed = Signal(object)  # an exception that is a bug
+    scan_missed = Signal(object, object)  # the ScanMoved, and what opens the case again: a function of where its scan is
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -135,10 +136,9 @@ class Session(QObject):
             folder, scan = value
             self._hold(None)
             self.path, self.case_path = folder / "dicom", None
-            self._ready_scan(scan)
             _, case = choose_scan(Case(), self.path, scan.series[0])
             assert case.scan is not None
-            self._begin(worked(replace(case, scan=replace(case.scan, example=DESCRIPTION)), folder))
+            self._begin(worked(replace(case, scan=replace(case.scan, example=DESCRIPTION)), folder), scan)
 
         self._open("Opening the example", opening.example, done)
 
@@ -156,9 +156,8 @@ class Session(QObject):
         def done(scan: Scan) -> None:
             self._hold(None)
             self.path, self.case_path = path, None
-            self._ready_scan(scan)
             usable = [series for series in scan.series if series.verdict != "refused"]
-            self._begin(Case())
+            self._begin(Case(), scan)
             if usable:
                 self.choose_series(max(usable, key=lambda s: s.slices * s.size[1] * s.size[2]))
                 self._undo.clear()
@@ -181,16 +180,24 @@ class Session(QObject):
                 self._hold(opened.lock)
             self.case_path = path if own else None
             self.path = opened.where
-            if opened.scan is not None:
-                self._ready_scan(opened.scan)
-            self._begin(opened.case)
+            self._begin(opened.case, opened.scan)
             if recovered is not None:
                 self.saved_case = Case(notes="recovered")  # nothing that a file holds
                 self.changed.emit()
+            if scan_path is not None and self.case.scan is not None:
+                # the next save remembers where the scan is
+                self.case = replace(self.case, scan=replace(self.case.scan, path=str(scan_path.absolute())))
+                self.changed.emit()
 
-        self._open("Opening the case", partial(opening.case_with_scan, path, recovered, scan_path, take_lock), done)
+        def missed(refusal: Refusal) -> None:
+            if isinstance(refusal, opening.ScanMoved):
+                self.scan_missed.emit(refusal, lambda where: self.open_case(path, recovered, where))
 
-    def _open(self, what: str, work: Callable[[Progress], T], done: Callable[[T], None]) -> None:
+        self._open("Opening the case", partial(opening.case_with_scan, path, recovered, scan_path, take_lock), done, missed)
+
+    def _open(
+        self, what: str, work: Callable[[Progress], T], done: Callable[[T], None], refused: Callable[[Refusal], None] = lambda _: None
+    ) -> None:
         self._stop_deriving()
         before = self._scan_before if self.scan.state == "running" else self.scan
         self._scan_before = before
@@ -203,12 +210,18 @@ class Session(QObject):
                 self.scan = replace(before, refusal=outcome.refusal) if before.value else Derived("refused", refusal=outcome.refusal)
                 self.announced.emit(str(outcome.refusal))
                 self.refresh()
+                refused(outcome.refusal)
             elif outcome.error is not None:
                 self.scan = before
                 self.failed.emit(outcome.error)
                 self.changed.emit()
             else:
-                self._trusted(lambda: done(outcome.value))
+                try:
+                    done(outcome.value)
+                except Refusal as refusal:  # the end of an opening may still refuse
+                    self.scan = Derived("refused", refusal=refusal)
+                    self.announced.emit(str(refusal))
+                    self.changed.emit()
 
         self.jobs.start("scan", work, ended)
 
@@ -229,20 +242,10 @@ class Session(QObject):
             self._lock.release()
         self._lock = lock
 
-    def _trusted(self, step: Callable[[], None]) -> None:
-        """Run the end of an opening, which may still refuse."""
-        try:
-            step()
-        except Refusal as refusal:
-            self.scan = Derived("refused", refusal=refusal)
-            self.announced.emit(str(refusal))
-            self.changed.emit()
-
-    def _ready_scan(self, scan: Scan) -> None:
-        self.scan = Derived("ready", key=str(self.path), value=scan)
-
-    def _begin(self, case: Case) -> None:
-        """A fresh start on a case: nothing to undo, nothing derived."""
+    def _begin(self, case: Case, scan: Scan | None) -> None:
+        """A fresh start on a case: nothing to undo, nothing derived. scan: what was read, if the case has one."""
+        if scan is not None:
+            self.scan = Derived("ready", key=str(self.path), value=scan)
         self.case = self.saved_case = case
         self._undo.clear()
         self._redo.clear()

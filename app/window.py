@@ -27,6 +27,7 @@ from viewer.theme import THEMES, ThemeName
 if TYPE_CHECKING:
     from app.desk import Desk
     from app.keeper import Keeper
+    from app.opening import ScanMoved
     from app.session import Session
     from app.sheet_view import SheetView
     from app.steps.panel import Panel
@@ -152,6 +153,7 @@ class Window(QMainWindow):
         self._session.progressed.connect(lambda *_: self._settle.isActive() or self._settle.start())
         self._session.announced.connect(self._status.say)
         self._session.failed.connect(lambda _error: self.tell_of_bug())
+        self._session.scan_missed.connect(self._ask_for_scan)
         self._desk.changed.connect(self._settle.start)
         self._desk.station_wanted.connect(self.go_to)
         self._desk.sheet_wanted.connect(self.filing.make_sheet)
@@ -246,6 +248,14 @@ class Window(QMainWindow):
     def _is_example(self) -> bool:
         scan = self.session.case.scan
         return scan is not None and scan.example is not None
+
+    def _ask_for_scan(self, refusal: ScanMoved, reopen: Callable[[Path], None]) -> None:
+        """The scan of a case has moved: whoever opened it may say where to."""
+
+        def say_where() -> None:
+            self.filing.choose_scan(refusal.was, reopen)
+
+        self._notice.say(refusal.sentence, [("Say where the scan is", say_where), ("Close", lambda: None)])
 
     def _show_panel(self) -> None:
         if self._station not in self._panels:

@@ -18,6 +18,7 @@ from pytestqt.qtbot import QtBot
 from app.example import example_path
 from app.places import example_folder, recovery_folder, settings_file
 from app.window import Window
+from tests.viewer.conftest import no_qt_messages, no_vtk_errors  # noqa: F401 - they watch these tests too
 
 SPACING_MM = 1.2
 LONG_MS = 120_000

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QApplication, QMessageBox
+from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from app.window import Window
@@ -129,6 +129,18 @@ def test_a_case_whose_scan_has_moved(
     scan.rename(tmp_path / "elsewhere")
     window = open_window(path)
     wait(qtbot, lambda: any("is not at" in name for name in names(window)))
+    press(qtbot, window, "Say where the scan is")
+    dialog = window.findChild(QFileDialog)
+    assert dialog is not None and dialog.isVisible() and not dialog.isModal()
+    dialog.fileSelected.emit(str(tmp_path / "not the scan"))
+    wait(qtbot, lambda: window.session.scan.state == "refused")
+    press(qtbot, window, "Say where the scan is")  # asked again
+    window.findChildren(QFileDialog)[-1].fileSelected.emit(str(tmp_path / "elsewhere"))
+    wait(qtbot, lambda: window.session.volume.state == "ready")
+    assert window.session.case_path == path
+    assert window.isWindowModified()  # the next save remembers where the scan is
+    assert window.filing.save()
+    assert open_case(path).scan.path == str(tmp_path / "elsewhere")  # type: ignore[union-attr]
 
 
 def test_quitting_asks_only_when_something_is_not_saved(on_example: Window, qtbot: QtBot) -> None:

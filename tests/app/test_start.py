@@ -57,6 +57,16 @@ def test_nothing_heavy_is_imported_before_the_first_paint(tmp_path: Path) -> Non
     assert float(ready) < 10
 
 
+def test_without_a_screen_it_says_so_in_one_sentence() -> None:
+    environment = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")}
+    run = subprocess.run(
+        [sys.executable, "main.py"], capture_output=True, text=True, timeout=60, env=environment, cwd=Path(__file__).parents[2]
+    )
+    assert run.returncode == 1
+    assert run.stderr.startswith("There is no screen") and run.stderr.count("\n") == 1
+    assert run.stdout == ""
+
+
 def test_the_window_lives_while_the_anatomy_is_sought(open_window: Callable[..., Window], example: Path, qtbot: QtBot) -> None:
     window = open_window()
     last, longest = time.perf_counter(), 0.0

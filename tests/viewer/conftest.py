@@ -26,6 +26,13 @@ def no_vtk_errors() -> Iterator[None]:
     assert stage is None or stage.messages == []
 
 
+@pytest.fixture(autouse=True)
+def no_qt_messages(qtlog) -> Iterator[None]:
+    """Qt complains of painters that nobody ended and the like by a message only."""
+    yield
+    assert [record.message for record in qtlog.records] == []
+
+
 @pytest.fixture(scope="session")
 def scene() -> Scene:
     return patient()
