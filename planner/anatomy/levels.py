@@ -16,6 +16,7 @@ from planner.geometry import Floats, Volume
 DEPTH_MM = 15.0  # of the middle of a body in front of the canal; discs turn about it
 TILTS_DEG = np.arange(-40, 41, 5)
 _FORAMEN_ABOVE_MM = (3.0, 6.0, 9.0)  # the middle of a foramen lies about this far above the middle of its disc
+_FARTHEST_MM, _SHIFT = 5.0, 0.15  # how far a disc moves to its borders, in mm and as a share of the way to the next disc
 _TOLL = 0.3  # what a disc costs, in standard deviations of the evidence
 SHORTEST_MM, LONGEST_MM = 11, 48
 
@@ -83,10 +84,15 @@ def find_column(search: Volume, bone: Volume, curve: Curve, radius_mm: Floats, o
     signal = shifted[above_mm] + stand_out * rims + weight * standardised(ridges[tilts, np.arange(n)])
     evidence = signal / max(float(np.std(signal)), 1e-6)
     chosen = choose_discs(evidence)
+    middles = curve.points_mm - (front + DEPTH_MM)[:, None] * curve.back
+    chosen = chosen[[search.frame.contains(middles[a]) for a in chosen]] if len(chosen) else chosen  # the ends of a scan look like discs
     depth, profile = _profile(search, curve, front)
     discs = []
     for a in chosen:
-        place, slope = between_borders(profile, depth, int(a), slopes[np.abs(slopes - slopes[tilts[a]]) < 0.3], 5.0)
+        around = chosen[chosen != a] - a
+        nearest = float(np.abs(around).min()) if len(around) else _FARTHEST_MM / _SHIFT
+        farthest = min(_FARTHEST_MM, _SHIFT * nearest)
+        place, slope = between_borders(profile, depth, int(a), slopes[np.abs(slopes - slopes[tilts[a]]) < 0.3], farthest)
         discs.append(Disc(float(np.interp(place, at, curve.s_mm)), slope, float(evidence[a])))
     return Column(tuple(discs), front, _depth_of(search, curve, front), evidence, openness)
 

