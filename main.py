@@ -1,17 +1,8 @@
 """Duraplan: the window, or a verb of the command line. Nothing heavy is imported before it must be."""
 
-import os
 import sys
 
 VERBS = ("scan", "anatomy", "plan", "report", "example")
-
-
-NO_SCREEN = "There is no screen: neither DISPLAY nor WAYLAND_DISPLAY is set. Use the verbs (--help names them), or start under xvfb-run."
-
-
-def has_screen() -> bool:
-    """Whether a window can be shown at all. Qt aborts where it cannot, so this is asked before Qt is touched."""
-    return not sys.platform.startswith("linux") or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))
 
 
 def main() -> int:
@@ -22,6 +13,8 @@ def main() -> int:
             from app.command_line import run
 
             return run(arguments)
+        from app.screen import NO_SCREEN, has_screen
+
         if not has_screen():
             print(NO_SCREEN, file=sys.stderr)
             return 1

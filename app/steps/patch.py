@@ -166,7 +166,7 @@ class PatchPanel(Panel):
         self._fill_graph.put(forecast.s_mm.tolist(), low, median, high, levels, leaks)
 
     def _show_warnings(self, forecast: Forecast, ml_now: float) -> None:
-        said = [(sentence, source) for least, sentence, source in forecast.warnings if least <= ml_now]
+        said = [(sentence, source) for least, sentence, source in forecast.warnings if least < ml_now]
         self._warnings.show_items([(one, partial(_warning, *one)) for one in said])
 
     # ---- acts ----------------------------------------------------------------------------------------------------------
