@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 DESCRIPTION = "example myelogram"
 """What a case's scan reference says of the example (`ScanReference.example`)."""
 
-_VERSION = "1"
+_VERSION = "2"
 
 
 def example_path() -> Path:

@@ -10,16 +10,16 @@ from planner.geometry import Frame, Volume
 from planner.phantom import canal as canal_painting
 from planner.phantom.bones import sacrum_parts, vertebra_parts
 from planner.phantom.canal import CanalField
-from planner.phantom.canvas import Canvas, noise_cube, side_curve
+from planner.phantom.canvas import Box, Canvas, noise_cube, side_curve
 from planner.phantom.layout import Layout, Vertebra, lay_out
 from planner.phantom.leaks import leak_sites, paint_leaks, true_leaks
 from planner.phantom.painters import paint_bone, paint_disc, roughen
 from planner.phantom.parameters import PhantomParameters
 from planner.phantom.roots import paint_roots, paint_soft, roots
 from planner.phantom.scanner import scan
-from planner.phantom.shapes import Part, capsule, vertebral_body
+from planner.phantom.shapes import Field, Part, capsule, vertebral_body
 from planner.phantom.tables import imaging_table
-from planner.phantom.trunk import Outline, iliac_parts, outline, paint_organs, paint_table, paint_trunk, rib_parts
+from planner.phantom.trunk import Outline, iliac_parts, outline, paint_iliac_muscles, paint_organs, paint_table, paint_trunk, rib_parts
 from planner.phantom.truth import Truth, measure
 from planner.progress import Progress, part, silent
 
@@ -120,21 +120,31 @@ def _paint_discs(canvas: Canvas, layout: Layout, canal: CanalField, labels: dict
         centre, back, up = canal_painting.disc_centre(layout, upper, lower)
         half_width = (t("endplate_width", upper.name) * t("body_taper", upper.name) + t("endplate_width", lower.name)) / 4
         half_depth = (t("endplate_depth", upper.name) * t("body_taper", upper.name) + t("endplate_depth", lower.name)) / 4
-        tall = t("disc_below", upper.name) + 7.0
-        solid = vertebral_body(centre, np.stack([np.array([1.0, 0, 0]), back, up]), half_width + 0.4, half_depth + 0.5, 0.4, tall,
-                               tall + 5.0, 1.02, 0.0, 1.0)
+        # it fills what the hollow endplates leave, and more: the bones are painted over it
+        tall = t("disc_below", upper.name) + 2.2
+        wedge = (lower.tilt_rad - upper.tilt_rad) * half_depth
+        hollow = (t("endplate_concavity", upper.name) + t("endplate_concavity", lower.name)) / 2 + 1.0
+        solid = vertebral_body(centre, np.stack([np.array([1.0, 0, 0]), back, up]), half_width + 0.4, half_depth + 0.5, 0.4, tall - wedge,
+                               tall + wedge, 1.03, -hollow, 1.0)
         field, box = canvas.field([solid])
         canal_painting.carve_canal(field, box, canal)
+        water = float(t.raw["disc_water"]["values"].get(upper.name, 1.0))
         label = labels.get(f"disc {upper.name}-{lower.name}", labels["bone other"])
         paint_disc(field, box[0], canvas.image, canvas.labels, canvas.origin, canvas.step, label, centre, up[1], up[2], half_width,
-                   half_depth, canvas.value("nucleus"), canvas.value("annulus"))
+                   half_depth, tall / 2 + hollow, canvas.value("annulus") + water * (canvas.value("nucleus") - canvas.value("annulus")),
+                   canvas.value("annulus"))
 
 
 def _paint_bones(canvas: Canvas, layout: Layout, canal: CanalField, skin: Outline, labels: dict[str, int], generator: np.random.Generator,
                  progress: Progress) -> None:
-    others = [*rib_parts(layout, skin), *iliac_parts(layout)]
+    for parts in iliac_parts(layout):
+        field, box = canvas.field(parts)
+        if field.size:
+            paint_iliac_muscles(canvas, layout, field, box[0], labels["soft tissue"])
+            _paint_bone_field(canvas, layout, None, field, box, labels["bone other"], None)
+    others = rib_parts(layout, skin)
     for n, parts in enumerate(others):
-        progress(0.3 * n / len(others), "Building ribs and pelvis")
+        progress(0.3 * n / len(others), "Building ribs")
         _paint_one_bone(canvas, layout, None, parts, labels["bone other"], None)
     for n, v in enumerate(layout.vertebrae):
         progress(0.3 + 0.7 * n / len(layout.vertebrae), f"Building {v.name}")
@@ -151,8 +161,8 @@ def _paint_vein_hole(canvas: Canvas, layout: Layout, v: Vertebra) -> None:
     hole = capsule(v.place(0, 0.8 - depth, 0), v.place(0, -depth - 4.0, 0.3), np.array([1.0, 0, 0]), (3.4, 1.3), (1.6, 0.5), blend=1.0)
     paint_soft(canvas, [hole], canvas.value("epidural vein"), 0, frozenset())
     # its branches run into the spongy bone and fade
-    canal = capsule(v.place(0, -depth - 3.0, 0.3), v.place(0, -depth - 13.0, 0.2), np.array([1.0, 0, 0]), (2.0, 0.9), (0.8, 0.5), blend=1.0)
-    paint_soft(canvas, [canal], 0.6 * canvas.value("epidural vein") + 0.4 * canvas.value("trabecular"), 0, frozenset())
+    canal = capsule(v.place(0, -depth - 3.0, 0.3), v.place(0, -depth - 13.0, 0.2), np.array([1.0, 0, 0]), (1.9, 1.1), (1.2, 1.0), blend=1.0)
+    paint_soft(canvas, [canal], 0.5 * canvas.value("epidural vein") + 0.5 * canvas.value("trabecular"), 0, frozenset())
 
 
 def _divide_sacrum(canvas: Canvas, layout: Layout, labels: dict[str, int]) -> None:
@@ -172,8 +182,12 @@ def _divide_sacrum(canvas: Canvas, layout: Layout, labels: dict[str, int]) -> No
 
 def _paint_one_bone(canvas: Canvas, layout: Layout, v: Vertebra | None, parts: list[Part], label: int, canal: CanalField | None) -> None:
     field, box = canvas.field(parts)
-    if not field.size:
-        return
+    if field.size:
+        _paint_bone_field(canvas, layout, v, field, box, label, canal)
+
+
+def _paint_bone_field(canvas: Canvas, layout: Layout, v: Vertebra | None, field: Field, box: Box, label: int,
+                      canal: CanalField | None) -> None:
     roughen(field, box[0], canvas.origin, canvas.step, canvas.texture, _ROUGH_MM)
     if canal is not None:
         canal_painting.carve_canal(field, box, canal)
@@ -183,7 +197,7 @@ def _paint_one_bone(canvas: Canvas, layout: Layout, v: Vertebra | None, parts: l
     direction = v.back if v is not None else np.array([0.0, 1.0, 0.0])
     paint_bone(field, box[0], canvas.image, canvas.labels, canvas.origin, canvas.step, canvas.texture, label, front, back, edge[1], edge[2],
                direction[1], direction[2], canvas.value("cortical, body" if v is not None else "cortical"), canvas.value("cortical"),
-               canvas.value("trabecular"), 1.6 * canvas.spread("trabecular"))
+               canvas.value("trabecular"), (0.6 if canvas.magnetic else 1.6) * canvas.spread("trabecular"))
 
 
 def _paint_canal(canvas: Canvas, layout: Layout, canal: CanalField, labels: dict[str, int], parameters: PhantomParameters,

@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from planner.phantom.canvas import Box, Canvas
+from planner.phantom.canvas import Box, Canvas, sample_texture
 from planner.phantom.layout import PROFILE, STEP_MM, Layout, Vertebra
 from planner.phantom.painters import covered
 from planner.phantom.shapes import OUTSIDE_MM, Field, Floats, to_design
@@ -18,6 +18,8 @@ _MAP_STEP = 0.5
 _SPLIT = -0.2
 """Where the canal is widest, as a share of its front depth; negative is ventral."""
 _FRONT_POWER = 3.2
+_FLOW_LOSS = 0.28
+"""How much signal moving fluid may lose on MR."""
 
 VENTRAL, ROOF, HALF_WIDTH, ROOF_POWER, SAC_D, SAC_A, SAC_B, CORD_A, CORD_B, FLAVUM, WINDOW, BODY = range(12)
 
@@ -191,7 +193,7 @@ def paint_ligaments(canvas: Canvas, layout: Layout, canal: CanalField, label: in
 @njit(cache=True, nogil=True)
 def _contents(  # type: ignore[no-untyped-def]
     wall, s, d, first, image, labels, origin, step, bend, bend_z0, profile, node_step, rootlets, tissue,
-    label_epidural, label_sac, label_cord, sac_low, sac_high, sac_span,
+    label_epidural, label_sac, label_cord, sac_low, sac_high, sac_span, texture, flow,
 ):
     # tissue: fat, vein, csf, cord, root, dura; sac_low..sac_high: the sac's value from its upper to its lower side along y, by sac_span
     width = (step[0] + step[1]) / 2
@@ -230,6 +232,10 @@ def _contents(  # type: ignore[no-untyped-def]
                             away = np.sqrt((u - rootlets[r, m, 0]) ** 2 * p[SAC_A] ** 2 + (v - rootlets[r, m, 1]) ** 2 * p[SAC_B] ** 2)
                             part = covered(away - rootlets[r, m, 2], width)
                             fluid = fluid * (1 - part) + tissue[4] * part
+                        if flow > 0:
+                            # moving fluid loses its signal on MR, most behind the cord and beside the strands
+                            eddy = sample_texture(texture, x / 4.0, depth / 3.5, s[k, j, i] / 11.0)
+                            fluid *= 1.0 - flow * min(max(0.35 * eddy + 0.25 * (p[CORD_A] > 0.3), 0.0), 1.0)
                         skin = covered(sac + 0.3, width)
                         fluid = tissue[5] * (1 - skin) + fluid * skin
                         inner = inner * (1 - in_sac) + fluid * in_sac
@@ -278,7 +284,8 @@ def paint_contents(canvas: Canvas, layout: Layout, canal: CanalField, roots: Flo
     names = ("epidural fat", "epidural vein", "csf", "cord", "root", "dura")
     tissue: NDArray[np.float64] = np.array([canvas.value(name) for name in names])
     _contents(canal.wall, canal.s, canal.d, canal.box[0], canvas.image, canvas.labels, canvas.origin, canvas.step, canvas.bend,
-              canvas.bend_z0, layout.profile, STEP_MM, roots, tissue, *labels, *sac_values, 7.0)
+              canvas.bend_z0, layout.profile, STEP_MM, roots, tissue, *labels, *sac_values, 7.0, canvas.texture,
+              _FLOW_LOSS if canvas.magnetic else 0.0)
 
 
 def canal_section(layout: Layout, s: float) -> tuple[float, float]:

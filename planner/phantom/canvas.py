@@ -110,18 +110,26 @@ def side_curve(parameters: PhantomParameters, layout: Layout) -> tuple[Floats, f
 
 @njit(cache=True, nogil=True)
 def sample_texture(texture, x, y, z):  # type: ignore[no-untyped-def]
-    """The repeated noise cube at a point in units of its cells, linear between them."""
-    n = texture.shape[0]
+    """The repeated noise cube, whose size is a power of two, at a point in units of its cells, smooth between them."""
+    last = texture.shape[0] - 1
     fx, fy, fz = np.floor(x), np.floor(y), np.floor(z)
     a, b, c = x - fx, y - fy, z - fz
-    i, j, k = int(fx) % n, int(fy) % n, int(fz) % n
-    i1, j1, k1 = (i + 1) % n, (j + 1) % n, (k + 1) % n
+    a, b, c = a * a * (3.0 - 2.0 * a), b * b * (3.0 - 2.0 * b), c * c * (3.0 - 2.0 * c)
+    i, j, k = int(fx) & last, int(fy) & last, int(fz) & last
+    i1, j1, k1 = (i + 1) & last, (j + 1) & last, (k + 1) & last
     low = (texture[k, j, i] * (1 - a) + texture[k, j, i1] * a) * (1 - b) + (texture[k, j1, i] * (1 - a) + texture[k, j1, i1] * a) * b
     high = (texture[k1, j, i] * (1 - a) + texture[k1, j, i1] * a) * (1 - b) + (texture[k1, j1, i] * (1 - a) + texture[k1, j1, i1] * a) * b
     return low * (1 - c) + high * c
 
 
-def noise_cube(generator: np.random.Generator, cells: int = 48) -> Field:
+@njit(cache=True, nogil=True)
+def ridge(value, width):  # type: ignore[no-untyped-def]
+    """1 where a noise crosses zero, 0 where it is more than `width` away: thin sheets in space."""
+    fall = 1.0 - (value / width) ** 2
+    return fall * fall if fall > 0.0 else 0.0
+
+
+def noise_cube(generator: np.random.Generator, cells: int = 64) -> Field:
     """A cube of noise with SD 1 that repeats without a seam."""
     raw = generator.standard_normal((cells, cells, cells)).astype(np.float32)
     for axis in range(3):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from planner.phantom.canvas import sample_texture
+from planner.phantom.canvas import ridge, sample_texture
 from planner.phantom.shapes import to_design
 
 # Kernels write image and labels in place. `first` is the field's first voxel (k, j, i) on the canvas; `origin` and `step` are the
@@ -114,11 +114,11 @@ def paint_swept(  # type: ignore[no-untyped-def]
                 if septa > 0:
                     # fat planes lie where a smooth noise is near zero; speckles of fat where a finer one is high
                     foot = septa * min(max(0.55 - z / 260.0, 0.25), 1.3)
-                    plane = sample_texture(texture, x / 6.5, y / 6.5, z / 34.0) / 0.13
+                    plane = sample_texture(texture, x / 7.0, y / 6.0, z / 34.0)
                     patch = sample_texture(texture, x / 17.0 + 9.0, y / 17.0, z / 40.0)
                     speck = sample_texture(texture, x / 1.9, y / 1.9, z / 9.0)
-                    lean = np.exp(-plane * plane) * min(max(0.55 + 0.5 * patch, 0.1), 1.0) + 0.5 * min(max(speck - 1.25, 0.0), 1.0)
-                    lean = min(lean * foot, 0.85)
+                    lean = ridge(plane + 0.13 * speck, 0.30) * min(max(0.40 + 0.55 * patch, 0.0), 1.0)
+                    lean = min((lean + 0.45 * min(max(speck - 1.2, 0.0), 1.0)) * foot, 0.85)
                     inner = inner * (1 - lean) + fat * lean
                 if rim > 0:
                     core = covered(d + rim, width)
@@ -180,10 +180,10 @@ def paint_bone(  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def paint_disc(  # type: ignore[no-untyped-def]
-    field, first, image, labels, origin, step, label, centre, up_y, up_z, half_width, half_depth, nucleus,
-    annulus,
+    field, first, image, labels, origin, step, label, centre, up_y, up_z, half_width, half_depth, half_height,
+    nucleus, annulus,
 ):
-    """A disc: the nucleus lies a little behind the middle, the annulus around it is layered."""
+    """A disc: the nucleus is a lens a little behind the middle with a cleft in it, the annulus around it is layered."""
     width = (step[0] + step[1] + step[2]) / 3
     nk, nj, ni = field.shape
     for k in range(nk):
@@ -198,8 +198,10 @@ def paint_disc(  # type: ignore[no-untyped-def]
                 y, z = origin[1] + step[1] * b - centre[1], origin[2] + step[2] * a - centre[2]
                 back = y * up_z - z * up_y
                 r = np.sqrt((x / half_width) ** 2 + ((back - 0.12 * half_depth) / half_depth) ** 2)
-                core = 1.0 / (1.0 + np.exp((r - 0.62) * 16.0))
-                inner = nucleus * core + annulus * (1 - core)
+                h = (y * up_y + z * up_z) / half_height
+                core = 1.0 / (1.0 + np.exp((np.sqrt(r * r + 0.22 * h * h) - 0.64) * 15.0))
+                core *= 1.0 - 0.30 * np.exp(-((h / 0.16) ** 2))
+                inner = nucleus * core + annulus * (1 - core) * (1.0 + 0.10 * np.sin(34.0 * r))
                 image[a, b, c] = round(image[a, b, c] * (1 - share) + inner * share)
                 if share > 0.5:
                     labels[a, b, c] = label

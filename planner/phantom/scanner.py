@@ -50,4 +50,4 @@ def _streaks(white: np.ndarray, slab: np.ndarray) -> np.ndarray:
 def _coil(rows: int, columns: int) -> np.ndarray:
     """A spine coil: brighter near the back, a little uneven from side to side."""
     y, x = np.linspace(-1, 1, rows)[:, None], np.linspace(-1, 1, columns)[None, :]
-    return np.asarray(np.exp(0.30 * y - 0.22 * x**2 + 0.05 * np.sin(2.4 * x + 0.8)), dtype=np.float32)
+    return np.asarray(np.exp(0.48 * y - 0.14 - 0.22 * x**2 + 0.05 * np.sin(2.4 * x + 0.8)), dtype=np.float32)

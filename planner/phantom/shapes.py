@@ -231,6 +231,8 @@ def _wing(x, y, z, p):  # type: ignore[no-untyped-def]
     # the plate leans outward going up, is hollow towards the belly, and bends like an S from the sacrum to its front end
     off = (x - p[0]) * uy * -1.0 + (y - p[1]) * ux
     lean = p[4] - z
+    if abs(off) > 60.0:  # far from any of its bends
+        return abs(off) - 40.0
     off += p[7] * (1.0 - (2.0 * t - 1.0) ** 2) + (0.14 * lean + 0.0009 * lean * lean) * min(max(t - 0.08, 0.0), 1.0) - 4.0
     off += 4.5 * np.sin(6.2832 * min(max(t, 0.0), 1.0)) - 3.0 * np.exp(-(((t - 0.72) / 0.15) ** 2)) * np.exp(-((lean / 25.0) ** 2))
     crest = p[4] - p[6] * (t - p[5]) ** 2

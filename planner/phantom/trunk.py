@@ -8,15 +8,19 @@ from typing import Any
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from planner.phantom.bones import rib
-from planner.phantom.canvas import Canvas, sample_texture
+from planner.phantom.canvas import Canvas, ridge, sample_texture
 from planner.phantom.layout import Layout
 from planner.phantom.painters import covered, paint_solid, paint_swept
 from planner.phantom.parameters import PhantomParameters
-from planner.phantom.shapes import Floats, Part, capsule, mirrored, smooth_min, wing
+from planner.phantom.shapes import Field, Floats, Part, capsule, mirrored, smooth_min, wing
 from planner.phantom.tables import trunk_table
 from planner.progress import Progress
+
+_ILIAC_MUSCLE_MM = 13.0
+"""Thickness of the muscles on an iliac wing."""
 
 
 def height_of(layout: Layout, at: str) -> float:
@@ -151,7 +155,7 @@ def _paint_trunk(  # type: ignore[no-untyped-def]
                 if depth < 45.0:
                     strand = sample_texture(texture, x / 8.0, y / 5.0, z / 9.0)
                     inner += 8.0 * (values[2] - values[0]) / 900.0 * strand
-                    inner += 0.28 * (values[3] - values[2]) * np.exp(-((strand / 0.07) ** 2))
+                    inner += 0.28 * (values[3] - values[2]) * ridge(strand, 0.13)
                     # no layer of fat is of one thickness
                     fat *= 1.0 + 0.10 * sample_texture(texture, x / 34.0, y / 34.0, z / 40.0)
                 top = covered(depth - fats[3], width)
@@ -181,7 +185,7 @@ def _paint_trunk(  # type: ignore[no-untyped-def]
                     # vessels of the mesentery
                     twig = sample_texture(texture, x / 4.6, y / 4.6, z / 6.5)
                     inner += 0.8 * (values[3] - values[2]) * min(max((twig - 1.55) * 2.2, 0.0), 1.0)
-                    inner += 0.10 * (values[3] - values[2]) * np.exp(-((twig / 0.08) ** 2))
+                    inner += 0.10 * (values[3] - values[2]) * ridge(twig, 0.15)
                 if inside > 0 and z > lowest:
                     gap = inside / (half_width - fat - thick)
                     rho = 1.0 - gap
@@ -194,12 +198,11 @@ def _paint_trunk(  # type: ignore[no-untyped-def]
                     air = covered(-lungs, width)
                     # its lower edge is round: it rises to the front and the back, and wanders
                     hill = 0.0035 * (y - centre - 10.0) ** 2 + 0.0012 * min(x + 95.0, 0.0) ** 2
-                    under = smooth_min(z - liver[0] - 0.35 * (x + 60.0) - hill, floor - 3.0 - z, 6.0)
-                    under += 3.0 * sample_texture(texture, x / 27.0, y / 27.0, z / 27.0)
+                    under = z - liver[0] - 0.35 * (x + 60.0) - hill + 3.0 * sample_texture(texture, x / 27.0, y / 27.0, z / 27.0)
                     flank = smooth_min(inside - 2.5, liver[1] + 0.5 * (z - liver[0] - 60.0) - x, 22.0)
                     flank = smooth_min(flank, liver[2] - 0.45 * (x + 60.0) - y, 26.0)
                     flank = smooth_min(flank, spine + 13.0, 10.0)
-                    organ = covered(-smooth_min(under, flank, 26.0), width)
+                    organ = covered(-min(smooth_min(under, flank, 26.0), floor - 3.0 - z), width)
                     if organ > 0:
                         flesh = values[5] + 6.0 * (values[3] - values[2]) / 155.0 * sample_texture(texture, x / 6.0, y / 6.0, z / 6.0)
                         vein = sample_texture(texture, x / 11.0 + 7.0, y / 11.0, z / 14.0)
@@ -367,8 +370,21 @@ def iliac_parts(layout: Layout) -> list[list[Part]]:
     back, front = np.array(t["back"]) + [0, s1.y_mm], np.array(t["front"]) + [0, s1.y_mm]
     wings = []
     for side in (1.0, -1.0):
-        low = np.array([side * 30.0 if side > 0 else -150.0, front[1] - 12, crest - 150])
-        high = np.array([150.0 if side > 0 else -30.0, back[1] + 14, crest + 8])
+        low = np.array([side * 18.0 if side > 0 else -150.0, front[1] - 12, crest - 150])
+        high = np.array([150.0 if side > 0 else -18.0, back[1] + 14, crest + 8])
         numbers = (back[0], back[1], front[0], front[1], crest, t["highest"], t["fall"], t["bow"])
         wings.append([wing(np.zeros(3), side, numbers, low, high)])
     return wings
+
+
+def paint_iliac_muscles(canvas: Canvas, layout: Layout, wing_field: Field, first: NDArray[np.int64], label: int) -> None:
+    """The muscles that cover an iliac wing on both sides, thicker away from its crest; its two ends lie bare under the skin."""
+    t = trunk_table()["ilium"]
+    crest = height_of(layout, t["crest"])
+    below = crest - (canvas.origin[2] + canvas.step[2] * (first[0] + np.arange(wing_field.shape[0])))
+    thick = (_ILIAC_MUSCLE_MM * np.clip((below - 6.0) / 45.0, 0.0, 1.0)).astype(np.float32)
+    y = canvas.origin[1] + canvas.step[1] * (first[1] + np.arange(wing_field.shape[1])) - layout["S1"].y_mm
+    ends = np.maximum(y - (t["back"][1] - 8.0), (t["front"][1] + 10.0) - y).astype(np.float32)
+    field = np.maximum(wing_field - thick[:, None, None], ends[None, :, None])
+    paint_solid(field, first, canvas.image, canvas.labels, canvas.origin, canvas.step, canvas.texture, canvas.value("muscle"), label,
+                canvas.spread("muscle") * 2.2, np.array([3.0, 3.0, 5.0]), 0.0, 0.0, 0.0, 0, 0.0, 0.0, 1.5, 0.0)
