@@ -149,10 +149,12 @@ def _windows(anatomy: Anatomy, leak: Leak) -> tuple[Door, ...]:
 
 def _window(anatomy: Anatomy, window: Window, leak: Leak) -> Door:
     centre = np.array(window.centre_mm)
-    at, left, back, head = _axes(anatomy, centre)
+    at, left, back, _ = _axes(anatomy, centre)
+    head = np.array([0.0, 0.0, 1.0])  # a window's tilt is told against the axial plane
+    back, left = _unit(back * [1, 1, 0]), _unit(left * [1, 1, 0])
     tilt = np.radians(window.tilt_deg)
-    outward = _unit(np.cos(tilt) * back - np.sin(tilt) * head)
-    up = _unit(np.cos(tilt) * head + np.sin(tilt) * back)
+    outward = np.cos(tilt) * back - np.sin(tilt) * head
+    up = np.cos(tilt) * head + np.sin(tilt) * back
     canal = anatomy.canal
     along = abs(float(canal.s_mm[at] - canal.s_mm[canal.nearest(leak.position_mm)]))
     level = window.level if anatomy.levels else None

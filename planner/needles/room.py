@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from planner.anatomy import labels
 from planner.anatomy.spine import Anatomy, Provenance
 from planner.evidence import number
 from planner.geometry import Floats, Frame, Volume, resample
@@ -29,6 +30,8 @@ SKIN_STEP = 4
 """The skin's direction is kept on a grid this many times coarser."""
 SKIN_BLUR_MM = 4.0
 """A fold or the noise of a surface is not the skin's direction."""
+SIGHT_STEPS = 24
+"""Places looked at between a tip in a foramen and the canal."""
 FAR_MM = 2.0
 """Organs outside the planning box are kept as points about this far apart."""
 
@@ -312,6 +315,8 @@ def _gateway(
             np.minimum(least, away - danger.least_mm, out=least)
     allowed = np.concatenate([_allowed(space, codes[at][short == space.short]) for space in spaces])
     kept = inside & allowed & (least >= 0)
+    if door.kind == "foramen":
+        kept[kept] = _open_to_canal(points[kept], door, frame, codes)
     points, spare, short = points[kept], spare[kept], short[kept]
     aim = aim[kept] * (0.6 + 0.4 * np.clip(spare / 1.5, 0.0, 1.0))
     attempts = []
@@ -320,6 +325,16 @@ def _gateway(
             those = np.flatnonzero((short == space.short) & (closer | (spare >= 0)))
             attempts.append(Attempt(those[thin(points[those], aim[those])], space.short, closer))
     return Gateway(door, points, aim, short, tuple(attempts))
+
+
+def _open_to_canal(points: Floats, door: Door, frame: Frame, codes: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Whether no bone stands between each point outside the canal and the mouth of the foramen: a dose given there can flow in."""
+    mouth = door.centre_mm - door.reach_mm * door.outward
+    share = np.linspace(0.0, 1.0, SIGHT_STEPS)[:, None, None]
+    index = np.round(frame.to_index((1 - share) * points + share * mouth)).astype(int)
+    k, j, i = np.clip(index, 0, np.array(frame.shape) - 1).reshape(-1, 3).T
+    closed = np.isin(codes[k, j, i], labels.BONE).reshape(SIGHT_STEPS, -1).any(axis=0)
+    return np.asarray(~closed | ((points - mouth) @ door.outward <= 0))
 
 
 def _allowed(space: Space, codes: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -26,8 +26,8 @@ OUT_OF_PLANE_DEG = np.arange(-45.0, 45.1, 1.0)
 IN_PLANE_STEP_DEG = 0.5
 """Directions lie on a grid of whole and half degrees, so that a path that stays in one slice is among them: 91 x 181 = 16,471."""
 DIRECTIONS = len(OUT_OF_PLANE_DEG) * 181
-SCREEN_MM = 0.4
-"""The fields are rounded to voxels and quarters of a millimetre, so the screen lets this much pass; the exact check decides."""
+SCREEN_MM = 0.5
+"""Fields and limits are rounded to quarters of a millimetre each, so the screen lets this much pass; the exact check decides."""
 FINALISTS = 80
 """Paths of one opening that are measured exactly."""
 CELL_DEG = 3.0
