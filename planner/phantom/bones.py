@@ -47,6 +47,8 @@ class Joint:
         self.tall = {"L": 9.0, "T": 7.5}[upper.name[0]]
         across = float(np.hypot(self.deep * cos(angle), self.wide * sin(angle)))
         front = float(np.hypot((self.deep + 0.5) * sin(angle), (self.wide + 1.4) * cos(angle)))
+        if upper.name == "L4":  # the broad pedicle of L5 would draw its process into the foramen
+            front += 1.6
         reach = self.gap / 2 + 2.8
         depth = (t("canal_depth", upper.name) + t("canal_depth", lower.name)) / 4
         x = t("window_width", upper.name) / 2 + across + reach * cos(angle)
