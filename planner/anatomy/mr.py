@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 from numba import njit
@@ -17,9 +18,9 @@ from planner.anatomy.norms import at_level
 from planner.anatomy.paint import paint_canal, paint_roots, paint_tissue, vertebra_map
 from planner.anatomy.reformat import OUTSIDE, RADII, Curve, curve_through, in_sections, polar
 from planner.anatomy.roots import find_roots
-from planner.anatomy.sac import Sac, modelled_cord
+from planner.anatomy.sac import Sac, ellipse, modelled_cord, sizes_along
 from planner.anatomy.spine import ANGLES, NOT_CHECKED, Anatomy, Anchor, Canal, Foramen, Level, Side, Structure, Window
-from planner.anatomy.wall import Wall, as_canal, centroids, closed_paths
+from planner.anatomy.wall import Wall, area_of, as_canal, centroids, closed_paths
 from planner.geometry import Floats, Volume
 from planner.progress import Progress
 from planner.refusal import Refusal
@@ -53,6 +54,8 @@ def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Ana
     canal = as_canal(curve, wall, sure)
     column = _column(volume, curve, wall.radius_mm)
     levels, anchor = name_levels(bodies(curve, column), anchor, _guess)
+    canal = _canal_of_levels(canal, levels, radius)
+    radius = np.minimum(radius, np.maximum(canal.wall_mm - 0.5, 0.0))
     sure_names = anchor is not None and anchor.by == "user"
     names = "" if sure_names else " Its size follows level names that are not confirmed."
     cord = modelled_cord(canal, levels, radius)
@@ -247,6 +250,21 @@ def _canal_around(sac_mm: Floats) -> Floats:
     behind, before = np.clip(np.sin(theta), 0, 1), np.clip(-np.sin(theta), 0, 1)
     room = 1.5 + 2.5 * behind**2 - 0.5 * before
     return np.asarray(ndimage.gaussian_filter1d(sac_mm, 4.0, axis=0, mode="nearest") + room)
+
+
+def _canal_of_levels(canal: Canal, levels: tuple[Level, ...], sac_mm: Floats) -> Canal:
+    """The canal with the usual width and depth of its levels, scaled to this patient's sac, from the fat in front of the sac backward."""
+    if not levels:
+        return canal
+    usual, sac = sizes_along(canal, levels, "canal_size_mm"), sizes_along(canal, levels, "sac_size_mm")
+    smooth = ndimage.gaussian_filter1d(sac_mm, 6.0, axis=0, mode="nearest")
+    gap = np.interp(canal.s_mm, [level.s_mm for level in levels], [float(at_level("ventral_fat_mm", level.name)) for level in levels])
+    front, width = smooth[:, ANGLES * 3 // 4] + gap, smooth[:, 0] + smooth[:, ANGLES // 2]
+    scale = float(np.clip(np.median(width / sac[:, 1]), 0.9, 1.15))
+    front = np.minimum(front, 0.75 * scale * usual[:, 0])
+    wall = ellipse(front, np.maximum(scale * usual[:, 0] - front, 2.0), 0.5 * scale * usual[:, 1])
+    wall = np.maximum(ndimage.gaussian_filter1d(wall, 3.0, axis=0, mode="nearest"), np.minimum(sac_mm + 0.6, wall + 2.0))
+    return replace(canal, wall_mm=wall, area_mm2=area_of(wall))
 
 
 def _column(volume: Volume, curve: Curve, wall_mm: Floats) -> Column:

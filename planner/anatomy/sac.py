@@ -18,6 +18,7 @@ from planner.geometry import Floats
 _FAT_HU = -30.0
 _OPACIFIED_HU = 130.0  # a sac of this median or more holds contrast
 _UNNAMED = "T12"  # whose sizes are taken where no level could be told
+_NO_ROOT_HU = 0.0  # beyond contrast this is fat; cord and roots are above it
 _LEAST_MM = 0.4  # dura and film between the sac and the wall
 
 
@@ -44,7 +45,7 @@ def ellipse(front_mm: Floats, back_mm: Floats, half_width_mm: Floats) -> Floats:
     return np.asarray((offset + np.sqrt(np.maximum(inner, 0.0))) / along)
 
 
-def _profile(canal: Canal, levels: tuple[Level, ...], key: str) -> Floats:
+def sizes_along(canal: Canal, levels: tuple[Level, ...], key: str) -> Floats:
     """(n, 2) of a table of sizes, interpolated along the canal."""
     s = canal.s_mm
     if not levels:
@@ -74,7 +75,7 @@ def _below(canal: Canal, levels: tuple[Level, ...], name: str) -> Floats:
 
 def modelled_sac(canal: Canal, levels: tuple[Level, ...]) -> Floats:
     """(n, ANGLES): a sac of the level's usual share of this canal, a little nearer to the front wall (algorithms 3)."""
-    share = _profile(canal, levels, "sac_size_mm") / _profile(canal, levels, "canal_size_mm")
+    share = sizes_along(canal, levels, "sac_size_mm") / sizes_along(canal, levels, "canal_size_mm")
     wall = ndimage.gaussian_filter1d(canal.wall_mm, 4.0, axis=0, mode="nearest")
     front, back = wall[:, ANGLES * 3 // 4], wall[:, ANGLES // 4]
     width = (wall[:, 0] + wall[:, ANGLES // 2]) / 2
@@ -89,7 +90,7 @@ def modelled_sac(canal: Canal, levels: tuple[Level, ...]) -> Floats:
 
 def modelled_cord(canal: Canal, levels: tuple[Level, ...], sac_mm: Floats) -> Floats:
     """(n, ANGLES): a cord of the level's usual size in the middle of the sac, down to the conus; inside the sac everywhere."""
-    size = _profile(canal, levels, "cord_size_mm")
+    size = sizes_along(canal, levels, "cord_size_mm")
     third = 8.0  # the conus ends in the lower third of its level
     past = _below(canal, levels, str(evidence("anatomy.conus_level").value)) - third
     taper = np.clip(-past / number("anatomy.conus_taper_mm"), 0.0, 1.0)
@@ -115,13 +116,12 @@ def find_sac(rays: Floats, canal: Canal, levels: tuple[Level, ...], sure_names: 
     names = "" if sure_names else " Its size follows level names that are not confirmed."
     if opacified:
         level = 0.5 * (bright + 20.0)[:, None, None]
-        inside = (smooth > level) & (canal.wall_mm[..., None] + 0.2 >= RADII)
-        last = np.where(inside.any(axis=2), RADII[len(RADII) - 1 - inside[..., ::-1].argmax(axis=2)] + RADIAL_MM / 2, 0.0)
-        seen = (last > 2.0) & (bright > _OPACIFIED_HU)[:, None]
+        last = _dura(smooth, level, canal.wall_mm)
+        seen = (last > 2.0) & (last < canal.wall_mm - 0.3) & (bright > _OPACIFIED_HU)[:, None]
         edge = np.minimum(last, canal.wall_mm - 0.3)
         radius = _joined(edge, seen, model)
         radius = np.where((bright > _OPACIFIED_HU)[:, None], radius, model)
-        share = float(seen.mean())
+        share = float((bright > _OPACIFIED_HU).mean())
         sac = Structure("found", round(0.5 + 0.4 * share, 2), None if share > 0.9 else "Contrast does not fill the sac everywhere in view.")
     else:
         fat = (smooth < _FAT_HU) & (RADII >= 3.0) & (canal.wall_mm[..., None] - 0.2 > RADII)
@@ -136,6 +136,25 @@ def find_sac(rays: Floats, canal: Canal, levels: tuple[Level, ...], sure_names: 
     cord = modelled_cord(canal, levels, radius)
     problem = f"The cord is not seen in CT; its place is uncertain by {number('anatomy.cord_spread_mm'):.1f} mm.{names}"
     return Sac(radius, cord, seen, opacified, sac, Structure("modelled", 0.5 if sure_names else 0.3, problem))
+
+
+def _dura(smooth: Floats, level: Floats, wall_mm: Floats) -> Floats:
+    """(n, ANGLES): where contrast ends on each ray, 0 where there is none; half way between samples.
+
+    Cord and roots make gaps in it, which are no fat and which contrast ends again; bone behind fat does not belong to it.
+    """
+    within = wall_mm[..., None] >= RADII
+    bright = (smooth > level) & within
+    fat = np.cumsum((smooth < _NO_ROOT_HU) & within & (np.cumsum(bright, axis=2) > 0), axis=2) > 0
+    bright &= ~fat
+    last = len(RADII) - 1 - bright[..., ::-1].argmax(axis=2)
+    value = np.take_along_axis(smooth, last[..., None], axis=2)[..., 0]
+    next_value = np.take_along_axis(smooth, np.minimum(last + 1, len(RADII) - 1)[..., None], axis=2)[..., 0]
+    border = np.broadcast_to(level[..., 0], value.shape)
+    share = np.clip((value - border) / np.maximum(value - next_value, 1.0), 0.0, 1.0)
+    edge = np.where(bright.any(axis=2), RADII[last] + RADIAL_MM * share, 0.0)
+    around = ndimage.median_filter(np.pad(edge, ((0, 0), (3, 3)), mode="wrap"), (3, 7), mode="nearest")[:, 3:-3]  # a root dents a few rays
+    return np.asarray(np.where(np.abs(edge - around) > 0.7, around, edge))
 
 
 def _joined(edge: Floats, seen: NDArray[np.bool_], model: Floats) -> Floats:
