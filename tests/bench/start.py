@@ -61,9 +61,7 @@ print(time.time() - float(sys.argv[1]))
 
 
 def _child(code: str, environment: dict[str, str]) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(time())], capture_output=True, text=True, env=environment, cwd=ROOT, timeout=180
-    )
+    done = subprocess.run([sys.executable, "-c", code, str(time())], capture_output=True, text=True, env=environment, cwd=ROOT, timeout=180)
     return done.stdout.strip().splitlines()[-1]
 
 
@@ -82,8 +80,13 @@ def main() -> None:
         rows.append(f"| {name} | {statistics.median(figures):.2f} ({max(figures):.2f}) | {bound} |")
     ratio = statistics.median(slow) / statistics.median(mark["first paint"] for mark in marks)
     lines = [
-        "# Start", "", "Made by `python tests/bench/start.py`; 2 cores, no GPU, warm file cache, example already built.", "", *rows, "",
-        f"A bare window that imports the same libraries first: {statistics.median(slow):.2f} s to its first paint, {ratio:.1f} times as long.",
+        "# Start",
+        "",
+        "Made by `python tests/bench/start.py`; 2 cores, no GPU, warm file cache, example already built.",
+        "",
+        *rows,
+        "",
+        f"A bare window that imports the same libraries first: {statistics.median(slow):.2f} s, {ratio:.1f} times as long.",
         f"The very first start, which builds the example: plan on screen after {building.get('plan on screen', float('nan')):.1f} s,"
         f" longest freeze {building['longest freeze']:.2f} s.",
     ]
