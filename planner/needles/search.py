@@ -292,8 +292,8 @@ def _in_artery_zone(candidate: Candidate) -> bool:
 
 
 def _order(room: Room, candidate: Candidate) -> tuple[object, ...]:
-    """Best first; through a foramen on the side of the leak before any from the other side, outside the arterial zone before within."""
-    across = is_transforaminal(room.approach) and room.leak.side != "midline" and candidate.side != room.leak.side
+    """Best first; on the side of the leak before any from the other side, outside the arterial zone before within."""
+    across = room.leak.side != "midline" and candidate.side not in ("midline", room.leak.side)
     return across, _in_artery_zone(candidate), -candidate.score["total"], candidate.entry_mm, candidate.target_mm
 
 
