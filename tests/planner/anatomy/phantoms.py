@@ -14,7 +14,8 @@ from planner.phantom import Phantom, PhantomParameters, build
 
 
 @cache
-def phantom(modality: str = "ct", spacing_mm: float = 1.5) -> Phantom:
+def phantom(modality: str = "ct") -> Phantom:
+    spacing_mm = 1.5 if modality == "ct" else 1.8
     return build(PhantomParameters(modality=modality, spacing_mm=(spacing_mm,) * 3))  # type: ignore[arg-type]
 
 

@@ -129,3 +129,34 @@ def test_the_bodies_of_mr_are_counted_right(name: str) -> None:
         apart.append(np.linalg.norm(np.subtract(nearest.centre_mm, place.mean(axis=0))))
         assert apart[-1] < 8.0, code
     assert np.median(apart) < 6.0
+
+
+def test_the_neck_has_seven_evenly_spaced_vertebrae_and_open_upper_windows() -> None:
+    _, anatomy = _anatomy("cervical-ct")
+    steps = np.diff([level.s_mm for level in anatomy.levels])
+    assert [level.name for level in anatomy.levels] == ["C1", "C2", "C3", "C4", "C5", "C6", "C7"]
+    assert steps.min() > 13
+    assert steps.max() < 23
+    assert {"C1-C2", "C2-C3", "C3-C4"} <= {window.level for window in anatomy.windows}
+
+
+def test_thick_slices_leave_the_lower_windows_open() -> None:
+    """Slices of 2.5 mm; the laminae of the eight lowest pairs in view part by 3 mm or more."""
+    _, anatomy = _anatomy("thoracolumbar-ct-labelled")
+    lowest = [f"{a.name}-{b.name}" for a, b in zip(anatomy.levels[-7:-1], anatomy.levels[-6:])]
+    mine = {window.level: window for window in anatomy.windows}
+    assert set(lowest) <= set(mine)
+    assert min(mine[level].height_mm for level in lowest) > 2.5
+    assert all(window.confidence < 0.6 for window in mine.values())
+
+
+def test_lumbar_windows_are_as_high_as_in_life() -> None:
+    _, anatomy = _anatomy("lumbar-ct-labelled-3mm")
+    assert len(anatomy.windows) >= 4
+    assert all(6.0 < window.height_mm < 18.0 for window in anatomy.windows)
+
+
+def test_thoracic_roots_pass_through_soft_tissue_in_their_foramina() -> None:
+    volume, anatomy = _anatomy("thoracic-ct")
+    for root in anatomy.roots:
+        assert np.nanmax(volume.sample(root.path_mm[root.ganglion])) < 200.0, (root.level, root.side)

@@ -1,0 +1,116 @@
+"""Windows, foramina and roots against a patient whose every voxel is known."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+from scipy.spatial import cKDTree
+
+from planner.anatomy import labels
+from tests.planner.anatomy.phantoms import dice, found, phantom, true_mask
+
+LUMBAR = ("L1", "L2", "L3", "L4", "L5")
+USUAL_TILT_DEG = {
+    "T10": (10, 35), "T11": (10, 30), "T12": (0, 30),
+    "L1": (-5, 20), "L2": (-5, 20), "L3": (-5, 15), "L4": (-10, 15), "L5": (-10, 10),
+}  # fmt: skip
+
+
+def _true_gap_mm(centre: np.ndarray, tilt_deg: float) -> float:
+    """An independent reckoning on the true labels: how far up and down a bundle of beams of this tilt meets no bone behind the canal."""
+    one = phantom()
+    bone = true_mask(one, *(name for name in one.label_names.values() if name.startswith("vertebra ") or name == "bone other"))
+    tilt = np.radians(tilt_deg)
+    beam, up = np.array([0, np.cos(tilt), -np.sin(tilt)]), np.array([0, np.sin(tilt), np.cos(tilt)])
+    height = np.arange(-15, 15.1, 0.5)
+    points = centre + height[:, None, None] * up + np.arange(0, 9, 0.5)[:, None] * beam
+    index = np.rint(one.volume.frame.to_index(points)).astype(int)
+    closed = bone[index[..., 0], index[..., 1], index[..., 2]].any(axis=1)
+    middle = len(height) // 2
+    below, above = np.flatnonzero(closed[:middle]), np.flatnonzero(closed[middle:])
+    return 0.5 * float((above[0] + middle if len(above) else len(height)) - (below[-1] if len(below) else 0))
+
+
+def test_every_window_from_t10_down_is_open_as_far_as_it_says() -> None:
+    mine = {window.between[0]: window for window in found().windows}
+    for name in ("T11", "T12", *LUMBAR):
+        window = mine[name]
+        assert window.height_mm == pytest.approx(_true_gap_mm(np.array(window.centre_mm), window.tilt_deg), abs=3.0), name
+
+
+def test_windows_lie_in_the_middle_and_their_sizes_are_near_the_design() -> None:
+    mine = {window.between: window for window in found().windows}
+    for true in phantom().truth.windows:
+        if true.between[0] in LUMBAR:
+            window = mine[true.between]
+            assert np.linalg.norm(np.subtract(window.centre_mm, true.centre)) < 7.0, true.between
+            assert abs(window.height_mm - true.height_mm) < 4.0, true.between
+            assert abs(window.width_mm - true.width_mm) < 5.0, true.between
+
+
+def test_a_window_is_tilted_to_the_head_as_its_level_calls_for() -> None:
+    """Against the axial plane, cephalad positive (clinical.md 3.5)."""
+    for window in found().windows:
+        low, high = USUAL_TILT_DEG.get(window.between[0], (-10, 60))
+        assert low <= window.tilt_deg <= high, window.level
+
+
+def test_foramina_lie_within_3_mm_and_their_sizes_are_near_the_design() -> None:
+    mine = {(f.between, f.side): f for f in found().foramina}
+    heights, widths = [], []
+    for true in phantom().truth.foramina:
+        if true.between[0] in ("T10", "T11", "T12", *LUMBAR):
+            one = mine[(true.between, true.side)]
+            limit_mm = 3.0 if true.between[0] != "L5" else 4.0
+            assert np.linalg.norm(np.subtract(one.centre_mm, true.centre)) < limit_mm, (true.between, true.side)
+            heights.append(one.height_mm - true.height_mm)
+            widths.append(one.width_mm - true.width_mm)
+    assert np.median(np.abs(heights)) < 2.5
+    assert np.median(np.abs(widths)) < 3.0
+
+
+def test_roots_run_where_the_true_ones_do() -> None:
+    """Distance of the modelled tubes' surface, outside the canal, to the true roots' surface."""
+    one, mine = phantom(), found()
+    root = true_mask(one, "nerve root", "ganglion")
+    surface = cKDTree(one.volume.frame.to_world(np.argwhere(root & ~ndimage.binary_erosion(root))))
+    p95 = []
+    for tube in mine.roots:
+        points = []
+        for centre, radius, along in zip(tube.path_mm, tube.radius_mm, np.gradient(tube.path_mm, axis=0)):
+            if mine.canal.locate(centre).inside:
+                continue
+            first = np.cross(along, [0.0, 1.0, 0.0])
+            first /= np.linalg.norm(first)
+            second = np.cross(along, first) / np.linalg.norm(along)
+            turn = np.linspace(0, 2 * np.pi, 8, endpoint=False)[:, None]
+            points.append(centre + radius * (np.cos(turn) * first + np.sin(turn) * second))
+        if not points or tube.level[0] == "S":
+            continue
+        apart = surface.query(np.concatenate(points))[0]
+        assert apart.mean() < 1.8, (tube.level, tube.side)
+        p95.append(np.percentile(apart, 95))
+    assert np.mean(p95) < 3.0
+
+
+def test_a_ganglion_lies_under_its_pedicle_in_the_upper_half_of_the_foramen() -> None:
+    mine = found()
+    for foramen in mine.foramina:
+        if foramen.between[0] in ("T12", "L1", "L2", "L3", "L4"):
+            root = next(r for r in mine.roots if r.level == foramen.between[0] and r.side == foramen.side)
+            nearest = root.path_mm[np.linalg.norm(root.path_mm - foramen.centre_mm, axis=1).argmin()]
+            above = nearest[2] - foramen.centre_mm[2]
+            assert 0.0 < above < 0.5 * foramen.height_mm, (root.level, root.side)
+
+
+def test_the_dura_of_a_myelogram_encloses_cord_and_roots() -> None:
+    one, mine = phantom("myelogram"), found("myelogram")
+    sac = mine.mask((labels.THECAL_SAC, labels.SPINAL_CORD))
+    assert dice(true_mask(one, "thecal sac", "spinal cord"), sac) > 0.88
+    for k in np.flatnonzero(sac.any(axis=(1, 2)))[5:-5:10]:
+        assert (ndimage.binary_fill_holes(sac[k]) == sac[k]).all()
+
+
+def test_the_canal_of_an_mr_has_the_size_of_its_level() -> None:
+    one, mine = phantom("mr"), found("mr")
+    assert dice(true_mask(one, "epidural space", "thecal sac", "spinal cord"), mine.mask(labels.CANAL)) > 0.8
+    assert mine.structure("canal").provenance == "modelled"
