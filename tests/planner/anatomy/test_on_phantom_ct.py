@@ -44,7 +44,7 @@ def test_every_level_of_the_lumbar_spine_is_named_and_placed_within_5_mm() -> No
 
 
 def test_foramina_lie_where_they_are_and_carry_the_right_side() -> None:
-    mine = {(f.between, f.side): f for f in found().foramina}
+    mine = {(f.between, str(f.side)): f for f in found().foramina}
     for true in phantom().truth.foramina:
         if true.between[0] in ("T11", "T12", "L1", "L2", "L3", "L4"):
             one = mine[(true.between, true.side)]
@@ -116,10 +116,10 @@ def test_a_mirrored_patient_gives_the_mirrored_anatomy() -> None:
     for one in straight.foramina:
         twin = there[(one.between, one.side)]
         assert np.abs(np.multiply(twin.centre_mm, (-1, 1, 1)) - one.centre_mm).max() < 3.0
-    for one, twin in zip(straight.levels, mirror.levels):
-        assert one.name == twin.name
-        limit_mm = 5.0 if one.name[0] == "S" else 3.0  # the borders of fused vertebrae hardly stand out
-        assert np.abs(np.multiply(twin.centre_mm, (-1, 1, 1)) - one.centre_mm).max() < limit_mm
+    for level, other_level in zip(straight.levels, mirror.levels):
+        assert level.name == other_level.name
+        limit_mm = 5.0 if level.name[0] == "S" else 3.0  # the borders of fused vertebrae hardly stand out
+        assert np.abs(np.multiply(other_level.centre_mm, (-1, 1, 1)) - level.centre_mm).max() < limit_mm
 
 
 def test_a_guessed_name_is_never_claimed_as_sure() -> None:

@@ -55,7 +55,7 @@ def test_a_window_is_tilted_to_the_head_as_its_level_calls_for() -> None:
 
 
 def test_foramina_lie_within_3_mm_and_their_sizes_are_near_the_design() -> None:
-    mine = {(f.between, f.side): f for f in found().foramina}
+    mine = {(f.between, str(f.side)): f for f in found().foramina}
     heights, widths = [], []
     for true in phantom().truth.foramina:
         if true.between[0] in ("T10", "T11", "T12", *LUMBAR):
@@ -90,6 +90,13 @@ def test_roots_run_where_the_true_ones_do() -> None:
         assert apart.mean() < 1.8, (tube.level, tube.side)
         p95.append(np.percentile(apart, 95))
     assert np.mean(p95) < 3.0
+
+
+def test_roots_in_fat_are_found_and_without_fat_only_modelled() -> None:
+    seen = [root.provenance == "found" for root in found().roots]
+    assert np.mean(seen) > 0.7
+    assert found().structure("roots").provenance == ("found" if all(seen) else "modelled")
+    assert {root.provenance for root in found("mr").roots} == {"modelled"}  # fat is not told apart in MR
 
 
 def test_a_ganglion_lies_under_its_pedicle_in_the_upper_half_of_the_foramen() -> None:
