@@ -128,13 +128,12 @@ def _ways_in(plan: Plan, index: int, site: SitePlan) -> list[Section]:
     if searched.rejected and searched.targets:
         ruled = ", ".join(f"{reason} {count:,}" for reason, count in searched.rejected.items())
         said.append(f"Paths ruled out first by: {ruled}.")
-    if searched.reason:
-        said.insert(1, searched.reason)
+    said[1:1] = [sentence for sentence in (searched.reason, searched.relaxed) if sentence]
     made = [Section(f"The way in{number}", tuple(said), _candidates(plan, site))]
     if site.used is not None:
         rows = tuple(
             Row(
-                (check.name, measured(check.value, check.unit), limit_words(check), result(check), check.source),
+                (check.name, measured(check.value, check.unit), limit_words(check), result(check), evidence(check.source).source),
                 "" if check.ok else "bad" if check.ok is None or not check.soft else "caution",
             )
             for check in site.used.checks

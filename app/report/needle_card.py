@@ -197,6 +197,8 @@ def _cautions(plan: Plan, site: SitePlan, used: Candidate) -> list[str]:
         said.append("Proposed by the program; nobody has taken this needle yet.")
     elif site.site.taken is not None and site.site.taken.moved:
         said.append("This needle was moved by hand; the checks are those of where it is now.")
+    if site.search.relaxed:
+        said.append(site.search.relaxed)
     if not site.approach.proposed:
         said.append(f"Approach chosen by the user: {APPROACH_WORDS[site.approach.name]}. {site.approach.why}")
     if "arterial zone" in used.remark:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -67,7 +68,13 @@ class NeedlesPanel(Panel):
         candidates = plan.search.candidates if plan is not None else ()
         self._mine.show_items(self._mine_items(plan))
         reason = plan.search.reason if plan is not None else None
-        self._none.show_items([(reason, lambda: self._none_card(str(reason)))] if reason and plan is not None else [])
+        relaxed = plan.search.relaxed if plan is not None else None
+        said: list[tuple[str, Callable[[], QWidget]]] = []
+        if reason:
+            said.append((reason, lambda: self._none_card(str(reason))))
+        if relaxed:
+            said.append((relaxed, lambda: label(f"△ {relaxed}", "caution")))
+        self._none.show_items(said)
         opened = self._opened(plan)
         rank = enumerate(candidates[:_SHOWN])
         self._cards.show_items(

@@ -100,6 +100,7 @@ def _candidate(leak: int, rank: int, candidate: Candidate, taken: bool) -> dict[
                 "limit": number(check.limit),
                 "unit": check.unit,
                 "source": check.source,
+                "soft": check.soft,
             }
             for check in candidate.checks
         ],
