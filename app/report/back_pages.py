@@ -133,7 +133,7 @@ def _ways_in(plan: Plan, index: int, site: SitePlan) -> list[Section]:
     if site.used is not None:
         rows = tuple(
             Row(
-                (check.name, measured(check.value, check.unit), limit_words(check), result(check), evidence(check.source).source),
+                (check.name, measured(check.value, check.unit), limit_words(check), result(check), _source_words(check.source)),
                 "" if check.ok else "bad" if check.ok is None or not check.soft else "caution",
             )
             for check in site.used.checks
@@ -141,6 +141,14 @@ def _ways_in(plan: Plan, index: int, site: SitePlan) -> list[Section]:
         head = ("Check", "Found", "Limit", "Result", "Source of the limit")
         made.append(Section(f"All checks of the needle{number}", (), Table(head, (0.28, 0.17, 0.19, 0.13, 0.23), rows)))
     return made
+
+
+def _source_words(source: str) -> str:
+    """The source of a limit as a reader knows it: of an evidence id its source, else the reference itself."""
+    try:
+        return evidence(source).source
+    except (KeyError, ValueError):
+        return source
 
 
 def _candidates(plan: Plan, site: SitePlan) -> Table | None:
