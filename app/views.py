@@ -7,6 +7,7 @@ from dataclasses import replace
 from math import dist
 from typing import Any
 
+import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from app.desk import Desk, Point
@@ -17,6 +18,8 @@ from viewer.windows import preset, presets
 
 PATCH_STATION = 5
 _OTHERS = 3
+_FIELD_MM = 160.0
+_SPINE_MM = 210.0  # three levels above and below a place, with room at the ends
 
 
 class Views(QObject):
@@ -121,6 +124,21 @@ class Views(QObject):
             held = made[self._held]
             made[self._held] = SceneNeedle.of(desk.live, held.role, held.number, held.outer_mm)
         return tuple(made), sites
+
+    def come_near(self) -> None:
+        """The spine round the chosen leak: three levels above and below."""
+        scene = self.grid.scene
+        if scene.volume is None or self._desk.site >= len(scene.leaks):
+            return
+        at = scene.leaks[self._desk.site].position_mm
+        middle, reach_mm = np.array(at), 0.5 * _SPINE_MM
+        corners = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.4, 0.6) for z in (-1.0, 1.0)])
+        self.grid.show_region(at, _FIELD_MM, middle + reach_mm * corners)
+
+    def show_whole(self) -> None:
+        """The whole scan."""
+        if self.grid.scene.volume is not None:
+            self.grid.fit()
 
     def show_place(self, at: Point) -> None:
         """Bring a place into all views."""

@@ -37,6 +37,7 @@ _BEHIND = ("app.desk", "app.steps.state", "app.steps.scan", "app.views", "app.ke
 _PANELS = ("scan", "anatomy", "leak", "approach", "needles", "patch", "report")
 _NEEDLES, _REPORT = 4, 6
 _AT_THE_LEAK = (3, 5)
+_NEAR = 2  # from here on the views come near the leak
 _SETTLE_MS = 15
 _LEAST = (960, 600)
 
@@ -292,6 +293,8 @@ class Window(QMainWindow):
                 self.desk.show_needle()
             elif station in _AT_THE_LEAK:
                 self.desk.show_leak()
+            if (station >= _NEAR) != (self._station >= _NEAR):
+                (self.views.come_near if station >= _NEAR else self.views.show_whole)()
             self._station = station
             self.desk.problem = ""
             if self.desk.gesture and station not in (1, 2):

@@ -75,14 +75,19 @@ def place_words(scene: Scene, pose: Pose, point_mm: Any) -> str:
 
 def paint_title(painter: QPainter, theme: Theme, name: str, words: str, width: float) -> float:
     """The view's name in its own colour, and where it is, at the upper left. Returns where the line ends."""
-    painter.setFont(theme.font(bold=True))
+    bold = theme.font(bold=True)
     base = _MARGIN + theme.text_px
+    start = _MARGIN + QFontMetricsF(bold).horizontalAdvance(name) + 8
+    metrics = QFontMetricsF(theme.font())
+    words = metrics.elidedText(words, Qt.TextElideMode.ElideRight, max(0.0, width - start - _MARGIN))
+    end = start + metrics.horizontalAdvance(words)
+    # a quiet ground: the words lie over bone as often as over air
+    painter.fillRect(QRectF(0, 0, end + _MARGIN, base + 0.6 * theme.text_px), theme.colour("view", 0.62))
+    painter.setFont(bold)
     text(painter, theme, "view name", QPointF(_MARGIN, base), name)
-    start = _MARGIN + QFontMetricsF(painter.font()).horizontalAdvance(name) + 8
     painter.setFont(theme.font())
-    words = QFontMetricsF(painter.font()).elidedText(words, Qt.TextElideMode.ElideRight, max(0.0, width - start - _MARGIN))
     text(painter, theme, "view text", QPointF(start, base), words)
-    return start + QFontMetricsF(painter.font()).horizontalAdvance(words)
+    return end
 
 
 def paint_letters(painter: QPainter, theme: Theme, pose: Pose, title_end: float) -> None:

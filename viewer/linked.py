@@ -183,6 +183,17 @@ class ViewGrid(QWidget):
             view.show_standard()
         self.spatial.show_standard()
 
+    def show_region(self, centre_mm: Point, field_mm: float, along_mm: Any) -> None:
+        """Come near a place: slices show a field of this size round it, the 3D view brings points `along_mm` (n, 3) into sight."""
+        for view in self.slices.values():
+            view.show_region(centre_mm, field_mm)
+        self.spatial.show_region(along_mm)
+
+    def fit(self) -> None:
+        """Everything in sight in all views, on the planes that they show."""
+        for view in self._views.values():
+            view.fit()
+
     def enlarge(self, name: ViewName) -> None:
         """Make a view large; the large one goes back to its place."""
         self._large = None if self._large == name else name

@@ -141,7 +141,8 @@ def paint_levels(painter: QPainter, theme: Theme, scene: Scene, pose: Pose) -> N
         if abs(pose.distance_mm(level.centre_mm)) > _LEVEL_SEEN_MM:
             continue
         x, y = pose.to_screen(level.centre_mm)
-        if y < _TITLE_PX:
+        beside = abs(x - pose.width / 2) > 34  # the orientation letters stand in the middle
+        if y < _TITLE_PX + (0 if beside else 1.6 * theme.text_px) or (not beside and y > pose.height - 2.6 * theme.text_px):
             continue
         words = level.name + doubt(scene.anatomy)
         text(painter, theme, "view text", QPointF(x - metrics.horizontalAdvance(words) / 2, y + metrics.capHeight() / 2), words)

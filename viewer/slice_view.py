@@ -171,6 +171,14 @@ class SliceView(QWidget):
             self._pose = pose.fitted(corners + outward).at(self._crosshair, self._frame)
         self._moving()
 
+    def show_region(self, centre_mm: Point, field_mm: float) -> None:
+        """A field of this size round a point; the slice stays the crosshair's."""
+        self._fitted = False
+        plane = self._pose.plane
+        centre = (float(np.dot(centre_mm, plane.right)), float(np.dot(centre_mm, plane.down)))
+        self._pose = replace(self._pose, centre_mm=centre, px_per_mm=max(1, min(self.width(), self.height())) / field_mm)
+        self._moving()
+
     def step_slices(self, slices: int) -> None:
         """Go on by slices along the normal, the crosshair with it; stops at the scan's end."""
         if self._frame is None:

@@ -62,6 +62,7 @@ class SpatialView(QWidget):
         self._closed = False
         self._orbit = Orbit()
         self._framed: tuple[Any, Any] | None = None
+        self._region: Any = None
         self._untouched = True
         self._picture = QImage()
         self._stale = True
@@ -113,8 +114,16 @@ class SpatialView(QWidget):
         """From "behind", "front", "left", "right", "above" or "below"."""
         self.set_orbit(self._orbit.looking_from(direction))
 
+    def show_region(self, points_mm: Any) -> None:
+        """Bring points (n, 3) into sight from the same side, now and until the user moves the eye or asks for everything."""
+        self._region = np.asarray(points_mm, dtype=np.float64)
+        self._untouched = True
+        self._orbit = self._orbit.framing(self._region, self.width() / max(1, self.height()))
+        self._move()
+
     def fit(self) -> None:
         """Bring everything into sight from the same side."""
+        self._region = None
         seen = reach(self._scene)
         if seen is not None:
             self._orbit = self._orbit.framing(seen, self.width() / max(1, self.height()))
@@ -206,14 +215,18 @@ class SpatialView(QWidget):
 
     def _frame_first(self) -> None:
         """A new scan, or the first surfaces of one, come into sight; later changes leave the eye alone."""
-        what, seen = (self._scene.volume, self._scene.surfaces is not None), reach(self._scene)
+        what, seen = (self._scene.volume, self._scene.surfaces is not None), self._in_sight()
         if self._framed != what and seen is not None:
             self._framed = what
             self._orbit = self._orbit.framing(seen, self.width() / max(1, self.height()))
 
+    def _in_sight(self) -> Any:
+        """What is kept in sight while nobody has touched the eye."""
+        return self._region if self._region is not None else reach(self._scene)
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         """A picture of the new size; while nobody has touched the eye everything stays in sight."""
-        seen = reach(self._scene)
+        seen = self._in_sight()
         if self._untouched and seen is not None:
             self._orbit = self._orbit.framing(seen, self.width() / max(1, self.height()))
         self._stale = True

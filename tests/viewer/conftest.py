@@ -30,7 +30,8 @@ def no_vtk_errors() -> Iterator[None]:
 def no_qt_messages(qtlog) -> Iterator[None]:
     """Qt complains of painters that nobody ended and the like by a message only."""
     yield
-    assert [record.message for record in qtlog.records] == []
+    # the plugin without a screen says so of itself
+    assert [record.message for record in qtlog.records if "propagateSizeHints" not in record.message] == []
 
 
 @pytest.fixture(scope="session")
