@@ -29,14 +29,19 @@ def test_a_real_scan_walks_to_the_sheet(walk: Walk, tmp_path: Path) -> None:
     plan = plan_of(walk, out)
     assert {path.name for path in out.iterdir()} == {"case.duraplan", "plan.json", "report.html", "report.pdf"}
     assert plan["leaks"][0]["level"] == walk.level
+    sheet = (out / "report.html").read_text("utf-8")
+    if not walk.needle:
+        assert "C7-T1" in plan["none_found"]["reason"]
+        assert "No needle" in sheet
+        return
     assert plan["none_found"] is None, plan["none_found"]
     taken = [candidate for candidate in plan["candidates"] if candidate["taken"]]
     assert len(taken) == 1
     assert taken[0]["depth_mm"] > 15
-    failed = [check["name"] for check in taken[0]["checks"] if check["ok"] is False]
-    assert bool(failed) == walk.coarse, failed
+    failed = {check["name"]: check["soft"] for check in taken[0]["checks"] if check["ok"] is False}
+    assert all(failed.values()), failed
+    assert ("Slice spacing" in failed) == walk.coarse
     assert plan["patch"]["dose_response"][0]["ml"] <= 0.5
     assert plan["patch"]["dose_response"][-1]["ml"] >= 30
     assert (out / "report.pdf").read_bytes().startswith(b"%PDF")
-    if walk.coarse:
-        assert "too coarse" in (out / "report.html").read_text("utf-8")
+    assert ("too coarse" in sheet) == walk.coarse
