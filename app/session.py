@@ -64,6 +64,7 @@ class Session(QObject):
         self._paused: set[Hashable] = set()  # derivations that the user cancelled, by key
         self._scan_before: Derived[Scan] = Derived()
         self._lock: Lock | None = None
+        self._reopen: Callable[[Path], None] = self.open_path
 
     # ---- acts and undo -------------------------------------------------------------------------------------------------
 
@@ -183,24 +184,17 @@ class Session(QObject):
             self._begin(opened.case, opened.scan)
             if recovered is not None:
                 self.saved_case = Case(notes="recovered")  # nothing that a file holds
-                self.changed.emit()
             if scan_path is not None and self.case.scan is not None:
                 # the next save remembers where the scan is
                 self.case = replace(self.case, scan=replace(self.case.scan, path=str(scan_path.absolute())))
-                self.changed.emit()
+            self.changed.emit()
 
-        def missed(refusal: Refusal) -> None:
-            if isinstance(refusal, opening.ScanMoved):
-                self.scan_missed.emit(refusal, lambda where: self.open_case(path, recovered, where))
+        self._reopen = lambda where: self.open_case(path, recovered, where)
+        self._open("Opening the case", partial(opening.case_with_scan, path, recovered, scan_path, take_lock), done)
 
-        self._open("Opening the case", partial(opening.case_with_scan, path, recovered, scan_path, take_lock), done, missed)
-
-    def _open(
-        self, what: str, work: Callable[[Progress], T], done: Callable[[T], None], refused: Callable[[Refusal], None] = lambda _: None
-    ) -> None:
+    def _open(self, what: str, work: Callable[[Progress], T], done: Callable[[T], None]) -> None:
         self._stop_deriving()
-        before = self._scan_before if self.scan.state == "running" else self.scan
-        self._scan_before = before
+        before = self._scan_before = self._scan_before if self.scan.state == "running" else self.scan
         self.scan = Derived("running", before.key, before.value, what=what)
         self.changed.emit()
 
@@ -210,7 +204,8 @@ class Session(QObject):
                 self.scan = replace(before, refusal=outcome.refusal) if before.value else Derived("refused", refusal=outcome.refusal)
                 self.announced.emit(str(outcome.refusal))
                 self.refresh()
-                refused(outcome.refusal)
+                if isinstance(outcome.refusal, opening.ScanMoved):
+                    self.scan_missed.emit(outcome.refusal, self._reopen)
             elif outcome.error is not None:
                 self.scan = before
                 self.failed.emit(outcome.error)

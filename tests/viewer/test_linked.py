@@ -142,3 +142,18 @@ def test_fifty_grids_come_and_go(qtbot):
     assert threading.active_count() == threads
     held = [one for one in gc.get_objects() if type(one).__name__ in ("vtkRenderWindow", "vtkOSOpenGLRenderWindow", "Stage")]
     assert held == []
+
+
+def test_the_views_come_near_a_place_and_f_shows_everything_again(qtbot, grid):
+    whole = {name: view.pose.px_per_mm for name, view in grid.slices.items()}
+    far = grid.spatial.orbit.distance_mm
+    at = (5.0, 4.0, 3.0)
+    grid.show_region(at, 20.0, np.array(at) + np.array([[-8.0, -8.0, -8.0], [8.0, 8.0, 8.0]]))
+    for view in grid.slices.values():
+        assert view.pose.px_per_mm == pytest.approx(min(view.width(), view.height()) / 20.0)
+        assert view.pose.to_screen(at) == pytest.approx((view.width() / 2, view.height() / 2))
+    assert grid.spatial.orbit.distance_mm < far
+    qtbot.keyClick(grid.slices["axial"], "f")
+    assert grid.slices["axial"].pose.px_per_mm == pytest.approx(whole["axial"])
+    grid.fit()
+    assert {name: view.pose.px_per_mm for name, view in grid.slices.items()} == pytest.approx(whole)
