@@ -17,3 +17,9 @@ os.environ["DURAPLAN_HOME"] = tempfile.mkdtemp(prefix="duraplan-test-")
 def coarse_example(tmp_path_factory: pytest.TempPathFactory) -> CoarseExample:
     """One coarse phantom for the whole run. Nobody writes into it."""
     return write_coarse_example(tmp_path_factory.mktemp("coarse"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_application(qapp: object) -> object:
+    """The verbs make a smaller Qt application where there is none, on which no window can be shown afterwards; one serves a whole run."""
+    return qapp

@@ -41,7 +41,7 @@ def _point(text: str) -> tuple[float, float, float]:
 
 WALKS = [
     Walk("thoracic", "thoracic-ct/dicom", "T11=-10,225,-607", "-10,237.5,-620", "ventral", "T11-T12"),
-    Walk("thoracolumbar", "thoracolumbar-ct-labelled/ct.nii.gz", "L2=22.6,22.6,-313.8", "22,57,-302", "dorsal", "L1-L2", coarse=True),
+    Walk("thoracolumbar", "thoracolumbar-ct-labelled/ct.nii.gz", "L2=22.6,22.6,-313.8", "10,84,-230", "dorsal", "T10-T11", coarse=True),
     Walk("lumbar 3 mm", "lumbar-ct-labelled-3mm/ct.nii.gz", "L3=3,-144,317", "3,-110,298", "dorsal", "L3-L4", coarse=True),
     Walk("cervical", "cervical-ct/dicom", "C2=247,-285,-165", "248,-256,-250", "dorsal", "C6-C7", coarse=True, needle=False),
     Walk("lumbar MR", "lumbar-mr-t2/t2.nii.gz", "L4=-17,32,-493", "-15,74,-439", "dorsal", "L2-L3"),
