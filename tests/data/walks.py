@@ -1,8 +1,8 @@
 """The real scans that must walk, with what a person says about each: one vertebra by name, and where it leaks.
 
-Positions were read off the scans by eye: LPS mm, inside the canal at the back or front of the sac. coarse: slices over 2 mm apart, which the
-plan must say. needle: whether there is one; in the neck the way in is interlaminar at C7-T1, and T1 lies below this scan's last slice, so that
-its plan must say why there is none.
+Positions were read off the scans by eye: LPS mm, inside the canal at the back or front of the sac. coarse: slices over 2 mm apart, which
+the plan must say. needle: whether there is one; in the neck the way in is interlaminar at C7-T1, and T1 lies below this scan's last
+slice, so that its plan must say why there is none.
 """
 
 from __future__ import annotations
