@@ -329,13 +329,16 @@ class Session(QObject):
             return
         from planner.case.derive import anatomy_key
 
-        anchor, found = self.case.anchor, self.anatomy
+        anchor, labels_path, found = self.case.anchor, self.case.labels_path, self.anatomy
         key = (self.volume.key, anatomy_key(self.case))
 
         def work(progress: Progress) -> Anatomy:
-            from planner.anatomy import find, rename
+            from planner.anatomy import find, find_with_labels, rename
 
-            if found.value is not None and found.key is not None and found.key[0] == key[0] and anchor is not None:  # type: ignore[index]
+            if labels_path is not None:
+                return find_with_labels(volume, Path(labels_path), anchor, progress)
+            same = found.key is not None and (found.key[0], found.key[1][1]) == (key[0], None)  # type: ignore[index]
+            if found.value is not None and same and anchor is not None:
                 return rename(found.value, anchor)
             return find(volume, anchor, progress)
 
@@ -349,7 +352,7 @@ class Session(QObject):
                 return surfaces(anatomy, progress)
 
             # names of levels do not change a surface
-            self._derive("surfaces", self.volume.key, mesh)
+            self._derive("surfaces", (self.volume.key, labels_path), mesh)
 
     def _refresh_sites(self) -> None:
         anatomy, volume = self.anatomy.value, self.volume.value

@@ -158,29 +158,23 @@ def _reopen_scan(case: Case, case_path: Path, progress: Progress) -> _Opened:
 
 
 def _with_scan_options(case: Case, options: argparse.Namespace) -> Case:
-    if options.labels is not None:
-        raise Refusal(
-            f"The label map {options.labels.name} cannot be taken in yet.",
-            "Leave --labels out: this version finds the anatomy itself and writes it as labels.nii.gz with labels.json.",
-        )
+    if options.labels is not None and case.labels_path != str(options.labels.absolute()):
+        case = _do(case, acts.take_labels(case, str(options.labels.absolute())))
     if options.anchor is not None:
         case = _do(case, acts.name_vertebra(case, *options.anchor))
     return case
 
 
 def _anatomy(case: Case, opened: _Opened, progress: Progress) -> Anatomy:
-    from planner.anatomy import find
+    from planner.anatomy import find, find_with_labels
 
-    if case.labels_path is not None:
-        raise Refusal(
-            f"This case takes in the label map {Path(case.labels_path).name}, which this version cannot read.",
-            "Leave the label map in the window, or plan on the scan itself with --leak and --kind.",
-        )
     if case.anchor is not None and not opened.volume.frame.contains(case.anchor.position_mm):
         raise Refusal(
             f"The place that was named {case.anchor.name} lies outside the scan.",
             "Give a position inside that vertebra, in LPS millimetres of the scan.",
         )
+    if case.labels_path is not None:
+        return find_with_labels(opened.volume, Path(case.labels_path), case.anchor, progress)
     return find(opened.volume, case.anchor, progress)
 
 

@@ -322,14 +322,27 @@ def test_a_scan_that_is_another_now(planned: Path, scan: Path, tmp_path: Path) -
     assert not (tmp_path / "out").exists()
 
 
-def test_labels_of_other_programs_are_not_taken_in_silently(planned: Path, scan: Path, tmp_path: Path) -> None:
-    """Neither by the option nor by a case."""
+def test_a_label_map_is_taken_in(coarse_example: CoarseExample, scan: Path, tmp_path: Path) -> None:
+    """What it holds is imported, and its names need no anchor."""
+    done = duraplan("anatomy", scan, "--labels", coarse_example.folder / "truth.nii.gz", "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    said = json.loads((tmp_path / "out" / "anatomy.json").read_text("utf-8"))
+    assert {said["structures"][name]["provenance"] for name in ("canal", "sac", "levels", "roots")} == {"imported"}
+    true = {level["name"]: level["centre"] for level in coarse_example.truth["levels"]}
+    centres = {level["name"]: level["centre"] for level in said["levels"]}
+    for name in ("L2", "L3", "L4"):
+        assert np.linalg.norm(np.subtract(centres[name], true[name])) < 3.0
+
+
+def test_a_label_map_that_cannot_be_taken_in_is_refused(planned: Path, scan: Path, tmp_path: Path) -> None:
+    """Given by the option or by a case."""
     given = tmp_path / "truth.nii.gz"
-    refused(duraplan("anatomy", scan, "--labels", given, "--out", tmp_path / "out"), "labels.nii.gz with labels.json")
+    refused(duraplan("anatomy", scan, "--labels", given, "--out", tmp_path / "out"), "no label map truth.nii.gz")
     case, path = open_case(planned / "case.duraplan"), tmp_path / "case.duraplan"
     path.write_bytes(case_bytes(replace(case, labels_path=str(given)), tmp_path))
     for verb in ("plan", "report"):
-        refused(duraplan(verb, path, "--out", tmp_path / "out"), "takes in the label map truth.nii.gz")
+        refused(duraplan(verb, path, "--out", tmp_path / "out"), "no label map truth.nii.gz")
+    assert not (tmp_path / "out").exists()
 
 
 def test_out_is_a_file(scan: Path, asked: list[str], tmp_path: Path) -> None:

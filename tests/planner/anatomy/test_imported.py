@@ -1,0 +1,166 @@
+"""Label maps taken in: they win over what is found, and what is no map of this scan is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from planner.anatomy import Anatomy, find_with_labels
+from planner.anatomy import labels as codes
+from planner.geometry import Frame, Volume, write_nifti
+from planner.phantom import Phantom, PhantomParameters, build
+from planner.refusal import Refusal
+from tests.data import real
+from tests.planner.anatomy.phantoms import dice, true_mask
+from tests.planner.anatomy.scans import nifti_volume
+
+
+@cache
+def patient() -> Phantom:
+    return build(PhantomParameters(spacing_mm=(2.0, 2.0, 2.0)))
+
+
+def truth_in(folder: Path, labels: object = None, frame: Frame | None = None) -> Path:
+    one = patient()
+    names = {str(code): name for code, name in one.label_names.items()}
+    (folder / "truth.json").write_text(json.dumps({"labels": names}), "utf-8")
+    write_nifti(folder / "truth.nii.gz", one.labels if labels is None else labels, frame or one.volume.frame)  # type: ignore[arg-type]
+    return folder / "truth.nii.gz"
+
+
+@pytest.fixture(scope="module")
+def taken(tmp_path_factory: pytest.TempPathFactory) -> Anatomy:
+    return find_with_labels(patient().volume, truth_in(tmp_path_factory.mktemp("truth")))
+
+
+def test_the_imported_canal_is_the_true_one(taken: Anatomy) -> None:
+    true = true_mask(patient(), "epidural space", "thecal sac", "spinal cord")
+    assert dice(taken.mask(codes.CANAL), true) > 0.95
+    counted_ml = float(true.sum()) * taken.frame.voxel_ml
+    assert float(np.trapezoid(taken.canal.area_mm2, taken.canal.s_mm)) / 1000.0 == pytest.approx(counted_ml, rel=0.1)
+
+
+def test_the_imported_levels_are_the_true_ones(taken: Anatomy) -> None:
+    found = {level.name: level.centre_mm for level in taken.levels}
+    for level in patient().truth.levels:
+        whole = not true_mask(patient(), f"vertebra {level.name}")[[0, -1]].any()  # what the scan cuts off has no middle
+        if level.name[0] in "TL" and level.name in found and whole:
+            assert np.linalg.norm(np.subtract(found[level.name], level.centre)) < 3.0, level.name
+    assert {"L1", "L2", "L3", "L4", "L5", "S1"} <= set(found)
+
+
+def test_what_the_map_holds_is_imported(taken: Anatomy) -> None:
+    for name in ("canal", "sac", "cord", "levels", "roots", "bone", "discs", "ligamentum flavum", "skin"):
+        assert taken.structure(name).provenance == "imported", name
+    for name in ("vertebral artery", "spleen"):
+        assert taken.structure(name).provenance == "not checked", name
+
+
+def test_every_bone_sac_and_root_of_the_truth_is_in_the_labels(taken: Anatomy) -> None:
+    """What needles are checked against holds every voxel of the truth."""
+    one = patient()
+    for group, names in (
+        ((codes.THECAL_SAC, codes.SPINAL_CORD), ("thecal sac", "spinal cord")),
+        ((codes.NERVE_ROOT, codes.GANGLION), ("nerve root", "ganglion")),
+        (codes.BONE, tuple(name for name in one.label_names.values() if name.startswith(("vertebra ", "bone")))),
+    ):
+        assert not (true_mask(one, *names) & ~taken.mask(group)).any()
+
+
+def test_a_turned_grid_gives_the_same(taken: Anatomy, tmp_path: Path) -> None:
+    """Left-handed and with its axes in another order."""
+    frame, labels = patient().volume.frame, patient().labels[:, :, ::-1].transpose(2, 0, 1)
+    affine = frame.affine.copy()
+    affine[:3, 3] += affine[:3, 2] * (frame.shape[2] - 1)
+    affine[:3, 2] *= -1
+    turned = Frame(labels.shape, affine[:, [2, 0, 1, 3]])
+    again = find_with_labels(patient().volume, truth_in(tmp_path, np.ascontiguousarray(labels), turned))
+    assert np.array_equal(again.labels, taken.labels)
+    assert [level.name for level in again.levels] == [level.name for level in taken.levels]
+
+
+def test_labels_stored_as_fractions_are_rounded(taken: Anatomy, tmp_path: Path) -> None:
+    path = truth_in(tmp_path, np.where(patient().labels > 0, patient().labels - 1e-4, 0).astype(np.float32))
+    assert np.array_equal(find_with_labels(patient().volume, path).labels, taken.labels)
+
+
+def test_an_image_is_no_label_map(tmp_path: Path) -> None:
+    path = truth_in(tmp_path, patient().labels + np.float32(0.4))
+    with pytest.raises(Refusal, match="not whole numbers"):
+        find_with_labels(patient().volume, path)
+
+
+def test_a_map_without_its_names_is_refused(tmp_path: Path) -> None:
+    path = truth_in(tmp_path)
+    (tmp_path / "truth.json").unlink()
+    with pytest.raises(Refusal, match=r"truth\.json is missing"):
+        find_with_labels(patient().volume, path)
+    with pytest.raises(Refusal, match="is not known"):
+        find_with_labels(patient().volume, path.rename(tmp_path / "other.nii.gz"))
+
+
+@pytest.mark.parametrize("shift_mm", [(1000.0, 0.0, 0.0), (30.0, 0.0, 0.0), (0.0, 25.0, 0.0)])
+def test_a_map_of_another_place_is_refused(shift_mm: tuple[float, float, float], tmp_path: Path) -> None:
+    affine = patient().volume.frame.affine.copy()
+    affine[:3, 3] += shift_mm
+    path = truth_in(tmp_path, frame=Frame(patient().labels.shape, affine))
+    with pytest.raises(Refusal, match="does not lie on this scan"):
+        find_with_labels(patient().volume, path)
+
+
+def test_the_name_that_a_person_gave_wins(tmp_path: Path, taken: Anatomy) -> None:
+    from planner.anatomy import Anchor
+
+    at = next(level.centre_mm for level in taken.levels if level.name == "L3")
+    named = find_with_labels(patient().volume, truth_in(tmp_path), Anchor("L2", at, "user"))
+    assert next(level.centre_mm for level in named.levels if level.name == "L2") == at
+    assert named.structure("levels").provenance == "imported"
+
+
+def test_a_canal_that_the_program_does_not_see_comes_from_the_map(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from planner.anatomy import imported
+
+    def blind(volume: Volume, *more: object) -> Anatomy:
+        raise Refusal("No spinal canal was found.")
+
+    monkeypatch.setattr(imported, "find", blind)
+    only = find_with_labels(patient().volume, truth_in(tmp_path))
+    assert dice(only.mask(codes.CANAL), true_mask(patient(), "epidural space", "thecal sac", "spinal cord")) > 0.95
+    assert only.structure("foramina").provenance == only.structure("windows").provenance == "not checked"
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("folder", "file", "centroids"),
+    [
+        ("lumbar-ct-labelled-3mm", "all-structures.nii.gz", {"L5": -124.8, "L4": -133.3, "L3": -131.1, "L2": -123.0, "L1": -111.9}),
+        ("thoracolumbar-ct-labelled", "structures.nii.gz", {"L1": 50.9, "T12": 61.8, "T10": 80.1, "T7": 91.1, "T4": 70.0}),
+    ],
+)
+def test_maps_of_total_segmentator(folder: str, file: str, centroids: dict[str, float]) -> None:
+    """Names are theirs; a body's middle lies in front of the middle of its vertebra. Kidneys and aorta are then checked."""
+    scan = real(folder)
+    anatomy = find_with_labels(nifti_volume(scan / "ct.nii.gz"), scan / file)
+    y = {level.name: level.centre_mm[1] for level in anatomy.levels}
+    for name, whole_y in centroids.items():
+        assert 3.0 < whole_y - y[name] < 25.0, name
+    for name, code in (("kidney", codes.KIDNEY), ("aorta", codes.AORTA), ("vena cava", codes.VENA_CAVA)):
+        assert anatomy.structure(name).provenance == "imported"
+        assert (anatomy.labels == code).any()
+
+
+@pytest.mark.real
+def test_a_map_of_another_real_scan_is_refused() -> None:
+    one, other = real("lumbar-ct-labelled-3mm"), real("thoracolumbar-ct-labelled")
+    volume = nifti_volume(one / "ct.nii.gz")
+    with pytest.raises(Refusal, match="does not lie on this scan"):
+        find_with_labels(volume, other / "structures.nii.gz")
+    moved = volume.frame.affine.copy()
+    moved[:3, 3] += (20.0, 0.0, 0.0)
+    with pytest.raises(Refusal, match="does not lie on this scan"):
+        find_with_labels(replace(volume, frame=Frame(volume.frame.shape, moved)), one / "all-structures.nii.gz")
