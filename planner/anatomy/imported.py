@@ -68,6 +68,8 @@ def find_with_labels(volume: Volume, path: Path, anchor: Anchor | None = None, p
             raise
         base = _bare(volume, given)
     progress(0.9, "Taking in the label map")
+    pooled = (given == codes.CONTRAST_OUTSIDE) & base.mask(codes.CANAL)
+    given[pooled] = codes.EPIDURAL_SPACE  # contrast in the canal stands where blood will go: it is room, not wall
     anatomy = _with_levels(base, given, held)
     labels = _merged(anatomy.labels, given, held)
     canal = anatomy.canal
