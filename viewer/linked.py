@@ -75,6 +75,7 @@ class ViewGrid(QWidget):
         for view in self.slices.values():
             self._listen(view)
         self.spatial.picked.connect(self._picked)
+        self.spatial.needle_dragged.connect(self.needle_dragged)
         self.set_theme("dark")
 
     def _listen(self, view: SliceView) -> None:

@@ -1,19 +1,31 @@
-"""Taking a needle by an end or as a whole and moving it inside a slice. Pure: the view asks, and reports the gesture."""
+"""Taking a needle by an end or as a whole and moving it inside a slice, or in space on a plane parallel to the picture.
+
+Pure: the view asks, and reports the gesture.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import dist
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from viewer.pose import Pose
 from viewer.scene import Point, Scene, SceneNeedle, point
 
 _REACH_PX = 9.0
 
 Part = Literal["entry", "target", "whole"]
+
+
+class Sheet(Protocol):
+    """What a hand moves on: a slice's pose, or a plane in space."""
+
+    def to_screen(self, point_mm: Any, /) -> Any:
+        """Logical pixels of an LPS point."""
+
+    def to_world(self, x: float, y: float, /) -> Any:
+        """The LPS point under a logical pixel."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +38,7 @@ class NeedleGrip:
     start_mm: Point
 
 
-def grip(scene: Scene, pose: Pose, x: float, y: float, whole: bool) -> NeedleGrip | None:
+def grip(scene: Scene, pose: Sheet, x: float, y: float, whole: bool) -> NeedleGrip | None:
     """The needle under a logical pixel position: one of its ends; with `whole`, any place of its shaft. Nearest first."""
     if not scene.shows("needles"):
         return None

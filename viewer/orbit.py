@@ -113,3 +113,25 @@ class Orbit:
         side = names[round((self.azimuth_deg % 360) / 45) % 8]
         tilt = round(abs(self.elevation_deg))
         return f"{side}, tilted {tilt}°" + ("" if self.elevation_deg > 0 else " up") if tilt >= 3 else side
+
+
+@dataclass(frozen=True)
+class HandPlane:
+    """The plane through a point, parallel to the picture, on which a hand moves what it holds in space."""
+
+    orbit: Orbit
+    width: float
+    height: float
+    through_mm: tuple[float, float, float]
+
+    def to_screen(self, point_mm: ArrayLike) -> Any:
+        """Logical pixels of an LPS point."""
+        return self.orbit.to_screen(point_mm, self.width, self.height)
+
+    def to_world(self, x: float, y: float) -> Floats:
+        """The LPS point of the plane under a logical pixel."""
+        slope = 2 * tan(radians(VIEW_ANGLE_DEG / 2)) / max(self.height, 1.0)
+        orbit = self.orbit
+        ray = slope * ((x - self.width / 2) * orbit.right - (y - self.height / 2) * orbit.up) - orbit.toward_eye
+        depth = float((orbit.eye_mm - np.array(self.through_mm)) @ orbit.toward_eye)
+        return orbit.eye_mm + depth * ray

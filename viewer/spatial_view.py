@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
@@ -23,8 +24,9 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QApplication, QSizePolicy, QWidget
 
 from viewer import furniture, warming
-from viewer.orbit import STANDARD, Orbit
-from viewer.scene import EMPTY, Scene
+from viewer.needle_grip import NeedleGrip, grip, moved
+from viewer.orbit import STANDARD, HandPlane, Orbit
+from viewer.scene import EMPTY, Point, Scene, point
 from viewer.theme import Theme, ThemeName, theme
 
 _STILL_MS = 150
@@ -42,11 +44,14 @@ _SEEN_FIRST = ("sac", "canal", "roots", "bone", "skin")
 
 
 class SpatialView(QWidget):
-    """The scene in space. Drag turns, middle drag or Space + drag moves, the wheel and right drag come nearer.
+    """The scene in space. Drag turns; on a needle's end it moves the end, with Ctrl the whole needle. Middle drag or Space + drag moves, the
+    wheel and right drag come nearer.
 
     Keys: arrows turn, + and - come nearer, F fits, R is the standard view, Shift with A, P, L, R, H, F looks from that side.
     """
 
+    needle_dragged = Signal(int, object, object, bool)
+    """(number in the scene, entry, target, let go) while a hand moves a needle by an end, or whole with Ctrl."""
     picked = Signal(str, object)
     """(structure, LPS point) of a left click on a surface."""
     enlarge_wanted = Signal()
@@ -75,6 +80,9 @@ class SpatialView(QWidget):
         self._doing = ""
         self._moved = False
         self._space = False
+        self._held: NeedleGrip | None = None
+        self._plane: HandPlane | None = None
+        self._ends: tuple[Point, Point] | None = None
         self.setProperty("is_view", True)
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -274,8 +282,20 @@ class SpatialView(QWidget):
             self._doing = "pan"
         elif button == Qt.MouseButton.RightButton:
             self._doing = "dolly"
+        elif button == Qt.MouseButton.LeftButton and self._take_needle(event.position(), event.modifiers()):
+            self._doing = "needle"
         elif button == Qt.MouseButton.LeftButton:
             self._doing = "pan" if event.modifiers() & Qt.KeyboardModifier.ShiftModifier else "turn"
+
+    def _take_needle(self, at: QPointF, keys: Qt.KeyboardModifier) -> bool:
+        """Hold the needle's end under the pointer, or with Ctrl its shaft; it moves on the plane of the picture through what is held."""
+        middle = HandPlane(self._orbit, self.width(), self.height(), self._orbit.focus_mm)
+        held = grip(self._scene, middle, at.x(), at.y(), bool(keys & Qt.KeyboardModifier.ControlModifier))
+        if held is None:
+            return False
+        self._plane = replace(middle, through_mm=held.needle.entry_mm if held.part == "entry" else held.needle.target_mm)
+        self._held = replace(held, start_mm=point(self._plane.to_world(at.x(), at.y())))
+        return True
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         """Go on with it."""
@@ -285,6 +305,11 @@ class SpatialView(QWidget):
         if not self._moved and (event.position() - self._press).manhattanLength() < _CLICK_PX:
             return  # a hand that only clicks
         self._last, self._moved = event.position(), True
+        if self._doing == "needle" and self._held is not None and self._plane is not None:
+            at = event.position()
+            self._ends = moved(self._held, point(self._plane.to_world(at.x(), at.y())))
+            self.needle_dragged.emit(self._held.index, *self._ends, False)
+            return
         self._untouched = False
         if self._doing == "turn":
             self._orbit = self._orbit.turned(step.x(), step.y())
@@ -297,6 +322,9 @@ class SpatialView(QWidget):
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         """End it; a click says what lies under it."""
         doing, self._doing, self._press = self._doing, "", None
+        held, ends, self._held, self._ends = self._held, self._ends, None, None
+        if doing == "needle" and held is not None and ends is not None:
+            self.needle_dragged.emit(held.index, *ends, True)
         if doing == "turn" and not self._moved and self._stage is not None and not self._stale:
             ratio = self.devicePixelRatioF()
             at = event.position() * ratio

@@ -202,3 +202,20 @@ def test_bone_of_a_scan_without_anatomy(meshed):
     found = surfaces_of_scan(meshed.volume)
     assert set(found) == {"bone", "skin"}
     assert surfaces_of_scan(replace(meshed.volume, modality="MR")) == {}
+
+
+def test_a_needles_end_is_dragged_on_the_plane_of_the_picture(qtbot, view, meshed):
+    view.set_orbit(Orbit((0.0, 0.0, 0.0), 300.0, 30.0, 15.0))
+    told = collect(view.needle_dragged)
+    before = meshed.needles[0]
+    start = np.array(view.orbit.to_screen(before.entry_mm, 420, 400))
+    at = QPoint(*np.rint(start).astype(int).tolist())
+    azimuth = view.orbit.azimuth_deg
+    drag(qtbot, view, at, at + QPoint(30, -20), LEFT)
+    index, entry, target, finished = told[-1]
+    assert (index, finished) == (0, True)
+    assert target == before.target_mm
+    assert np.array(view.orbit.to_screen(entry, 420, 400)) - start == pytest.approx([30, -20], abs=0.5)
+    # it stays as far from the eye as it was, and the view does not turn
+    assert (np.array(entry) - before.entry_mm) @ view.orbit.toward_eye == pytest.approx(0, abs=1e-6)
+    assert view.orbit.azimuth_deg == azimuth
