@@ -44,8 +44,8 @@ _SEEN_FIRST = ("sac", "canal", "roots", "bone", "skin")
 
 
 class SpatialView(QWidget):
-    """The scene in space. Drag turns; on a needle's end it moves the end, with Ctrl the whole needle. Middle drag or Space + drag moves, the
-    wheel and right drag come nearer.
+    """The scene in space. Drag turns; on a needle's end it moves the end, with Ctrl the whole needle. Middle drag or Space + drag moves,
+    the wheel and right drag come nearer.
 
     Keys: arrows turn, + and - come nearer, F fits, R is the standard view, Shift with A, P, L, R, H, F looks from that side.
     """
