@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from planner.anatomy.spine import Anatomy
+from planner.evidence import number
 from planner.leak.leak import Approach, ApproachName, Leak
 
 Region = Literal["neck", "thorax", "lumbar", "unknown"]
@@ -100,16 +101,19 @@ def _ventral(leak: Leak, anatomy: Anatomy) -> tuple[Approach, ...]:
             "ventral_reached_directly",
         ),
         *_paramedian_and_midline(
-            "From behind, a dose reached the ventral space in 36 % only.", "ventral_reached_from_behind", "paramedian_facts"
+            f"From behind, a dose reached the ventral space in {number('leak.ventral_reached_from_behind'):.0f} % only.",
+            "ventral_reached_from_behind",
+            "paramedian_facts",
         ),
         _way(
             "transforaminal-foramen",
-            "Stopped in the foramen, a dose spreads ventrally in about half (45 %).",
+            f"Stopped in the foramen, a dose spreads ventrally in about half ({number('leak.foramen_against_ventral'):.0f} %).",
             "foramen_against_ventral",
         ),
     ]
     if not _has_foramen(leak, anatomy) and _has_window(leak, anatomy):
-        blocked = f"No open foramen was found at {_named(leak)}; from behind, a dose reached the ventral space in 36 % only."
+        share = number("leak.ventral_reached_from_behind")
+        blocked = f"No open foramen was found at {_named(leak)}; from behind, a dose reached the ventral space in {share:.0f} % only."
         ways = [_way("interlaminar-paramedian", blocked, "ventral_reached_from_behind", "paramedian_facts"), ways[2], ways[0], ways[3]]
     return _first(ways)
 
@@ -127,12 +131,11 @@ def _dorsal(leak: Leak, anatomy: Anatomy) -> tuple[Approach, ...]:
     )
     midline = _way(
         "interlaminar-midline",
-        "A dorsal hole calls for the dorsal fat at its level or one below; this one lies in the midline.",
+        "A dorsal hole calls for the dorsal fat at its level or one below; "
+        + ("this one lies in the midline." if leak.side == "midline" else f"this one lies to the {leak.side} of the midline."),
         "dorsal_calls_for_interlaminar",
     )
-    around = _way(
-        "transforaminal-foramen", "From the side, where the windows behind are closed by fusion or scar.", "windows_closed"
-    )
+    around = _way("transforaminal-foramen", "From the side, where the windows behind are closed by fusion or scar.", "windows_closed")
     ventral = _way("transforaminal-ventral", "Ends in front of the sac, away from a dorsal hole.", "windows_closed")
     if not _has_window(leak, anatomy) and _has_foramen(leak, anatomy):
         closed = f"No open window was found at {_named(leak)} or one below, so the way leads through a foramen."

@@ -142,3 +142,10 @@ def test_missing_openings_that_nobody_looked_for_do_not_crash(spine):
     bare = replace(spine, windows=(), foramina=(), roots=(), structures={"canal": Structure("found", 1.0)})
     for kind in KINDS:
         assert approaches(place(bare, (3.0, 3.0, DISC), kind), bare)[0].proposed
+
+
+def test_a_dorsal_leak_beside_the_midline_is_not_said_to_lie_in_it(spine):
+    leak = place(spine, (5.0, 7.0, DISC), "dorsal")
+    midline = next(way for way in approaches(leak, spine) if way.name == "interlaminar-midline")
+    assert leak.side == "left"
+    assert "to the left of the midline" in midline.why
