@@ -51,8 +51,8 @@ def main() -> None:
         "# The volume slider",
         "",
         "Made by `python -m tests.bench.slider`: window of 1440 x 900 on the example, 2 cores, no GPU; from the slider's move",
-        f"to panel and four views painted. Clock: {statistics.median(clock):.0f} ms in the median, {max(clock):.0f} ms at most; work of the",
-        f"window's thread {statistics.median(work):.0f} ms. The goal, a frame of the 3D view, is 30 ms.",
+        f"to panel and four views painted. Clock: {statistics.median(clock):.0f} ms in the median, {max(clock):.0f} ms at most; work of",
+        f"the window's thread {statistics.median(work):.0f} ms. The goal, a frame of the 3D view, is 30 ms.",
     ]
     (ROOT / "docs" / "results" / "slider.md").write_text("\n".join(lines) + "\n", "utf-8")
     print("\n".join(lines))
