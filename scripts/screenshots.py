@@ -79,6 +79,9 @@ def main() -> None:
             work_until(lambda: window.sheet.is_drawn, 120)
         settle()
         save(window.grab().toImage(), options.folder / f"{name}.png")
+        if name == "needles":
+            window.take_proposal()
+            work_until(lambda: session.forecast.state == "ready", 120)
     window.go_to(STATIONS.index("needles"))
     window.put_on("projector")
     settle()
