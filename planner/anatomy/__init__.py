@@ -4,6 +4,7 @@ from planner.anatomy.find import find
 from planner.anatomy.imported import find_with_labels
 from planner.anatomy.names import rename, vertebra_at
 from planner.anatomy.spine import ANGLES, NOT_CHECKED, Anatomy, Anchor, Canal, CanalPlace, Foramen, Level, Root, Structure, Window
+from planner.anatomy.view import Shown, out_of_view, shown
 
 __all__ = [
     "ANGLES",
@@ -15,10 +16,13 @@ __all__ = [
     "Foramen",
     "Level",
     "Root",
+    "Shown",
     "Structure",
     "Window",
     "find",
     "find_with_labels",
+    "out_of_view",
     "rename",
+    "shown",
     "vertebra_at",
 ]
