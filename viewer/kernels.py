@@ -104,6 +104,41 @@ def tint_arrival(arrival, first, right, down, ml, red, green, blue, fill, edge, 
 
 
 @njit(cache=True, nogil=True)
+def filled_by(arrival, low, ml, wall, out):  # type: ignore[no-untyped-def]
+    """out = how much earlier than `ml` each voxel fills, within +-`wall`; out[0, 0, 0] is arrival[low], and beyond arrival is wall."""
+    nk, nj, ni = arrival.shape
+    for k in range(out.shape[0]):
+        kk = k + low[0]
+        for j in range(out.shape[1]):
+            jj = j + low[1]
+            for i in range(out.shape[2]):
+                ii = i + low[2]
+                value = -wall
+                if 0 <= kk < nk and 0 <= jj < nj and 0 <= ii < ni:
+                    value = min(max(ml - arrival[kk, jj, ii], -wall), wall)
+                out[k, j, i] = value
+
+
+@njit(cache=True, nogil=True)
+def point_normals(points, triangles, out):  # type: ignore[no-untyped-def]
+    """out = unit normals at points (n, 3): the sum of those of the triangles (m, 3) that meet there, larger ones weighing more."""
+    across = np.zeros(points.shape, dtype=np.float64)
+    for t in range(triangles.shape[0]):
+        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        ux, uy, uz = points[b, 0] - points[a, 0], points[b, 1] - points[a, 1], points[b, 2] - points[a, 2]
+        vx, vy, vz = points[c, 0] - points[a, 0], points[c, 1] - points[a, 1], points[c, 2] - points[a, 2]
+        x, y, z = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
+        for corner in (a, b, c):
+            across[corner, 0] += x
+            across[corner, 1] += y
+            across[corner, 2] += z
+    for n in range(points.shape[0]):
+        x, y, z = across[n, 0], across[n, 1], across[n, 2]
+        length = max(np.sqrt(x * x + y * y + z * z), 1e-12)
+        out[n, 0], out[n, 1], out[n, 2] = x / length, y / length, z / length
+
+
+@njit(cache=True, nogil=True)
 def sample_labels(labels, first, right, down, out):  # type: ignore[no-untyped-def]
     """The nearest labels in a plane through labels [k, j, i]; 0 outside."""
     nk, nj, ni = labels.shape

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import cos, radians, sin, tan
 from typing import Any
 
@@ -35,24 +36,24 @@ class Orbit:
     azimuth_deg: float = STANDARD[0]
     elevation_deg: float = STANDARD[1]
 
-    @property
+    @cached_property
     def toward_eye(self) -> Floats:
         """Unit vector from the focus to the eye."""
         a, e = radians(self.azimuth_deg), radians(self.elevation_deg)
         return np.array([sin(a) * cos(e), cos(a) * cos(e), sin(e)])
 
-    @property
+    @cached_property
     def up(self) -> Floats:
         """Unit vector that is up in the picture."""
         a, e = radians(self.azimuth_deg), radians(self.elevation_deg)
         return np.array([-sin(a) * sin(e), -cos(a) * sin(e), cos(e)])
 
-    @property
+    @cached_property
     def right(self) -> Floats:
         """Unit vector to the picture's right."""
         return np.cross(self.up, self.toward_eye)
 
-    @property
+    @cached_property
     def eye_mm(self) -> Floats:
         """Where the eye is."""
         return np.array(self.focus_mm) + self.distance_mm * self.toward_eye

@@ -1,20 +1,18 @@
-"""What lies on a slice: outlines, patch, leaks, needles, level names, measurements. Colour is never the only sign."""
+"""What lies on a slice: outlines, leaks, needles, level names, measurements. Colour is never the only sign."""
 
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
-from math import ceil, floor
 
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, Qt
-from PySide6.QtGui import QFontMetricsF, QImage, QPainter, QPainterPath, QTransform
+from PySide6.QtGui import QFontMetricsF, QPainter, QPainterPath, QTransform
 
 from viewer.furniture import doubt, text
 from viewer.outlines import OutlineStore
 from viewer.pose import Pose, slice_step_mm
-from viewer.scene import Measurement, Scene, SceneNeedle, ScenePatch
+from viewer.scene import Measurement, Scene, SceneNeedle
 from viewer.theme import Theme
 
 LEAK_RADIUS_PX = 8.0
@@ -31,69 +29,6 @@ _PROVENANCE_OF = {"ligamentum flavum": "canal", "contrast outside": "sac"}
 def half_slice_mm(scene: Scene, pose: Pose) -> float:
     """Half the distance between slices, and no less than half a needle."""
     return max(0.5, slice_step_mm(pose.plane, scene.volume.frame) / 2) if scene.volume is not None else 0.5
-
-
-class PatchPicture:
-    """The patch on a plane as a translucent picture; its buffer is kept."""
-
-    def __init__(self) -> None:
-        self._buffer: NDArray[np.uint8] = np.zeros((1, 1, 4), dtype=np.uint8)
-        self._arrival: NDArray[np.float32] | None = None
-        self._earliest: list[NDArray[np.float32]] = []
-
-    def _reached_corners(self, patch: ScenePatch) -> NDArray[np.float64] | None:
-        """Corners (8, 3) of a box in LPS round all that the patch fills, a voxel wider; None where it fills nothing."""
-        if patch.arrival_ml is not self._arrival:
-            self._arrival = patch.arrival_ml
-            slices = patch.arrival_ml.min(axis=0)
-            self._earliest = [patch.arrival_ml.min(axis=(1, 2)), slices.min(axis=1), slices.min(axis=0)]
-        ends = []
-        for earliest in self._earliest:
-            reached = np.flatnonzero(earliest <= patch.ml)
-            if not len(reached):
-                return None
-            ends.append((reached[0] - 1, reached[-1] + 1))
-        return patch.frame.to_world(np.array([[k, j, i] for k in ends[0] for j in ends[1] for i in ends[2]]))
-
-    def paint(self, painter: QPainter, theme: Theme, patch: ScenePatch, pose: Pose, ratio: float) -> None:
-        """Fill what the patch fills, at its voxels' own smoothness."""
-        from viewer.kernels import tint_arrival
-
-        corners = self._reached_corners(patch)
-        if corners is None or not pose.distance_mm(corners).min() <= 0 <= pose.distance_mm(corners).max():
-            return
-        screen = pose.to_screen(corners)
-        x0, y0 = (max(0, floor(n)) for n in screen.min(axis=0))
-        x1, y1 = (ceil(n) for n in screen.max(axis=0))
-        x1, y1 = min(pose.width, x1), min(pose.height, y1)
-        if x1 <= x0 or y1 <= y0:
-            return
-        window = replace(pose, width=x1 - x0, height=y1 - y0)
-        middle = ((x0 + x1) / 2, (y0 + y1) / 2)
-        window = replace(
-            window, centre_mm=tuple(c + (m - s / 2) / pose.px_per_mm for c, m, s in zip(pose.centre_mm, middle, (pose.width, pose.height)))
-        )
-        first, right, down = window.pixel_grid(patch.frame, ratio)
-        shape = (round(window.height * ratio), round(window.width * ratio), 4)
-        if self._buffer.shape != shape:
-            self._buffer = np.zeros(shape, dtype=np.uint8)
-        colour = theme.colour("patch")
-        tint_arrival(
-            patch.arrival_ml,
-            first,
-            right,
-            down,
-            patch.ml,
-            colour.red(),
-            colour.green(),
-            colour.blue(),
-            np.float32(0.5),
-            np.float32(0.95),
-            self._buffer,
-        )
-        image = QImage(self._buffer.data, shape[1], shape[0], shape[1] * 4, QImage.Format.Format_ARGB32_Premultiplied)
-        image.setDevicePixelRatio(ratio)
-        painter.drawImage(QPointF(x0, y0), image)
 
 
 def paint_outlines(painter: QPainter, theme: Theme, scene: Scene, pose: Pose, store: OutlineStore) -> None:

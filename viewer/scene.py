@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import acos, degrees, dist
 from typing import TYPE_CHECKING, Any, Literal
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from viewer.arrival import Arrival
 
+if TYPE_CHECKING:
     from planner.anatomy.spine import Anatomy
-    from planner.geometry import Frame, Volume
+    from planner.geometry import Volume
     from planner.leak.leak import Leak
     from planner.needles.candidate import Candidate
     from planner.patch.forecast import Forecast
@@ -55,18 +54,19 @@ class SceneNeedle:
         return cls(candidate.entry_mm, candidate.target_mm, role, candidate.passes, words, outer_mm, number)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class ScenePatch:
-    """The patch at one total volume: `arrival_ml <= ml` (float32 [k, j, i] on `frame`, inf where it never comes)."""
+    """The patch at one total volume: what has arrived by then. Two are equal when they show the same."""
 
-    frame: Frame
-    arrival_ml: NDArray[np.float32]
+    arrival: Arrival
     ml: float
 
     @classmethod
-    def of(cls, forecast: Forecast, ml: float) -> ScenePatch:
-        """A forecast of the planner at a volume."""
-        return cls(forecast.frame, forecast.arrival_ml, ml)
+    def of(cls, forecast: Forecast, ml: float, before: ScenePatch | None = None) -> ScenePatch:
+        """A forecast of the planner at a volume; what was prepared for `before` is kept where it shows the same forecast."""
+        if before is None or before.arrival.first_ml is not forecast.arrival_ml:
+            return cls(Arrival(forecast.frame, forecast.arrival_ml), ml)
+        return cls(before.arrival, ml)
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,10 @@ class Scene:
     def shows(self, name: str) -> bool:
         """Whether a structure is switched on."""
         return name not in self.hidden
+
+    def changes(self, before: Scene | None) -> frozenset[str]:
+        """The names of the fields that differ from those of a scene before; all of them where there was none."""
+        return frozenset(one.name for one in fields(self) if before is None or getattr(self, one.name) != getattr(before, one.name))
 
 
 EMPTY = Scene()

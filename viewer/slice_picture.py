@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import QPointF, QRectF
-from PySide6.QtGui import QPainter
+from PySide6.QtGui import QImage, QPainter
 
 from viewer import furniture, overlays
 from viewer.grey import GreyPicture
 from viewer.outlines import OutlineStore
+from viewer.patch import PatchPicture
 from viewer.pose import Pose
 from viewer.scene import Point, Scene
 from viewer.theme import Theme
@@ -17,12 +18,14 @@ from viewer.windows import Window
 
 
 class SlicePainter:
-    """Paints poses of scenes; keeps buffers and outlines between calls."""
+    """Paints poses of scenes; keeps buffers and outlines between calls, and what lies over the patch while only the patch changes."""
 
     def __init__(self) -> None:
         self._grey = GreyPicture()
         self._outlines = OutlineStore()
-        self._patch = overlays.PatchPicture()
+        self._patch = PatchPicture()
+        self._painted: tuple[Scene, tuple[Any, ...], object] | None = None
+        self._over: QImage | None = None
 
     def paint(
         self,
@@ -42,13 +45,43 @@ class SlicePainter:
         axes: LPS directions of the crosshair's lines, or None for no crosshair. ratio: device pixels in a logical pixel.
         fine: the better picture, for when nothing moves. title: the view's name in place of that of its plane.
         """
+        asked = (pose, window, theme, crosshair, ratio, fine, title)
+        before, self._painted = self._painted, (scene, asked, axes)
+        same_place = before is not None and before[1] == asked and before[2] is axes
+        changed = scene.changes(before[0]) if before is not None and same_place else None
+        if changed is None or not changed <= {"patch"}:
+            self._over = None
         if scene.volume is None:
             painter.fillRect(QRectF(0, 0, pose.width, pose.height), theme.colour("view"))
         else:
             painter.drawImage(QPointF(0, 0), self._grey.image(scene.volume, pose, window, ratio, fine))
-            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             if scene.patch is not None and scene.shows("patch"):
+                painter.setRenderHint(QPainter.RenderHint.Antialiasing)
                 self._patch.paint(painter, theme, scene.patch, pose, ratio)
+        if changed == {"patch"} and self._over is None:  # a hand on the volume slider: from now on only the patch is made anew
+            self._over = QImage(round(pose.width * ratio), round(pose.height * ratio), QImage.Format.Format_ARGB32_Premultiplied)
+            self._over.setDevicePixelRatio(ratio)
+            self._over.fill(0)
+            with QPainter(self._over) as over:
+                self._paint_over(over, scene, pose, theme, crosshair, axes, title)
+        if self._over is not None:
+            painter.drawImage(QPointF(0, 0), self._over)
+        else:
+            self._paint_over(painter, scene, pose, theme, crosshair, axes, title)
+
+    def _paint_over(
+        self,
+        painter: QPainter,
+        scene: Scene,
+        pose: Pose,
+        theme: Theme,
+        crosshair: Point,
+        axes: tuple[Any, Any] | None,
+        title: str | None,
+    ) -> None:
+        """What lies over scan and patch."""
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        if scene.volume is not None:
             overlays.paint_outlines(painter, theme, scene, pose, self._outlines)
             if axes is not None:
                 furniture.paint_crosshair(painter, theme, pose, crosshair, axes)

@@ -15,8 +15,9 @@ from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
 from vtkmodules.vtkRenderingCore import vtkActor, vtkCellPicker, vtkLight, vtkPolyDataMapper, vtkRenderer, vtkRenderWindow
 
 from viewer.orbit import VIEW_ANGLE_DEG, Orbit
+from viewer.patch import patch_surface
 from viewer.scene import Point, Scene, SceneNeedle, ScenePatch, point
-from viewer.surfaces import Mesh, Surface, contour, joined, tube, with_normals
+from viewer.surfaces import Mesh, Surface, joined, tube
 from viewer.theme import Theme
 
 _OPACITY = {"skin": 0.16, "canal": 0.22, "lung": 0.18, "kidney": 0.5}
@@ -75,7 +76,6 @@ class Stage:
         self._meshes: dict[str, Mesh] = {}
         self._volume: Any = None
         self._volume_of: Any = None
-        self._patch_of: ScenePatch | None = None
         self._drag = False
         self.set_theme(theme)
 
@@ -90,15 +90,17 @@ class Stage:
 
     def show(self, scene: Scene, before: Scene | None) -> None:
         """Put a scene on the stage; only what differs from the scene before is made anew."""
-        if before is None or scene.surfaces is not before.surfaces or scene.hidden != before.hidden:
+        changed = scene.changes(before)
+        eyes = "hidden" in changed
+        if eyes or "surfaces" in changed:
             self._show_surfaces(scene.surfaces or {}, scene)
-        if before is None or scene.volume is not before.volume or scene.hidden != before.hidden:
+        if eyes or "volume" in changed:
             self._show_volume(scene)
-        if before is None or scene.patch is not before.patch or scene.shows("patch") != before.shows("patch"):
+        if eyes or "patch" in changed:
             self._show_patch(scene.patch if scene.shows("patch") else None)
-        if before is None or scene.needles != before.needles or scene.shows("needles") != before.shows("needles"):
+        if eyes or "needles" in changed:
             self._show_needles(scene.needles if scene.shows("needles") else ())
-        if before is None or scene.leaks != before.leaks or scene.shows("leaks") != before.shows("leaks"):
+        if eyes or "leaks" in changed:
             places = [leak.position_mm for leak in scene.leaks] if scene.shows("leaks") else []
             self._put("leaks", [_ball(place, _LEAK_MM) for place in places])
 
@@ -112,7 +114,7 @@ class Stage:
                 self._drop(name)
             elif self._meshes.get(name) is not mesh:
                 self._drop(name)
-                self._put(name, [mesh.drag])
+                self._put(name, [mesh.drag], keep=True)
                 self._meshes[name] = mesh
 
     def _drop(self, name: str) -> None:
@@ -121,10 +123,13 @@ class Stage:
         self._fine.discard(name)
 
     def _show_patch(self, patch: ScenePatch | None) -> None:
-        if patch is None:
-            self._put("patch", [])
-            return
-        self._put("patch", [surface] if (surface := _patch_surface(patch)) is not None else [])
+        """A patch that is there already only changes its shape: its shaders stay, and a volume slider can follow the hand."""
+        surface = patch_surface(patch) if patch is not None else None
+        standing = self._actors.get("patch")
+        if surface is None or not standing:
+            self._put("patch", [surface] if surface is not None else [])
+        else:
+            _shape(standing[0].GetMapper().GetInput(), surface)
 
     def _show_needles(self, needles: tuple[SceneNeedle, ...]) -> None:
         groups: dict[str, list[Surface]] = {"needles": [], "needles other": [], "needles failed": []}
@@ -134,15 +139,15 @@ class Stage:
         for name, parts in groups.items():
             self._put(name, [joined(parts)] if parts else [])
 
-    def _put(self, name: str, parts: list[Surface]) -> None:
-        """What stands on the stage under a name."""
+    def _put(self, name: str, parts: list[Surface], keep: bool = False) -> None:
+        """What stands on the stage under a name. keep: it may come again, so the graphics hold on to it."""
         for actor in self._actors.pop(name, []):
             self._solid.RemoveViewProp(actor)
             self._ghost.RemoveViewProp(actor)
             self._names.pop(actor, None)
         actors = []
         for surface in parts:
-            mapper = self._mapper(surface, keep=len(surface.points_mm) > 2000)
+            mapper = self._mapper(surface, keep)
             actor = vtkActor()
             actor.SetMapper(mapper)
             self._paint(actor, name)
@@ -176,15 +181,8 @@ class Stage:
         """What draws a surface; a kept one is handed to the graphics once, however often it is shown."""
         if id(surface) in self._kept:
             return self._kept[id(surface)][1]
-        points = vtkPoints()
-        points.SetData(numpy_to_vtk(surface.points_mm))
-        cells = vtkCellArray()
-        cells.SetData(3, numpy_to_vtkIdTypeArray(surface.triangles.astype(np.int64).ravel(), deep=1))
         poly = vtkPolyData()
-        poly.SetPoints(points)
-        poly.SetPolys(cells)
-        normals = numpy_to_vtk(surface.normals)
-        poly.GetPointData().SetNormals(normals)
+        _shape(poly, surface)
         if surface.light is not None:
             colour = np.array(self._theme.rgb("bone"))
             light = surface.light[:, None]
@@ -292,6 +290,17 @@ class Stage:
         self._window.Finalize()
 
 
+def _shape(poly: vtkPolyData, surface: Surface) -> None:
+    """Give a mesh of the graphics the shape of a surface."""
+    points = vtkPoints()
+    points.SetData(numpy_to_vtk(surface.points_mm))
+    cells = vtkCellArray()
+    cells.SetData(3, numpy_to_vtkIdTypeArray(surface.triangles.astype(np.int64).ravel(), deep=1))
+    poly.SetPoints(points)
+    poly.SetPolys(cells)
+    poly.GetPointData().SetNormals(numpy_to_vtk(surface.normals))
+
+
 def _meaning(name: str) -> str:
     return {"needles": "needle", "needles other": "needle other", "needles failed": "needle failed", "leaks": "leak", "discs": "cord"}.get(
         name, name
@@ -317,20 +326,3 @@ def _ball(centre_mm: Point, radius_mm: float) -> Surface:
     surface = tube(path, np.maximum(radius_mm * np.sin(angles), 1e-3), 20)
     outward = surface.points_mm - np.array(centre_mm, dtype=np.float32)
     return Surface(surface.points_mm, surface.triangles, outward / np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-9))
-
-
-def _patch_surface(patch: ScenePatch) -> Surface | None:
-    """The surface of what is filled; smooth, because the volume at which a voxel fills is."""
-    reached = np.argwhere(patch.arrival_ml <= patch.ml)
-    if not len(reached):
-        return None
-    low, high = np.maximum(reached.min(axis=0) - 2, 0), np.minimum(reached.max(axis=0) + 3, patch.arrival_ml.shape)
-    arrival = patch.arrival_ml[low[0] : high[0], low[1] : high[1], low[2] : high[2]]
-    # a wall is as far outside as the tolerance: the surface then runs half a voxel beyond the last filled one
-    give = max(0.5, 0.1 * patch.ml)
-    field = np.pad(np.clip(patch.ml - arrival, -give, give).astype(np.float32), 1, constant_values=-give)
-    found = contour(field, 0.0)
-    if found is None:
-        return None
-    points, triangles = found
-    return with_normals(patch.frame.to_world(points - 1 + low), triangles)

@@ -238,15 +238,12 @@ def contour(field: NDArray[np.float32], level: float) -> tuple[NDArray[np.float6
 
 def with_normals(points: ArrayLike, triangles: NDArray[np.int32]) -> Surface:
     """A surface with the normals of its triangles, smoothed at each point."""
-    world = np.asarray(points, dtype=np.float64)
-    a, b, c = (world[triangles[:, n]] for n in range(3))
-    across = np.cross(b - a, c - a)
-    normals = np.zeros_like(world)
-    for n in range(3):
-        for axis in range(3):
-            normals[:, axis] += np.bincount(triangles[:, n], across[:, axis], minlength=len(world))
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
-    return Surface(world.astype(np.float32), np.ascontiguousarray(triangles, dtype=np.int32), normals.astype(np.float32))
+    from viewer.kernels import point_normals
+
+    world = np.ascontiguousarray(points, dtype=np.float64)
+    normals = np.empty(world.shape, dtype=np.float32)
+    point_normals(world, triangles, normals)
+    return Surface(world.astype(np.float32), np.ascontiguousarray(triangles, dtype=np.int32), normals)
 
 
 def _lit(surface: Surface, field: NDArray[np.float32], frame: Frame, box: tuple[slice, slice, slice], step: NDArray[np.float64]) -> Surface:

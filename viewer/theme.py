@@ -60,6 +60,7 @@ class Theme:
         font = QFont()
         font.setPixelSize(max(8, round(self.text_px * scale)))
         font.setBold(bold)
+        font.setStyleStrategy(QFont.StyleStrategy.NoSubpixelAntialias)  # no coloured fringes on a grey picture
         return font
 
 

@@ -8,6 +8,7 @@ from planner.anatomy import labels as codes
 from planner.anatomy.spine import ANGLES, Anatomy, Anchor, Canal, Level, Root, Structure
 from planner.geometry import Frame, Volume
 from planner.leak.leak import Leak
+from viewer.arrival import Arrival
 from viewer.scene import Scene, SceneNeedle, ScenePatch
 
 LEVELS = ("L1", "L2", "L3", "L4")
@@ -65,7 +66,7 @@ def patient(
     leak = Leak((0.0, CANAL_Y - 7, 0.0), "ventral", "observed", "L2-L3", "midline")
     needle = SceneNeedle((-45.0, CANAL_Y + 30, 0.0), leak.position_mm, words="58 mm · 45° in plane")
     arrival = np.where(labels == codes.EPIDURAL_SPACE, np.abs(z) / 3 + 0 * x + 0 * y, np.inf).astype(np.float32)
-    patch = ScenePatch(frame, arrival, 5.0) if with_patch else None
+    patch = ScenePatch(Arrival(frame, arrival), 5.0) if with_patch else None
     return Scene(Volume(frame, voxels), anatomy, leaks=(leak,), needles=(needle,), patch=patch)
 
 
