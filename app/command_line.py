@@ -102,8 +102,8 @@ def parser() -> argparse.ArgumentParser:
         verbs,
         "plan",
         "plan the patch for one or several leaks, or for a case file",
-        "The nth --kind belongs to the nth --leak. --side, --potential, --approach, --needle, --blood and --fibrin belong to the --leak "
-        "before them; with a case file and no --leak, to every site of the case.",
+        "The nth --kind belongs to the nth --leak. --side, --potential, --approach, --entry-level, --needle, --blood and --fibrin belong "
+        "to the --leak before them; with a case file and no --leak, to every site of the case.",
     )
     plan.add_argument("path", type=Path, metavar="PATH", help="folder, file, ZIP or case file")
     plan.add_argument("--leak", action=_Leak, type=_triple, metavar="X,Y,Z", help="a leak, LPS mm; may be given several times")
@@ -111,6 +111,7 @@ def parser() -> argparse.ArgumentParser:
     for name, kind, words in (
         ("--side", {"choices": SIDES}, "the patient's side, if it is not to be read from the position"),
         ("--approach", {"choices": APPROACHES}, "another approach than the proposed one"),
+        ("--entry-level", {"metavar": "LEVEL"}, "with --approach: where the needle goes in, such as C6-C7, if not at the usual level"),
         ("--needle", {"metavar": "ID"}, "a needle of the catalogue, such as 22G-120-quincke"),
         ("--blood", {"type": _ml, "metavar": "ML"}, "blood, mL"),
         ("--fibrin", {"type": _ml, "metavar": "ML"}, "fibrin, mL"),
@@ -222,6 +223,8 @@ def _check(options: argparse.Namespace) -> None:
         raise argparse.ArgumentTypeError(
             f"each --leak needs its own --kind; there are {len(options.leaks)} of --leak and {len(options.kinds)} of --kind"
         )
+    if any(said.get("entry_level") and not said.get("approach") for said in (options.of_all, *options.leaks)):
+        raise argparse.ArgumentTypeError("--entry-level belongs to an --approach: give both")
     if not options.leaks and not is_case_file(options.path):
         raise argparse.ArgumentTypeError("give at least one --leak X,Y,Z with its --kind, or a case file")
     if is_case_file(options.path) and (options.series or options.part is not None):

@@ -200,7 +200,7 @@ def _with_site_options(case: Case, index: int, said: dict[str, object], is_new: 
         certainty = "potential" if said.get("potential") else None
         case = _do(case, acts.change_leak(case, index, certainty=certainty, side=said.get("side")))  # type: ignore[arg-type]
     if said.get("approach"):
-        case = _do(case, acts.choose_approach(case, index, said["approach"]))  # type: ignore[arg-type]
+        case = _do(case, acts.choose_approach(case, index, said["approach"], said.get("entry_level")))  # type: ignore[arg-type]
     if said.get("needle"):
         from planner.needles import needle
 

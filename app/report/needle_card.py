@@ -107,6 +107,9 @@ def checks(site: SitePlan, used: Candidate) -> tuple[Table, str]:
         check = by_name.get(title)
         if check is None or check.ok is None:
             unknown.append(title)
+        elif check.at_least is not None:
+            beyond = f"none in the scan, over {check.at_least:.0f} mm"
+            near.append(Row((title, beyond, limit_words(check), result(check), _seen(site, hazard.structure)), "good"))
         elif check.ok and check.value is not None and check.limit is not None and check.value > max(_FAR_MM, check.limit):
             far.append((title, check, _seen(site, hazard.structure)))
         else:
@@ -200,7 +203,10 @@ def _cautions(plan: Plan, site: SitePlan, used: Candidate) -> list[str]:
     if site.search.relaxed:
         said.append(site.search.relaxed)
     if not site.approach.proposed:
-        said.append(f"Approach chosen by the user: {APPROACH_WORDS[site.approach.name]}. {site.approach.why}")
+        at = f" at {site.approach.level}" if site.approach.level else ""
+        said.append(f"Approach chosen by the user: {APPROACH_WORDS[site.approach.name]}{at}. {site.approach.why}")
+    if site.approach.warning:
+        said.append(site.approach.warning)
     if "arterial zone" in used.remark:
         said.append(str(evidence("report.artery_zone").value))
     if site.preset.remark:

@@ -17,7 +17,6 @@ from app.widgets.rows import Rows
 from app.widgets.text import Card, label
 from planner.case.acts import choose_approach, choose_needle, set_position
 from planner.case.words import POSITION_WORDS
-from planner.leak import TITLES
 
 if TYPE_CHECKING:
     from planner.case.derive import SitePlan
@@ -42,7 +41,7 @@ class ApproachPanel(Panel):
         plan = self.desk.plan
         if plan is None:
             return "The way in that the leak calls for."
-        return f"{leak_words(plan.site.leak, self.unsure)}. {TITLES[plan.approach.name]}."
+        return f"{leak_words(plan.site.leak, self.unsure)}. {plan.approach.title}."
 
     def refusals(self) -> tuple[Derived[object], ...]:
         sites = self.session.sites
@@ -58,32 +57,39 @@ class ApproachPanel(Panel):
             for rows in (self._ways, self._needle, self._position):
                 rows.show_items([])
             return
-        decided = self.session.case.sites[index].approach
-        now = decided or plan.approaches[0].name
-        self._ways.show_items([((index, way, way.name == now), partial(self._way, way, way.name == now)) for way in plan.approaches])
+        site = self.session.case.sites[index]
+        now = (site.approach, site.entry_level) if site.approach else (plan.approaches[0].name, plan.approaches[0].level)
+        ways = plan.approaches if plan.approach in plan.approaches else (plan.approach, *plan.approaches)
+        chosen = [(way.name, way.level) == now for way in ways]
+        self._ways.show_items([((index, way, one), partial(self._way, way, one)) for way, one in zip(ways, chosen)])
         needle = self.session.case.sites[index].needle or plan.needle.id
         self._needle.show_items([((index, needle), lambda: self._needle_card(plan, needle))])
         self._position.show_items([(self.session.case.position, self._position_card)])
 
     def _way(self, way: Approach, chosen: bool) -> QWidget:
-        card = Card("card current" if chosen else "card", f"Approach {TITLES[way.name]}")
-        choice = QRadioButton(TITLES[way.name] if len(TITLES[way.name]) < 38 else TITLES[way.name].replace(", ", ",\n", 1))
-        choice.setAccessibleName(TITLES[way.name])
+        """A way in; one that is barred on this scan cannot be chosen and says why."""
+        card = Card("card current" if chosen else "card", f"Approach {way.title}")
+        choice = QRadioButton(way.title if len(way.title) < 38 else way.title.replace(", ", ",\n", 1))
+        choice.setAccessibleName(way.title)
         choice.setChecked(chosen)
         choice.setAutoExclusive(False)
+        choice.setEnabled(chosen or way.barred is None)
         choice.clicked.connect(lambda: self._choose(way))
         card.add(choice)
         if way.proposed:
             card.add(label("Proposed", "small"))
         card.add(label(way.why, "muted"))
+        for said in filter(None, (way.warning, way.barred)):
+            card.add(label(f"△ {said}", "caution"))
         if way.evidence:
-            card.add(Sources(way.evidence, TITLES[way.name]))
+            card.add(Sources(way.evidence, way.title))
         return card
 
     def _choose(self, way: Approach) -> None:
         index = self.desk.site
         self.desk.candidate = None
-        self.desk.attempt(lambda: choose_approach(self.session.case, index, None if way.proposed else way.name))
+        name, level = (None, None) if way.proposed else (way.name, way.level)
+        self.desk.attempt(lambda: choose_approach(self.session.case, index, name, level))
         self.refresh()
 
     def _needle_card(self, plan: SitePlan, chosen: str) -> QWidget:

@@ -17,7 +17,6 @@ from app.widgets.progress import ProgressRow
 from app.widgets.rows import Rows
 from app.widgets.text import Card, button, label, row, say
 from app.widgets.values import ClearanceRow, ValueRow
-from planner.leak import TITLES
 from planner.needles.rules import HAZARDS
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ class NeedlesPanel(Panel):
         plan = self.desk.plan
         if plan is None:
             return "Every safe way in, ranked and explained."
-        return f"{leak_words(plan.site.leak, self.unsure)}. {TITLES[plan.approach.name]}. {plan.needle.words}."
+        return f"{leak_words(plan.site.leak, self.unsure)}. {plan.approach.title}. {plan.needle.words}."
 
     def refusals(self) -> tuple[Derived[object], ...]:
         sites = self.session.sites
@@ -132,14 +131,18 @@ class NeedlesPanel(Panel):
             ValueRow("Entry from midline", offset_words(candidate)),
         )
         titles = {hazard.name: hazard.title for hazard in HAZARDS}
-        limits = {check.name: check.limit for check in candidate.checks}
+        checks = {check.name: check for check in candidate.checks}
         unseen = []
         for structure, clearance in candidate.clearance_mm.items():
             title = titles.get(structure, structure)
-            if clearance is None:
-                unseen.append(title)
+            check = checks.get(title)
+            if clearance is not None:
+                card.add(ClearanceRow(title, clearance, check.limit if check else None))
+            elif check is not None and check.at_least is not None:
+                hint = "The scan shows none; it can only lie beyond where the scan ends"
+                card.add(ValueRow(title, "none in the scan", f"(over {check.at_least:.0f} mm)", hint))
             else:
-                card.add(ClearanceRow(title, clearance, limits.get(title)))
+                unseen.append(title)
         if unseen:
             words = ", ".join(unseen).lower()
             card.add(label(f"△ Not checked: {words}", "caution", name=f"Not checked: {words}"))

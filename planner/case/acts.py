@@ -21,6 +21,7 @@ from planner.case.scan_reference import reference_to, same_scan
 from planner.case.words import APPROACH_WORDS, KIND_WORDS, POSITION_WORDS
 from planner.evidence import number
 from planner.geometry import PatientPosition
+from planner.leak import is_disc_space
 from planner.leak.leak import ApproachName, Certainty, Leak, LeakKind, LeakSide
 from planner.refusal import Refusal
 
@@ -149,7 +150,7 @@ def change_leak(
         changes["taken"] = None
     if leak.kind != before.kind:
         said.append(KIND_WORDS[leak.kind])
-        changes |= {"approach": None, "needle": None, "taken": None, "blood_ml": None, "fibrin_ml": None}
+        changes |= {"approach": None, "entry_level": None, "needle": None, "taken": None, "blood_ml": None, "fibrin_ml": None}
     return _with_site(case, index, f"change {_site_words(case, index)}{' to ' + ', '.join(said) if said else ''}", **changes)
 
 
@@ -161,13 +162,18 @@ def remove_leak(case: Case, index: int) -> Act:
 # ---- Approach -----------------------------------------------------------------------------------------------------------------------
 
 
-def choose_approach(case: Case, index: int, approach: ApproachName | None) -> Act:
-    """Choose the approach; None lets the proposal stand. Another approach clears needle, taken needle and doses."""
-    if approach == case.sites[index].approach:
+def choose_approach(case: Case, index: int, approach: ApproachName | None, entry_level: str | None = None) -> Act:
+    """Choose the approach, and the disc space where the needle goes in where that is a choice of its own; None lets the proposal stand.
+    Another approach or level clears needle, taken needle and doses. Refuses what is no disc space."""
+    if entry_level is not None and not is_disc_space(entry_level):
+        raise Refusal(f"{entry_level} is no disc space.", "Name two neighbouring vertebrae, such as C6-C7.")
+    site = case.sites[index]
+    if (approach, entry_level) == (site.approach, site.entry_level):
         return Act("", case)
-    words = APPROACH_WORDS[approach] if approach else "as proposed"
+    words = f"{APPROACH_WORDS[approach] if approach else 'as proposed'}{f' at {entry_level}' if entry_level else ''}"
     sentence = f"choose the approach {words} for {_site_words(case, index)}"
-    return _with_site(case, index, sentence, approach=approach, needle=None, taken=None, blood_ml=None, fibrin_ml=None)
+    cleared: dict[str, Any] = {"needle": None, "taken": None, "blood_ml": None, "fibrin_ml": None}
+    return _with_site(case, index, sentence, approach=approach, entry_level=entry_level, **cleared)
 
 
 def choose_needle(case: Case, index: int, needle_id: str | None) -> Act:

@@ -27,7 +27,8 @@ class TakenNeedle:
 
 @dataclass(frozen=True)
 class Site:
-    """One leak and what is planned for it. None means: not decided yet, the proposal stands."""
+    """One leak and what is planned for it. None means: not decided yet, the proposal stands. entry_level: the disc space where the needle
+    goes in, such as `C6-C7`, where the user chose another than those that serve the leak."""
 
     leak: Leak
     approach: ApproachName | None = None
@@ -35,6 +36,7 @@ class Site:
     taken: TakenNeedle | None = None
     blood_ml: float | None = None
     fibrin_ml: float | None = None
+    entry_level: str | None = None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from planner.case.acts import now_by_user, recorded, take_needle
 from planner.case.case import Case, Site, TakenNeedle
 from planner.case.keys import anatomy_key, patch_key, scan_key, site_key
 from planner.geometry import PatientPosition, Volume
-from planner.leak.leak import Approach, ApproachName
+from planner.leak.leak import Approach
 from planner.needles.candidate import Candidate, Needle, NeedleSearch
 from planner.patch.forecast import Forecast, Injection
 from planner.progress import Progress, part, silent
@@ -96,11 +96,13 @@ def plan_site(case: Case, index: int, volume: Volume, anatomy: Anatomy, progress
     marked = site.leak
     leak = leak_station.place(anatomy, marked.position_mm, marked.kind, marked.certainty, marked.side)
     approaches = leak_station.approaches(leak, anatomy)
-    approach = approaches[0] if site.approach is None else _decided(site.approach, approaches)
+    approach = approaches[0]
+    if site.approach is not None:
+        approach = leak_station.decided(site.approach, site.entry_level, leak, anatomy, approaches)
     needle = needles.needle(site.needle) if site.needle else needles.default_needle(approach.name)
     room: Room | None = None
     try:
-        room = needles.prepare(volume, anatomy, leak, approach.name, part(progress, 0.0, 0.5))
+        room = needles.prepare(volume, anatomy, leak, approach.name, part(progress, 0.0, 0.5), approach.level)
         search = needles.search(room, needle, case.position, part(progress, 0.5, 1.0))
     except Refusal as refusal:  # the user may choose another approach
         search = NeedleSearch((), {}, 0, 0, str(refusal))
@@ -120,12 +122,6 @@ def plan_site(case: Case, index: int, volume: Volume, anatomy: Anatomy, progress
         fibrin_ml=preset.fibrin_ml,
     )
     return with_taken(plan, case, index)
-
-
-def _decided(name: ApproachName, approaches: Sequence[Approach]) -> Approach:
-    """The approach that the user chose, also where the leak offers no such way: the Needles station says why it cannot be, and nothing
-    else is planned in its place."""
-    return next((way for way in approaches if way.name == name), Approach(name, "Not a way that this leak calls for.", (), False))
 
 
 def with_taken(plan: SitePlan, case: Case, index: int) -> SitePlan:

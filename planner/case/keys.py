@@ -25,7 +25,7 @@ def anatomy_key(case: Case) -> Hashable:
 def site_key(case: Case, index: int) -> Hashable:
     """What the search for a site depends on. The needle that was taken and the doses come after it (`derive.with_taken`)."""
     site = case.sites[index]
-    return anatomy_key(case), site.leak, site.approach, site.needle, case.position
+    return anatomy_key(case), site.leak, site.approach, site.entry_level, site.needle, case.position
 
 
 def patch_key(sites: Sequence[SitePlan]) -> Hashable:

@@ -73,7 +73,12 @@ def _leak(site: SitePlan) -> dict[str, Any]:
         "certainty": leak.certainty,
         "level": leak.level,
         "side": leak.side,
-        "approach": {"name": site.approach.name, "why": site.approach.why},
+        "approach": {
+            "name": site.approach.name,
+            "why": site.approach.why,
+            "level": site.approach.level,
+            "warning": site.approach.warning,
+        },
     }
 
 
@@ -101,6 +106,7 @@ def _candidate(leak: int, rank: int, candidate: Candidate, taken: bool) -> dict[
                 "unit": check.unit,
                 "source": check.source,
                 "soft": check.soft,
+                "at_least": number(check.at_least),
             }
             for check in candidate.checks
         ],

@@ -2,178 +2,167 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import replace
 
 from planner.anatomy.spine import Anatomy
-from planner.evidence import number
+from planner.evidence import evidence, number
 from planner.leak.leak import Approach, ApproachName, Leak
-
-Region = Literal["neck", "thorax", "lumbar", "unknown"]
-
-MOST_ROWS_AWAY = 1
-"""An opening one level from the leak still serves it."""
-
-TITLES: dict[ApproachName, str] = {
-    "interlaminar-midline": "Interlaminar, midline",
-    "interlaminar-paramedian": "Interlaminar, paramedian",
-    "transforaminal-ventral": "Transforaminal, to the ventral space",
-    "transforaminal-foramen": "Transforaminal, stopped short in the foramen",
-    "caudal": "Caudal",
-}
-"""The approaches in the words of the interface."""
-
-
-def region(level: str | None) -> Region:
-    """The part of the spine that a disc space such as `C6-C7` belongs to: that of its upper vertebra."""
-    if level is None:
-        return "unknown"
-    return {"C": "neck", "T": "thorax"}.get(level[0], "lumbar") if level[0] in "CTLS" else "unknown"  # type: ignore[return-value]
-
-
-def above_c6_c7(level: str | None) -> bool:
-    """Whether a disc space lies above C6-C7, where an interlaminar needle is refused by default."""
-    return level is not None and level[0] == "C" and int(level[1]) < 6
-
-
-def level_order(anatomy: Anatomy) -> list[str]:
-    """The disc spaces of the anatomy, head to foot."""
-    return [f"{upper.name}-{lower.name}" for upper, lower in zip(anatomy.levels[:-1], anatomy.levels[1:])]
-
-
-def window_levels(leak: Leak, anatomy: Anatomy) -> tuple[str, ...]:
-    """The interlaminar levels that serve a leak, best first: its own and the one below; C7-T1 for what lies above it in the neck."""
-    order = level_order(anatomy)
-    if leak.level is None or leak.level not in order:
-        return ()
-    if region(leak.level) == "neck" and leak.level != "C7-T1":
-        return ("C7-T1",)
-    at = order.index(leak.level)
-    return tuple(order[at : at + 1 + MOST_ROWS_AWAY])
+from planner.leak.openings import (
+    HIGHEST_USUAL,
+    NECK_LEVEL,
+    above_c6_c7,
+    barred,
+    is_open,
+    is_transforaminal,
+    levels_on_choice,
+    no_opening,
+    region,
+)
 
 
 def approaches(leak: Leak, anatomy: Anatomy) -> tuple[Approach, ...]:
-    """The ways in for a leak, the proposed one first, each with its reason. One whose opening was not found stands back."""
-    where = region(leak.level)
-    if where == "neck":
-        return _in_the_neck(leak, anatomy)
-    if leak.kind == "ventral":
-        return _ventral(leak, anatomy)
-    if leak.kind == "dorsal":
-        return _dorsal(leak, anatomy)
-    return _at_a_root(leak, anatomy)
+    """The ways in for a leak, the proposed one first, each with its reason. One that is barred on this scan, or whose opening was not
+    found, stands back while another is open; one that carries a warning is never proposed."""
+    if region(leak.level) == "neck":
+        ways = _in_the_neck(leak, anatomy)
+    elif leak.kind == "ventral":
+        ways = _ventral(leak)
+    elif leak.kind == "dorsal":
+        ways = _dorsal(leak)
+    else:
+        ways = _at_a_root(leak)
+    return _proposed_first([_judged(way, leak, anatomy) for way in ways], leak, anatomy)
 
 
-def _has_foramen(leak: Leak, anatomy: Anatomy) -> bool:
-    if leak.level is None:
-        return bool(anatomy.foramina)
-    return any(foramen.level == leak.level for foramen in anatomy.foramina)
+def decided(name: ApproachName, level: str | None, leak: Leak, anatomy: Anatomy, ways: Sequence[Approach]) -> Approach:
+    """The approach that the user chose, also where the leak offers no such way: what bars it is said, and nothing else is planned in its
+    place."""
+    own = Approach(name, "Not a way that this leak calls for.", (), False, level)
+    return next((way for way in ways if (way.name, way.level) == (name, level)), _judged(own, leak, anatomy))
 
 
-def _has_window(leak: Leak, anatomy: Anatomy) -> bool:
-    levels = window_levels(leak, anatomy)
-    return any(window.level in levels for window in anatomy.windows) if levels else bool(anatomy.windows)
+def _judged(way: Approach, leak: Leak, anatomy: Anatomy) -> Approach:
+    bar = barred(leak, anatomy, way.name, way.level)
+    return way if bar is None else replace(way, barred=str(bar))
 
 
-def _named(leak: Leak) -> str:
-    return leak.level or "this level"
+def _proposed_first(ways: list[Approach], leak: Leak, anatomy: Anatomy) -> tuple[Approach, ...]:
+    """The first way without a warning that is open is proposed, and says why those before it are not; the first of all if none is."""
+    called_for = ways[0]
+    usual = [way for way in ways if way.warning is None]
+    best = next((way for way in usual if way.barred is None and is_open(leak, anatomy, way.name, way.level)), called_for)
+    if is_transforaminal(best.name) != is_transforaminal(called_for.name):
+        bar = barred(leak, anatomy, called_for.name, called_for.level) or no_opening(leak, anatomy, called_for.name, called_for.level)
+        best_said = replace(best, why=f"{bar.sentence} {best.why}")
+    else:
+        best_said = best
+    return (replace(best_said, proposed=True), *(way for way in ways if way is not best))
 
 
-def _way(name: ApproachName, why: str, *evidence: str, proposed: bool = False) -> Approach:
-    return Approach(name, why, tuple(f"leak.{key}" for key in evidence), proposed)
+def _way(name: ApproachName, why: str, *evidence: str, level: str | None = None, warning: str | None = None) -> Approach:
+    return Approach(name, why, tuple(f"leak.{key}" for key in evidence), False, level, warning)
 
 
-def _paramedian_and_midline(why: str, *evidence: str) -> tuple[Approach, Approach]:
-    return _way("interlaminar-paramedian", why, *evidence), _way("interlaminar-midline", why, *evidence)
-
-
-def _first(ways: list[Approach]) -> tuple[Approach, ...]:
-    head = ways[0]
-    return (Approach(head.name, head.why, head.evidence, True), *ways[1:])
-
-
-def _ventral(leak: Leak, anatomy: Anatomy) -> tuple[Approach, ...]:
+def _ventral(leak: Leak) -> list[Approach]:
     side = "either side" if leak.side == "midline" else f"the {leak.side}"
-    ways = [
+    behind = f"From behind, a dose reached the ventral space in {number('leak.ventral_reached_from_behind'):.0f} % only."
+    return [
         _way(
             "transforaminal-ventral",
             f"A ventral leak calls for a needle into the ventral epidural space, from {side}.",
             "ventral_calls_for_transforaminal",
             "ventral_reached_directly",
         ),
-        *_paramedian_and_midline(
-            f"From behind, a dose reached the ventral space in {number('leak.ventral_reached_from_behind'):.0f} % only.",
-            "ventral_reached_from_behind",
-            "paramedian_facts",
-        ),
+        _way("interlaminar-paramedian", behind, "ventral_reached_from_behind", "paramedian_facts"),
+        _way("interlaminar-midline", behind, "ventral_reached_from_behind", "paramedian_facts"),
         _way(
             "transforaminal-foramen",
             f"Stopped in the foramen, a dose spreads ventrally in about half ({number('leak.foramen_against_ventral'):.0f} %).",
             "foramen_against_ventral",
         ),
     ]
-    if not _has_foramen(leak, anatomy) and _has_window(leak, anatomy):
-        share = number("leak.ventral_reached_from_behind")
-        blocked = f"No open foramen was found at {_named(leak)}; from behind, a dose reached the ventral space in {share:.0f} % only."
-        ways = [_way("interlaminar-paramedian", blocked, "ventral_reached_from_behind", "paramedian_facts"), ways[2], ways[0], ways[3]]
-    return _first(ways)
 
 
-def _dorsal(leak: Leak, anatomy: Anatomy) -> tuple[Approach, ...]:
+def _dorsal(leak: Leak) -> list[Approach]:
     thorax = region(leak.level) == "thorax"
-    paramedian = _way(
-        "interlaminar-paramedian",
-        "A dorsal hole calls for the dorsal fat at its level or one below; in the thorax beside the midline, past the overlapping laminae "
-        "and the cord."
+    calls = "A dorsal hole calls for the dorsal fat at its level or one below"
+    beside = (
+        "in the thorax beside the midline, past the overlapping laminae and the cord"
         if thorax
-        else "A dorsal hole calls for the dorsal fat at its level or one below; beside the midline the needle comes to the hole itself.",
-        "dorsal_calls_for_interlaminar",
-        "thorax_paramedian" if thorax else "paramedian_facts",
+        else "beside the midline the needle comes to the hole itself"
     )
-    midline = _way(
-        "interlaminar-midline",
-        "A dorsal hole calls for the dorsal fat at its level or one below; "
-        + ("this one lies in the midline." if leak.side == "midline" else f"this one lies to the {leak.side} of the midline."),
-        "dorsal_calls_for_interlaminar",
-    )
-    around = _way("transforaminal-foramen", "From the side, where the windows behind are closed by fusion or scar.", "windows_closed")
-    ventral = _way("transforaminal-ventral", "Ends in front of the sac, away from a dorsal hole.", "windows_closed")
-    if not _has_window(leak, anatomy) and _has_foramen(leak, anatomy):
-        closed = f"No open window was found at {_named(leak)} or one below, so the way leads through a foramen."
-        return _first([_way("transforaminal-foramen", closed, "windows_closed"), ventral, paramedian, midline])
-    behind = [midline, paramedian] if leak.side == "midline" and not thorax else [paramedian, midline]
-    return _first([*behind, around, ventral])
+    here = "this one lies in the midline" if leak.side == "midline" else f"this one lies to the {leak.side} of the midline"
+    facts = "thorax_paramedian" if thorax else "paramedian_facts"
+    paramedian = _way("interlaminar-paramedian", f"{calls}; {beside}.", "dorsal_calls_for_interlaminar", facts)
+    midline = _way("interlaminar-midline", f"{calls}; {here}.", "dorsal_calls_for_interlaminar")
+    return [
+        *([midline, paramedian] if leak.side == "midline" and not thorax else [paramedian, midline]),
+        _way("transforaminal-foramen", "From the side, where the windows behind are closed by fusion or scar.", "windows_closed"),
+        _way("transforaminal-ventral", "Ends in front of the sac, away from a dorsal hole.", "windows_closed"),
+    ]
 
 
-def _at_a_root(leak: Leak, anatomy: Anatomy) -> tuple[Approach, ...]:
+def _at_a_root(leak: Leak) -> list[Approach]:
+    why, source = _root_reason(leak)
+    behind = "From behind, the dose has to find its way along the root to the sleeve."
+    return [
+        _way("transforaminal-foramen", why, source),
+        _way("transforaminal-ventral", "Passes the sleeve to the ventral space: farther than the leak needs.", source),
+        _way("interlaminar-paramedian", behind, "paramedian_facts"),
+        _way("interlaminar-midline", behind, "paramedian_facts"),
+    ]
+
+
+def _root_reason(leak: Leak) -> tuple[str, str]:
     if leak.kind == "fistula":
         why = "A fistula calls for a needle beside the sleeve and its vein, stopped short in the foramen; fibrin alone or first."
-        evidence = "fistula_calls_for_foramen"
-    else:
-        why = "A sleeve is coated, not pierced: the needle stops short in the foramen beside it."
-        evidence = "sleeve_calls_for_foramen"
-    ways = [
-        _way("transforaminal-foramen", why, evidence),
-        _way("transforaminal-ventral", "Passes the sleeve to the ventral space: farther than the leak needs.", evidence),
-        *_paramedian_and_midline("From behind, the dose has to find its way along the root to the sleeve.", "paramedian_facts"),
-    ]
-    if not _has_foramen(leak, anatomy) and _has_window(leak, anatomy):
-        blocked = f"No open foramen was found at {_named(leak)}; from behind, the dose has to find its way along the root."
-        ways = [_way("interlaminar-paramedian", blocked, "paramedian_facts"), ways[3], ways[0], ways[1]]
-    return _first(ways)
+        return why, "fistula_calls_for_foramen"
+    return "A sleeve is coated, not pierced: the needle stops short in the foramen beside it.", "sleeve_calls_for_foramen"
 
 
-def _in_the_neck(leak: Leak, anatomy: Anatomy) -> tuple[Approach, ...]:
-    at_c7 = leak.level == "C7-T1"
-    behind = (
-        "In the neck the way in is interlaminar at C7-T1."
-        if at_c7
-        else f"In the neck the way in is interlaminar at C7-T1, below the leak at {leak.level}; above C6-C7 it is refused by default."
+# ---- the neck -----------------------------------------------------------------------------------------------------------------------
+
+
+def _in_the_neck(leak: Leak, anatomy: Anatomy) -> list[Approach]:
+    """C7-T1 from behind first; C6-C7, the leak's own level and the foramina only on choice, with a warning."""
+    where = "" if leak.level == NECK_LEVEL else f", below the leak at {leak.level}"
+    behind = [_behind_in_the_neck(f"In the neck the way in is interlaminar at {NECK_LEVEL}{where}.", None, None)]
+    behind += [_behind_in_the_neck(_choice_reason(level), level, _choice_warning(level)) for level in levels_on_choice(leak)]
+    from_behind = [way for pair in behind for way in pair]
+    foramen, ventral = (_foramen_in_the_neck(leak, name) for name in ("transforaminal-foramen", "transforaminal-ventral"))
+    if foramen.warning is None and leak.kind in ("sleeve", "fistula") and is_open(leak, anatomy, foramen.name):
+        return [foramen, *from_behind, ventral]
+    return [*from_behind, foramen, ventral]
+
+
+def _behind_in_the_neck(why: str, level: str | None, warning: str | None) -> tuple[Approach, Approach]:
+    return (
+        _way("interlaminar-paramedian", why, "neck_interlaminar_level", "neck_space_mm", "paramedian_facts", level=level, warning=warning),
+        _way("interlaminar-midline", why, "neck_interlaminar_level", "neck_space_mm", level=level, warning=warning),
     )
-    warned = "Only on explicit choice: the vertebral artery lies in front of the foramen, and the needle keeps to its posterior half."
-    paramedian = _way("interlaminar-paramedian", behind, "neck_interlaminar_level", "paramedian_facts")
-    midline = _way("interlaminar-midline", behind, "neck_interlaminar_level")
-    foramen = _way("transforaminal-foramen", warned, "neck_transforaminal")
-    ventral = _way("transforaminal-ventral", warned, "neck_transforaminal")
-    if at_c7 and leak.kind in ("sleeve", "fistula") and _has_foramen(leak, anatomy):
-        return _first([foramen, paramedian, midline, ventral])
-    return _first([paramedian, midline, foramen, ventral])
+
+
+def _choice_reason(level: str) -> str:
+    if above_c6_c7(level):
+        return f"At the leak's own level, {level}: one centre argues for it, and above {HIGHEST_USUAL} it is refused by default."
+    return f"At {level}, the highest level that is used besides {NECK_LEVEL}."
+
+
+def _choice_warning(level: str) -> str:
+    refused = f"Refused by default above {HIGHEST_USUAL}. " if above_c6_c7(level) else ""
+    low, high = evidence("leak.neck_space_mm").value
+    return (
+        f"{refused}Only on explicit choice: {NECK_LEVEL} is the usual level. There are {low:g}-{high:g} mm behind the sac here and the "
+        "cord lies ahead; in the midline the flavum may have a gap, and then no resistance is lost."
+    )
+
+
+def _foramen_in_the_neck(leak: Leak, name: ApproachName) -> Approach:
+    if leak.level == NECK_LEVEL:
+        if leak.kind in ("sleeve", "fistula") and name == "transforaminal-foramen":
+            return _way(name, *_root_reason(leak))
+        return _way(name, "From the side, through the posterior half of the foramen.", "neck_transforaminal")
+    why = "From the side, through the posterior half of the foramen, along the superior facet."
+    warning = "Only on explicit choice: the vertebral artery lies in front of the foramen, and branches of it behind as well."
+    return _way(name, why, "neck_transforaminal", warning=warning)

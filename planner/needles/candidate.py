@@ -31,7 +31,11 @@ class Needle:
 @dataclass(frozen=True)
 class Check:
     """One rule applied to one needle. ok is None where the structure was not checked; source is the id of the evidence behind the limit
-    (`planner.evidence.evidence(source).source` is the reference in words)."""
+    (`planner.evidence.evidence(source).source` is the reference in words).
+
+    at_least: where nothing of the structure is in the scan, no value can be measured; it lies at least this far away, beyond the scan's
+    ends. None where a value was measured or nothing is known.
+    """
 
     name: str
     ok: bool | None
@@ -41,6 +45,7 @@ class Check:
     source: str
     soft: bool = False
     """A failed soft check is a warning: it is shown and ranks lower, and the needle still passes."""
+    at_least: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +54,8 @@ class Candidate:
 
     entry_mm, target_mm: LPS. depth_mm: skin to tip. Angles as `planner.geometry.needle_angles`. entry_offset_mm: lateral distance of
     the entry from the spinous midline, positive to the patient's left. clearance_mm: per structure, surface of the needle to surface,
-    None = not checked. score: parts in 0..1 and `total`. profile_mm: (n, 2) depth from the skin against the least clearance to a
-    hazard, for the small graph of a card.
+    None = not measured: not checked, or not in the scan (`Check.at_least`). score: parts in 0..1 and `total`. profile_mm: (n, 2) depth
+    from the skin against the least clearance to a hazard, for the small graph of a card.
     """
 
     approach: ApproachName

@@ -9,7 +9,7 @@ import numpy as np
 
 from planner.anatomy.spine import Anatomy, Foramen, Side, Window
 from planner.geometry import Floats
-from planner.leak import ApproachName, Leak, above_c6_c7, region, window_levels
+from planner.leak import ApproachName, Leak, above_c6_c7, is_transforaminal, region, window_levels
 
 NEIGHBOUR_MM = 45.0
 """An opening farther along the canal than this does not serve the leak."""
@@ -49,26 +49,12 @@ class Door:
         return SLACK_MM if self.kind == "foramen" else 0.0
 
 
-def is_transforaminal(approach: ApproachName) -> bool:
-    """Whether an approach goes through a foramen."""
-    return approach.startswith("transforaminal")
-
-
-def doors(anatomy: Anatomy, leak: Leak, approach: ApproachName) -> tuple[Door, ...]:
-    """The openings for a leak: its own, the side that it calls for first; then the neighbours above and below."""
-    return _foramina(anatomy, leak, approach) if is_transforaminal(approach) else _windows(anatomy, leak)
-
-
-def no_door(anatomy: Anatomy, leak: Leak, approach: ApproachName) -> str:
-    """The sentence that says why there is no opening for an approach."""
-    at = f"at {leak.level}" if leak.level else "near the leak"
+def doors(anatomy: Anatomy, leak: Leak, approach: ApproachName, entry_level: str | None = None) -> tuple[Door, ...]:
+    """The openings for a leak: its own, the side that it calls for first; then the neighbours above and below. Of a level that the user
+    chose, and in the neck, only those of that level."""
     if is_transforaminal(approach):
-        known = anatomy.structure("foramina").provenance != "not checked"
-        return f"No open foramen was found {at}." if known else f"The foramina were not checked {at}."
-    known = anatomy.structure("windows").provenance != "not checked"
-    levels = window_levels(leak, anatomy)
-    where = f"at {' or '.join(levels)}" if levels else "near the leak"
-    return f"No open interlaminar window was found {where}." if known else f"The interlaminar windows were not checked {where}."
+        return _foramina(anatomy, leak, approach, entry_level)
+    return _windows(anatomy, leak, entry_level)
 
 
 def _unit(vector: Floats) -> Floats:
@@ -84,26 +70,30 @@ def _axes(anatomy: Anatomy, point: Floats) -> tuple[int, Floats, Floats, Floats]
     return at, left, back, head if head[2] >= 0 else -head
 
 
-def _foramina(anatomy: Anatomy, leak: Leak, approach: ApproachName) -> tuple[Door, ...]:
+def _foramina(anatomy: Anatomy, leak: Leak, approach: ApproachName, entry_level: str | None) -> tuple[Door, ...]:
     """Of each side that serves the leak its own foramen and the next ones above and below."""
     made = [_foramen(anatomy, foramen, leak) for foramen in anatomy.foramina]
-    near = sorted((door for door in made if door.leak_mm <= NEIGHBOUR_MM), key=lambda door: door.leak_mm)
+    level = entry_level or leak.level
+    near = sorted((door for door in made if entry_level or door.leak_mm <= NEIGHBOUR_MM), key=lambda door: door.leak_mm)
     first: Side = "left" if leak.side == "left" else "right"
     sides: tuple[Side, ...] = (first, "left" if first == "right" else "right")
-    at_root = approach == "transforaminal-foramen" and leak.kind in ("sleeve", "fistula")
-    if at_root:  # a sleeve is reached from its own side, through the foramen nearest to it
-        sides = (first,)
+    of_sleeve = approach == "transforaminal-foramen" and leak.kind in ("sleeve", "fistula")
+    if of_sleeve:
+        sides = (first,)  # a sleeve is reached from its own side
+    at_root = of_sleeve and entry_level is None
+    if at_root:  # and through the foramen nearest to it
         near.sort(key=lambda door: _apart_mm(door, leak))
-    elif leak.level is not None:
-        near.sort(key=lambda door: door.level != leak.level)
+    elif level is not None:
+        near.sort(key=lambda door: door.level != level)
     own: list[Door] = []
     beside: list[Door] = []
     for side in sides:
         here = [door for door in near if door.side == side]
-        nearest = [door for door in here[:1] if leak.level in (None, door.level) or (at_root and _apart_mm(door, leak) <= OWN_MM)]
+        nearest = [door for door in here[:1] if level in (None, door.level) or (at_root and _apart_mm(door, leak) <= OWN_MM)]
         own += nearest
         beside += [replace(door, neighbour=True) for door in here if door not in nearest][:2]
-    return (*own, *beside)
+    no_other = entry_level is not None or region(leak.level) == "neck"
+    return (*own, *([] if no_other else beside))
 
 
 def _apart_mm(door: Door, leak: Leak) -> float:
@@ -134,14 +124,14 @@ def lateral_reach(anatomy: Anatomy, at: int, side: Side) -> float:
     return float((canal.wall_mm[at] * np.cos(angles) * sign).max())
 
 
-def _windows(anatomy: Anatomy, leak: Leak) -> tuple[Door, ...]:
+def _windows(anatomy: Anatomy, leak: Leak, entry_level: str | None) -> tuple[Door, ...]:
     """The windows of the leak's level and the one below, in the neck C7-T1; the one above as a neighbour."""
     made = [_window(anatomy, window, leak) for window in anatomy.windows]
-    levels = window_levels(leak, anatomy)
+    levels = window_levels(leak, anatomy, entry_level)
     near = sorted((door for door in made if door.leak_mm <= NEIGHBOUR_MM), key=lambda door: door.leak_mm)
     if not levels:
         return tuple(near[:2])
-    if region(leak.level) == "neck":
+    if entry_level is not None or region(leak.level) == "neck":
         return tuple(door for door in made if door.level in levels)
     own = [door for level in levels for door in near if door.level == level]
     return (*own, *(replace(door, neighbour=True) for door in near if door.level not in levels and not above_c6_c7(door.level)))

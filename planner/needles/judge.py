@@ -9,10 +9,10 @@ from numpy.typing import ArrayLike
 
 from planner.evidence import number
 from planner.geometry import Floats, PatientPosition, needle_angles
-from planner.leak import region
+from planner.leak import NECK_LEVEL, is_transforaminal, region
 from planner.leak.leak import LeakSide
 from planner.needles.candidate import MODELLED, Candidate, Check, Needle
-from planner.needles.doors import Door, is_transforaminal
+from planner.needles.doors import Door
 from planner.needles.march import least_distance, nearest_point
 from planner.needles.room import AIR, BODY, SKIN_STEP, Gateway, Room
 from planner.needles.rules import in_artery_levels, in_artery_zone, is_narrow
@@ -57,9 +57,10 @@ def check(room: Room, needle: Needle, entry_mm: ArrayLike, target_mm: ArrayLike,
     sine = skin_sine(room, entry, target) if on_skin else None
     checks = (
         Check("Inside the planning box", in_box(room, entry, target), None, None, "", "needles.planning_box"),
-        *_clearance_checks(room, clearance),
+        *_clearance_checks(room, clearance, entry, target),
         *_tip_checks(room, needle, gateway, passage, entry, target),
         *_foramen_checks(room, gateway, passage, level),
+        *_neck_check(room, level),
         _skin_check(sine),
         _at_most("Needle length", depth, needle.length_mm - number("needles.length_reserve_mm"), "mm", "needles.length_reserve_mm"),
         _entry_check(room, offset, level),
@@ -103,15 +104,14 @@ def in_box(room: Room, entry: Floats, target: Floats) -> bool:
 
 
 def clearances(room: Room, needle: Needle, entry: Floats, target: Floats) -> dict[str, float | None]:
-    """Surface of the needle to surface of each hazard, mm; None where it was not checked or the needle leaves what was looked at."""
+    """Surface of the needle to surface of each hazard, mm; None where it was not checked, is not in the scan, or the needle leaves what
+    was looked at."""
     if not in_box(room, entry, target):
         return {danger.hazard.name: None for danger in room.dangers}
     found: dict[str, float | None] = {}
     for danger in room.dangers:
-        if not danger.checked:
+        if not danger.checked or danger.absent:
             gap = None
-        elif danger.absent:
-            gap = room.to_ends_mm(entry, target)
         else:
             gap = least_distance(danger.cloud, entry - room.origin_mm, target - room.origin_mm) - room.spacing_mm / 2 - needle.outer_mm / 2
         found[danger.hazard.name] = gap
@@ -174,8 +174,9 @@ def _at_most(name: str, value: float, limit: float, unit: str, identifier: str, 
     return Check(name, value <= limit + 1e-6, value, limit, unit, identifier, soft)
 
 
-def _clearance_checks(room: Room, clearance: dict[str, float | None]) -> list[Check]:
+def _clearance_checks(room: Room, clearance: dict[str, float | None], entry: Floats, target: Floats) -> list[Check]:
     made = []
+    to_ends = room.to_ends_mm(entry, target)
     for danger in room.dangers:
         hazard, value = danger.hazard, clearance[danger.hazard.name]
         limits = [(hazard.title, danger.least_mm, hazard.limit, False)]
@@ -184,9 +185,17 @@ def _clearance_checks(room: Room, clearance: dict[str, float | None]) -> list[Ch
         if hazard.warning is not None:
             limits.append((f"{hazard.title}, wanted", number(hazard.warning), hazard.warning, True))
         for name, limit, identifier, soft in limits:
-            ok = None if value is None or (danger.absent and value < limit) else value >= limit
-            made.append(Check(name, ok, value, limit, "mm", identifier, soft))
+            if danger.absent:
+                made.append(_absent(name, to_ends, limit, identifier, soft))
+            else:
+                made.append(Check(name, None if value is None else value >= limit, value, limit, "mm", identifier, soft))
     return made
+
+
+def _absent(name: str, to_ends_mm: float, limit: float, identifier: str, soft: bool) -> Check:
+    """The check of what is not in the scan: kept where the scan shows far enough around the needle, else not checked."""
+    kept = to_ends_mm >= limit
+    return Check(name, True if kept else None, None, limit, "mm", identifier, soft, at_least=to_ends_mm if kept else None)
 
 
 def _tip_checks(
@@ -207,8 +216,10 @@ def _tip_checks(
         if not danger.checked:
             made.append(Check(title, None, None, 0.0, "mm", identifier, soft))
             continue
+        if danger.absent:
+            made.append(_absent(title, room.to_ends_mm(target, target + step * reach), 0.0, identifier, soft))
+            continue
         free = least_distance(danger.cloud, target - origin, target + step * reach - origin) - room.spacing_mm / 2 - needle.outer_mm / 2
-        free = room.to_ends_mm(target, target + step * reach) if danger.absent else free
         made.append(Check(title, free >= 0, free, 0.0, "mm", identifier, soft))
     if gateway is None or passage is None:
         made.append(Check("Through the opening", None, None, 0.0, "mm", "needles.tip_in_region_mm"))
@@ -237,6 +248,13 @@ def _foramen_checks(room: Room, gateway: Gateway | None, passage: Passage | None
     ok = None if known is None else not in_zone(passage)
     limit = number("needles.artery_upper_share" if passage.across >= 0 else "needles.artery_front_share")
     return [Check("Artery zone", ok, share, limit, "of the foramen's height", "needles.artery_upper_share", True)]
+
+
+def _neck_check(room: Room, level: str | None) -> list[Check]:
+    """In the neck an interlaminar needle at another level than the usual one is a choice that a card warns of."""
+    if is_transforaminal(room.approach) or region(level) != "neck" or level == NECK_LEVEL:
+        return []
+    return [Check(f"Goes in above {NECK_LEVEL}", False, None, None, "", "leak.neck_interlaminar_level", True)]
 
 
 def _skin_check(sine: float | None) -> Check:

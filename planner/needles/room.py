@@ -9,15 +9,16 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from planner.anatomy import labels
-from planner.anatomy.spine import Anatomy, Provenance
+from planner.anatomy.spine import Anatomy
 from planner.evidence import number
 from planner.geometry import Floats, Frame, Volume, resample
-from planner.leak import ApproachName, Leak
-from planner.needles.distance import UNIT_MM, coarse_distance_field, distance_field, surface
-from planner.needles.doors import Door, doors, is_transforaminal, no_door
-from planner.needles.rules import HAZARDS, Hazard, is_narrow, least_margin_mm, margin_mm, provenance_of
+from planner.leak import ApproachName, Leak, barred, is_transforaminal, no_opening
+from planner.needles.dangers import Danger, find_dangers
+from planner.needles.distance import UNIT_MM
+from planner.needles.doors import Door, doors
+from planner.needles.rules import is_narrow
 from planner.needles.targets import NEEDLE_RADIUS_MM, Space, target_spaces, thin
-from planner.progress import Progress, silent
+from planner.progress import Progress, part, silent
 from planner.refusal import Refusal
 
 AIR, BODY, BEYOND = range(3)
@@ -32,32 +33,6 @@ SKIN_BLUR_MM = 4.0
 """A fold or the noise of a surface is not the skin's direction."""
 SIGHT_STEPS = 24
 """Places looked at between a tip in a foramen and the canal."""
-FAR_MM = 2.0
-"""Organs outside the planning box are kept as points about this far apart."""
-
-
-@dataclass(frozen=True, eq=False)
-class Danger:
-    """A hazard in this room: how it is known, the distance asked of the needle's surface, the least that nothing gives up (smaller where it
-    is modelled), its field's number in the room (None where it does not come near), and points on its surface in mm (n, 3), float32,
-    relative to the room's origin."""
-
-    hazard: Hazard
-    provenance: Provenance
-    margin_mm: float
-    least_mm: float
-    field: int | None
-    cloud: NDArray[np.float32]
-
-    @property
-    def checked(self) -> bool:
-        """Whether a distance to it can be told."""
-        return self.provenance != "not checked"
-
-    @property
-    def absent(self) -> bool:
-        """Looked for, and not in the scan: then it begins beyond the scan's ends at the earliest."""
-        return self.checked and len(self.cloud) == 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +64,8 @@ class Room:
     frame: the planning box, axial and isotropic. space: uint8 [k, j, i]. fields: uint8 [n, k, j, i] distances of the hazards that come
     near, in quarters of a millimetre. nearest: uint8 [k, j, i], the least of them. normals: float32 [k, j, i, 3] of the skin, SKIN_STEP
     times coarser. midline: (k, 4) the canal's centre x, y and its left x, y in each slice, in mm. root_points: float32 (n, 3), the middle
-    lines of the roots, relative to the origin. slice_mm: the scan's coarsest spacing. problem: why nothing can be planned, or None.
+    lines of the roots, relative to the origin. slice_mm: the scan's coarsest spacing. ends_mm: (2, 3) low and high LPS bounds of what the
+    scan shows of the body, infinite where it shows the skin. problem: why nothing can be planned and what to do, or None.
     usual_depth_mm: about how long a needle has to be.
     """
 
@@ -106,7 +82,8 @@ class Room:
     root_points: NDArray[np.float32]
     gateways: tuple[Gateway, ...]
     slice_mm: float
-    problem: str | None
+    ends_mm: Floats
+    problem: Refusal | None
     usual_depth_mm: float | None
 
     @property
@@ -129,16 +106,24 @@ class Room:
         """The hazard of this name."""
         return next(danger for danger in self.dangers if danger.hazard.name == name)
 
-    def to_ends_mm(self, entry_mm: Floats, target_mm: Floats) -> float:
-        """Distance of a needle from the nearer end of the scan, head or feet."""
-        low, high = self.anatomy.frame.bounds_mm
-        return float(min(min(entry_mm[2], target_mm[2]) - low[2], high[2] - max(entry_mm[2], target_mm[2])))
+    def to_ends_mm(self, one_mm: Floats, other_mm: Floats) -> float:
+        """Least distance of the way between two points from where the scan cuts the body off."""
+        low, high = self.ends_mm
+        return float(min((np.minimum(one_mm, other_mm) - low).min(), (high - np.maximum(one_mm, other_mm)).min()))
 
 
-def prepare(volume: Volume, anatomy: Anatomy, leak: Leak, approach: ApproachName, progress: Progress = silent) -> Room:
-    """The room for one leak and one approach. Raises Refusal when no canal is known or the approach has no search.
+def prepare(
+    volume: Volume,
+    anatomy: Anatomy,
+    leak: Leak,
+    approach: ApproachName,
+    progress: Progress = silent,
+    entry_level: str | None = None,
+) -> Room:
+    """The room for one leak and one approach; entry_level: the only disc space where the needle may go in, where the user chose one.
 
-    An opening that is missing is no refusal: the room says so in `problem`, and the search finds nothing for that reason.
+    Raises Refusal when no canal is known or the approach has no search. An opening that is missing is no refusal: the room says so in
+    `problem`, and the search finds nothing for that reason.
     """
     if approach == "caudal":
         raise Refusal("A caudal needle cannot be planned.", "Choose an interlaminar or transforaminal approach.")
@@ -146,22 +131,18 @@ def prepare(volume: Volume, anatomy: Anatomy, leak: Leak, approach: ApproachName
         raise Refusal("No spinal canal was found.", "Go back to Anatomy and find the canal first.")
     if not anatomy.frame.is_axial:
         raise ValueError("the anatomy is planned on in the standard frame")
-    openings = doors(anatomy, leak, approach)
-    problem = None if openings else no_door(anatomy, leak, approach)
+    openings = doors(anatomy, leak, approach, entry_level)
+    problem = barred(leak, anatomy, approach, entry_level)
+    if problem is None and not openings:
+        problem = no_opening(leak, anatomy, approach, entry_level)
     progress(0.0, "Cutting out the planning box")
     frame = _planning_box(anatomy, leak, approach, openings)
     codes = resample(anatomy.labels, anatomy.frame, frame, 255, nearest=True)
     space = np.where(codes == 255, BEYOND, np.minimum(codes, 1)).astype(np.uint8)
     _mark_padding(volume, frame, space)
-    if anatomy.structure("skin").provenance == "not checked":
-        problem = problem or "The skin was not found, so no entry can be planned."
-    if is_transforaminal(approach) and anatomy.structure("bone").provenance == "not checked":
-        problem = problem or "Bone was not checked in this scan, so no needle through a foramen can be planned on it."
-    progress(0.1, "Measuring distances")
-    dangers, fields = _dangers(volume, anatomy, frame, codes, progress)
-    nearest = fields.min(axis=0) if len(fields) else np.full(frame.shape, 62, np.uint8)
+    dangers, fields = find_dangers(volume, anatomy, frame, codes, part(progress, 0.1, 0.85))
     progress(0.85, "Finding where the tip may end")
-    gateways = tuple(_gateway(anatomy, leak, approach, door, frame, codes, dangers, fields) for door in openings)
+    box = _Box(frame, codes, dangers, fields)
     room = Room(
         anatomy=anatomy,
         leak=leak,
@@ -169,18 +150,31 @@ def prepare(volume: Volume, anatomy: Anatomy, leak: Leak, approach: ApproachName
         frame=frame,
         space=space,
         fields=fields,
-        nearest=nearest,
+        nearest=fields.min(axis=0) if len(fields) else np.full(frame.shape, 62, np.uint8),
         normals=_skin_normals(space, frame.spacing_mm[0]),
         midline=_midline(anatomy, frame),
         dangers=dangers,
         root_points=_root_points(anatomy, frame),
-        gateways=gateways,
+        gateways=tuple(_gateway(door, target_spaces(anatomy, leak, approach, door), box) for door in openings),
         slice_mm=max(anatomy.frame.spacing_mm),
+        ends_mm=_ends(anatomy),
         problem=problem,
         usual_depth_mm=_usual_depth(frame, space, openings, approach),
     )
     progress(1.0, "Ready to search")
     return room
+
+
+def _ends(anatomy: Anatomy) -> Floats:
+    """(2, 3): where the scan cuts the body off at its low and its high end along x, y, z; infinite where the body ends within it."""
+    ends = np.array(anatomy.frame.bounds_mm, dtype=np.float64)
+    body = anatomy.labels
+    faces = ((body[:, :, 0], body[:, :, -1]), (body[:, 0], body[:, -1]), (body[0], body[-1]))
+    for axis, pair in enumerate(faces):
+        for end, face in enumerate(pair):
+            if not face.any():
+                ends[end, axis] = np.inf if end else -np.inf
+    return ends
 
 
 def _planning_box(anatomy: Anatomy, leak: Leak, approach: ApproachName, openings: tuple[Door, ...]) -> Frame:
@@ -219,112 +213,53 @@ def _mark_padding(volume: Volume, frame: Frame, space: NDArray[np.uint8]) -> Non
     space[(padded > 0) & (space == AIR)] = BEYOND
 
 
-def _dangers(
-    volume: Volume, anatomy: Anatomy, frame: Frame, codes: NDArray[np.uint8], progress: Progress
-) -> tuple[tuple[Danger, ...], NDArray[np.uint8]]:
-    spacing = frame.spacing_mm[0]
-    found: list[Danger] = []
-    fields: list[NDArray[np.uint8]] = []
-    table = np.zeros(256, dtype=np.bool_)
-    for n, hazard in enumerate(HAZARDS):
-        progress(0.1 + 0.75 * n / len(HAZARDS), f"Measuring distances to: {hazard.title.lower()}")
-        table[:] = False
-        table[list(hazard.codes)] = True
-        mask = table[codes] if hazard.codes else _metal(volume, frame) if hazard.name == "metal" else np.zeros(frame.shape, np.bool_)
-        if hazard.name == "roots":
-            _draw_roots(anatomy, frame, mask)
-        near = bool(mask.any())
-        cloud = surface(mask)[:, ::-1] * spacing if near else np.empty((0, 3))
-        organ = hazard.limit in ("needles.organ_mm", "needles.lung_least_mm")
-        if (organ or hazard.name == "cord") and hazard.codes:
-            cloud = np.concatenate([cloud, _far_points(anatomy, frame, table)])
-        provenance = provenance_of(hazard, anatomy)
-        if hazard.name == "metal" and provenance == "found" and not near:
-            continue  # looked for, and there is none
-        index = None
-        if near and provenance != "not checked":
-            index = len(fields)
-            fields.append((coarse_distance_field if organ else distance_field)(mask, spacing))
-        margins = margin_mm(hazard, provenance), least_margin_mm(hazard, provenance)
-        found.append(Danger(hazard, provenance, *margins, index, np.ascontiguousarray(cloud, dtype=np.float32)))
-    return tuple(found), np.stack(fields) if fields else np.empty((0, *frame.shape), np.uint8)
-
-
-def _metal(volume: Volume, frame: Frame) -> NDArray[np.bool_]:
-    """Voxels brighter than any bone. MR does not show metal this way, so there it stays unchecked."""
-    if volume.modality != "CT":
-        return np.zeros(frame.shape, np.bool_)
-    bright = volume.to_stored(number("needles.metal_hu"))
-    box = volume.frame.box_around(frame.corners_mm, 2.0)
-    cut = volume.voxels[box] > bright
-    if not cut.any():
-        return np.zeros(frame.shape, np.bool_)
-    small = volume.frame.crop([part.start for part in box], [part.stop for part in box])
-    return resample(cut.astype(np.uint8), small, frame, 0, nearest=True) > 0
-
-
-def _draw_roots(anatomy: Anatomy, frame: Frame, mask: NDArray[np.bool_]) -> None:
-    """Adds the tubes of the roots to their mask: a thin root may fall between the voxels of a label map."""
-    spacing = frame.spacing_mm[0]
-    for root in anatomy.roots:
-        for centre, radius in zip(frame.to_index(root.path_mm), root.radius_mm / spacing):
-            low = np.maximum(np.floor(centre - radius).astype(int), 0)
-            high = np.minimum(np.ceil(centre + radius).astype(int) + 1, frame.shape)
-            if (high <= low).any():
-                continue
-            k, j, i = np.ogrid[low[0] : high[0], low[1] : high[1], low[2] : high[2]]
-            inside = (k - centre[0]) ** 2 + (j - centre[1]) ** 2 + (i - centre[2]) ** 2 <= radius**2
-            mask[low[0] : high[0], low[1] : high[1], low[2] : high[2]] |= inside
-
-
 def _root_points(anatomy: Anatomy, frame: Frame) -> NDArray[np.float32]:
     paths = [root.path_mm for root in anatomy.roots if len(root.path_mm)]
     return np.ascontiguousarray(np.concatenate([np.empty((0, 3)), *paths]) - frame.affine[:3, 3], dtype=np.float32)
 
 
-def _far_points(anatomy: Anatomy, frame: Frame, table: NDArray[np.bool_]) -> Floats:
-    """Surface points of an organ outside the planning box, relative to its origin, thinned."""
-    step = [max(1, round(FAR_MM / mm)) for mm in anatomy.frame.spacing_mm]
-    mask = table[anatomy.labels[:: step[0], :: step[1], :: step[2]]]
-    points = anatomy.frame.to_world(surface(mask) * np.array(step))
-    return points[~frame.contains(points)] - frame.affine[:3, 3]
+@dataclass(frozen=True, eq=False)
+class _Box:
+    """The planning box while the room is made: labels, dangers and their fields on its frame."""
+
+    frame: Frame
+    codes: NDArray[np.uint8]
+    dangers: tuple[Danger, ...]
+    fields: NDArray[np.uint8]
 
 
-def _gateway(
-    anatomy: Anatomy,
-    leak: Leak,
-    approach: ApproachName,
-    door: Door,
-    frame: Frame,
-    codes: NDArray[np.uint8],
-    dangers: tuple[Danger, ...],
-    fields: NDArray[np.uint8],
-) -> Gateway:
-    spaces = target_spaces(anatomy, leak, approach, door)
+def _gateway(door: Door, spaces: tuple[Space, ...], box: _Box) -> Gateway:
+    """A door with those points of its spaces that keep the least margins, and the attempts to search."""
     points = np.concatenate([space.points_mm for space in spaces])
     aim = np.concatenate([space.aim for space in spaces])
     short = np.concatenate([np.full(len(space.aim), space.short) for space in spaces])
-    index = np.round(frame.to_index(points)).astype(int)
-    inside = np.asarray(((index >= 0) & (index < frame.shape)).all(axis=1))
+    index = np.round(box.frame.to_index(points)).astype(int)
+    inside = np.asarray(((index >= 0) & (index < box.frame.shape)).all(axis=1))
     at = tuple(np.where(inside[:, None], index, 0).T)
-    spare, least = (np.full(len(points), 15.5) for _ in range(2))  # by how many mm the nearest limit is kept: as asked, at least
-    for danger in dangers:
-        if danger.field is not None:
-            away = fields[danger.field][at] * UNIT_MM - NEEDLE_RADIUS_MM
-            np.minimum(spare, away - danger.margin_mm, out=spare)
-            np.minimum(least, away - danger.least_mm, out=least)
-    allowed = np.concatenate([_allowed(space, codes[at][short == space.short]) for space in spaces])
+    spare, least = _spare(box, at)
+    allowed = np.concatenate([_allowed(space, box.codes[at][short == space.short]) for space in spaces])
     kept = inside & allowed & (least >= 0)
     if door.kind == "foramen":
-        kept[kept] = _open_to_canal(points[kept], door, frame, codes)
+        kept[kept] = _open_to_canal(points[kept], door, box.frame, box.codes)
     points, spare, short = points[kept], spare[kept], short[kept]
     aim = aim[kept] * (0.6 + 0.4 * np.clip(spare / 1.5, 0.0, 1.0))
     attempts = []
-    for closer in (False, True) if any(danger.least_mm < danger.margin_mm for danger in dangers) else (False,):
+    for closer in (False, True) if any(danger.least_mm < danger.margin_mm for danger in box.dangers) else (False,):
         for space in spaces:
             those = np.flatnonzero((short == space.short) & (closer | (spare >= 0)))
             attempts.append(Attempt(those[thin(points[those], aim[those])], space.short, closer))
     return Gateway(door, points, aim, short, tuple(attempts))
+
+
+def _spare(box: _Box, at: tuple[NDArray[np.intp], ...]) -> tuple[Floats, Floats]:
+    """By how many mm the nearest limit is kept at voxels, (n,) each: as asked, and at least."""
+    spare, least = (np.full(len(at[0]), 15.5) for _ in range(2))
+    for danger in box.dangers:
+        if danger.field is not None:
+            away = box.fields[danger.field][at] * UNIT_MM - NEEDLE_RADIUS_MM
+            np.minimum(spare, away - danger.margin_mm, out=spare)
+            np.minimum(least, away - danger.least_mm, out=least)
+    return spare, least
 
 
 def _open_to_canal(points: Floats, door: Door, frame: Frame, codes: NDArray[np.uint8]) -> NDArray[np.bool_]:

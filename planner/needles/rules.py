@@ -30,6 +30,11 @@ class Hazard:
     structure: str
     warning: str | None = None
 
+    @property
+    def is_organ(self) -> bool:
+        """Whether its limit is wide, many voxels of a planning box."""
+        return self.limit in ("needles.organ_mm", "needles.lung_least_mm")
+
 
 DISCS = tuple(labels.disc(level) for level in labels.LEVELS if level != "S5")
 

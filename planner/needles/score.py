@@ -12,8 +12,7 @@ import numpy as np
 from planner.anatomy import labels
 from planner.evidence import evidence
 from planner.geometry import Floats
-from planner.leak import ApproachName, LeakSide, region
-from planner.needles.doors import is_transforaminal
+from planner.leak import ApproachName, LeakSide, is_transforaminal, region
 from planner.needles.rules import in_artery_levels, in_artery_zone
 
 _PART = {"neck": "cervical", "thorax": "thoracic"}

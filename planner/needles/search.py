@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from planner.evidence import number
 from planner.geometry import Floats, PatientPosition
-from planner.leak.leak import ApproachName
+from planner.leak import ELSEWHERE, ApproachName, is_transforaminal
 from planner.needles.candidate import MODELLED, Candidate, Needle, NeedleSearch
 from planner.needles.distance import UNIT_MM
-from planner.needles.doors import Door, is_transforaminal
+from planner.needles.doors import Door
 from planner.needles.judge import check, entry_limit_mm, nearest_gateway
 from planner.needles.march import CORD_AHEAD, DOOR, ENTRY, HAZARD, LENGTH, NO_SKIN, PASSES, SKIN_ANGLE, screen, slack_field
 from planner.needles.room import SKIN_STEP, Attempt, Gateway, Room
@@ -50,8 +50,6 @@ _WORDS = {
     ENTRY: "entry too far from the midline",
     CORD_AHEAD: "cord ahead of the tip",
 }
-
-_ELSEWHERE = "Try another level, the other side or another approach."
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,7 @@ def search(room: Room, needle: Needle, position: PatientPosition, progress: Prog
     has passed `check`.
     """
     if room.problem is not None:
-        return NeedleSearch((), {room.problem.rstrip("."): DIRECTIONS}, DIRECTIONS, 0, f"{room.problem} {_ELSEWHERE}")
+        return NeedleSearch((), {room.problem.sentence.rstrip("."): DIRECTIONS}, DIRECTIONS, 0, str(room.problem))
     counts: Counter[str] = Counter()
     slack = cache(partial(_slack, room, needle))
     targets = 0
@@ -347,7 +345,7 @@ def _differ(one: Candidate, other: Candidate) -> bool:
 def _reason(room: Room, needle: Needle, counts: Counter[str], progress: Progress) -> str:
     """Why there is no path, which single limit given up would free the most, and the way out."""
     if not any(len(attempt.chosen) for gateway in room.gateways for attempt in gateway.attempts):
-        return f"There is no room for the tip: bone, sac and roots leave less than their margins. {_ELSEWHERE}"
+        return f"There is no room for the tip: bone, sac and roots leave less than their margins. {ELSEWHERE}"
     near = [danger.hazard for danger in room.dangers if counts[danger.hazard.title.lower()]]
     tried = [(f"the margin to {hazard.title.lower()}", Relaxed(True, hazard=hazard.name)) for hazard in near]
     tried += [
@@ -375,7 +373,7 @@ def _reason(room: Room, needle: Needle, counts: Counter[str], progress: Progress
         leaving = counts[_WORDS[NO_SKIN]]
         return f"{sentence} {leaving} directions leave the scan before the skin: skin not in view. A wider scan may show a way."
     if most == 0:
-        return f"{sentence} No single limit opens one. {_ELSEWHERE}"
+        return f"{sentence} No single limit opens one. {ELSEWHERE}"
     if words == "the needle's length":
         return f"{sentence} A longer needle than {needle.length_mm:.0f} mm would open about {most} paths."
-    return f"{sentence} Giving up {words} would open about {most} paths. {_ELSEWHERE}"
+    return f"{sentence} Giving up {words} would open about {most} paths. {ELSEWHERE}"

@@ -6,7 +6,7 @@ import pytest
 
 from planner.anatomy.spine import Structure
 from planner.evidence import evidence
-from planner.leak import KINDS, approaches, place, window_levels
+from planner.leak import KINDS, approaches, decided, place, window_levels
 from planner.refusal import Refusal
 from tests.planner.needles.pipe_spine import middle, pipe_spine
 
@@ -109,7 +109,7 @@ def test_closed_windows_lead_through_the_foramen_and_say_so():
     _, fused = pipe_spine(spacing=2.0, fused=True)
     first = approaches(place(fused, (0.0, 7.0, DISC), "dorsal"), fused)[0]
     assert first.name == "transforaminal-foramen"
-    assert "No open window was found at L2-L3" in first.why
+    assert first.why.startswith("No open interlaminar window was found at L2-L3 or L3-L4. From the side")
 
 
 def test_closed_foramina_lead_from_behind_and_say_so():
@@ -119,16 +119,76 @@ def test_closed_foramina_lead_from_behind_and_say_so():
     assert "No open foramen" in first.why
 
 
+NECK = ("C4", "C5", "C6", "C7", "T1")
+
+
+def neck_leak(anatomy, names, kind, above="C4"):
+    return place(anatomy, (3.0, -3.0, middle(names, above) - 18), kind)
+
+
 @pytest.mark.parametrize("kind", ["ventral", "dorsal", "sleeve"])
 def test_in_the_neck_the_way_in_is_c7_t1(kind):
-    anatomy = neck(("C4", "C5", "C6", "C7", "T1"))
-    leak = place(anatomy, (3.0, -3.0, middle(("C4", "C5", "C6", "C7", "T1"), "C4") - 18), kind)
+    anatomy = neck(NECK)
+    leak = neck_leak(anatomy, NECK, kind)
     assert leak.level == "C4-C5"
     ways = approaches(leak, anatomy)
-    assert ways[0].name == "interlaminar-paramedian"
+    assert (ways[0].name, ways[0].level, ways[0].warning) == ("interlaminar-paramedian", None, None)
     assert "C7-T1" in ways[0].why
     assert window_levels(leak, anatomy) == ("C7-T1",)
-    assert all("vertebral artery" in way.why for way in ways if way.name.startswith("transforaminal"))
+    sideways = [way for way in ways if way.name.startswith("transforaminal")]
+    assert sideways and all("vertebral artery" in way.warning and not way.proposed for way in sideways)
+
+
+def test_another_level_of_the_neck_is_offered_with_its_warning_and_never_proposed():
+    anatomy = neck(NECK)
+    chosen = [way for way in approaches(neck_leak(anatomy, NECK, "dorsal"), anatomy) if way.level]
+    assert [(way.name, way.level) for way in chosen] == [
+        ("interlaminar-paramedian", "C6-C7"),
+        ("interlaminar-midline", "C6-C7"),
+        ("interlaminar-paramedian", "C4-C5"),
+        ("interlaminar-midline", "C4-C5"),
+    ]
+    assert all("Only on explicit choice" in way.warning and not way.proposed and way.barred is None for way in chosen)
+    assert ["Refused by default above C6-C7" in way.warning for way in chosen] == [False, False, True, True]
+    assert chosen[0].title == "Interlaminar, paramedian, at C6-C7"
+
+
+def test_where_t1_is_not_in_view_the_way_in_says_so_and_nothing_with_a_warning_is_proposed_instead():
+    names = ("C4", "C5", "C6", "C7")
+    anatomy = neck(names)
+    low = anatomy.frame.to_index((0.0, 0.0, middle(names, "C7") - 8.0))[0]
+    frame = anatomy.frame.crop((round(float(low)), 0, 0), anatomy.frame.shape)
+    cut = replace(anatomy, frame=frame, labels=anatomy.labels[round(float(low)) :])
+    ways = approaches(neck_leak(cut, names, "dorsal"), cut)
+    assert ways[0].proposed and ways[0].barred.startswith("T1 is not in view: the scan ends at C7. Take a scan that shows T1 whole")
+    assert "C6-C7 or C4-C5" in ways[0].barred
+    assert [way.level for way in ways if way.barred is None][:2] == ["C6-C7", "C6-C7"]
+
+
+def test_a_sleeve_at_c7_t1_is_coated_in_its_own_foramen():
+    anatomy = neck(NECK)
+    first = approaches(neck_leak(anatomy, NECK, "sleeve", "C7"), anatomy)[0]
+    assert (first.name, first.warning) == ("transforaminal-foramen", None)
+    assert "explicit choice" not in first.why
+
+
+def test_mr_does_not_show_bone_so_no_foramen_is_offered_and_the_reason_stands_beside_it(spine):
+    mr = replace(spine, modality="MR", structures={**spine.structures, "bone": Structure("not checked")})
+    ways = approaches(place(mr, (-5.0, -7.0, DISC), "ventral"), mr)
+    assert ways[0].name == "interlaminar-paramedian" and ways[0].barred is None
+    assert ways[0].why.startswith("MR does not tell bone apart") and "36 % only" in ways[0].why
+    for way in ways:
+        assert (way.barred is not None) == way.name.startswith("transforaminal")
+        assert way.barred is None or "plan on a CT" in way.barred
+
+
+def test_a_way_that_the_user_chose_is_never_exchanged_for_another(spine):
+    leak = place(spine, (0.0, 7.0, DISC), "dorsal")
+    ways = approaches(leak, spine)
+    assert decided("interlaminar-paramedian", None, leak, spine, ways) in ways
+    other = decided("interlaminar-midline", "L3-L4", leak, spine, ways)
+    assert (other.name, other.level, other.barred) == ("interlaminar-midline", "L3-L4", None)
+    assert decided("interlaminar-midline", "L4-L5", leak, spine, ways).barred.startswith("L5 is not wholly in view")
 
 
 def test_a_thoracic_hole_in_the_midline_calls_for_paramedian():
