@@ -13,7 +13,7 @@ from planner.case.acts import now_by_user, recorded, take_needle
 from planner.case.case import Case, Site, TakenNeedle
 from planner.case.keys import anatomy_key, patch_key, scan_key, site_key
 from planner.geometry import PatientPosition, Volume
-from planner.leak.leak import Approach
+from planner.leak.leak import Approach, ApproachName, Leak
 from planner.needles.candidate import Candidate, Needle, NeedleSearch
 from planner.patch.forecast import Forecast, Injection
 from planner.progress import Progress, part, silent
@@ -106,7 +106,7 @@ def plan_site(case: Case, index: int, volume: Volume, anatomy: Anatomy, progress
         search = needles.search(room, needle, case.position, part(progress, 0.5, 1.0))
     except Refusal as refusal:  # the user may choose another approach
         search = NeedleSearch((), {}, 0, 0, str(refusal))
-    preset = patch.preset(leak, approach.name, anatomy)
+    preset = patch.preset(leak, approach.name, anatomy, _beside(case, index, anatomy))
     plan = SitePlan(
         site=replace(site, leak=leak),
         anatomy=anatomy,
@@ -125,16 +125,29 @@ def plan_site(case: Case, index: int, volume: Volume, anatomy: Anatomy, progress
 
 
 def with_taken(plan: SitePlan, case: Case, index: int) -> SitePlan:
-    """The plan of a site with the needle taken and the doses as the case has them now; a few milliseconds, no search."""
+    """The plan of a site with the needle taken, the preset and the doses as the case has them now; a few milliseconds, no search."""
     site = replace(case.sites[index], leak=plan.site.leak)
     taken = plan.taken if site.taken == plan.site.taken else None
     if taken is None and site.taken is not None and plan.room is not None:
         ends = (site.taken.entry_mm, site.taken.target_mm)
         found = next((candidate for candidate in plan.search.candidates if (candidate.entry_mm, candidate.target_mm) == ends), None)
         taken = found or needles.check(plan.room, plan.needle, *ends, plan.position)
-    blood_ml = plan.preset.blood_ml if site.blood_ml is None else site.blood_ml
-    fibrin_ml = plan.preset.fibrin_ml if site.fibrin_ml is None else site.fibrin_ml
-    return replace(plan, site=site, taken=taken, blood_ml=blood_ml, fibrin_ml=fibrin_ml)
+    preset = patch.preset(site.leak, plan.approach.name, plan.anatomy, _beside(case, index, plan.anatomy))
+    blood_ml = preset.blood_ml if site.blood_ml is None else site.blood_ml
+    fibrin_ml = preset.fibrin_ml if site.fibrin_ml is None else site.fibrin_ml
+    return replace(plan, site=site, taken=taken, preset=preset, blood_ml=blood_ml, fibrin_ml=fibrin_ml)
+
+
+def _beside(case: Case, index: int, anatomy: Anatomy) -> list[Leak]:
+    """The leaks of the other sites, at the levels that the anatomy names now; without those for which a way of another kind was chosen."""
+    own = case.sites[index].approach
+    others = [site for n, site in enumerate(case.sites) if n != index and _same_kind_of_way(site.approach, own)]
+    pairs = [(site.leak, anatomy.disc_space(site.leak.position_mm)) for site in others]
+    return [replace(leak, level="-".join(pair) if pair else None) for leak, pair in pairs]
+
+
+def _same_kind_of_way(one: ApproachName | None, other: ApproachName | None) -> bool:
+    return one is None or other is None or leak_station.is_transforaminal(one) == leak_station.is_transforaminal(other)
 
 
 def forecast_sites(anatomy: Anatomy, sites: Sequence[SitePlan], progress: Progress = silent) -> Forecast | None:

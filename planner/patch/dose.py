@@ -57,19 +57,28 @@ def _level(leak: Leak, anatomy: Anatomy) -> str | None:
     return pair[0] if pair else None
 
 
-def presets_for(leak: Leak, approach: ApproachName, anatomy: Anatomy) -> tuple[Preset, ...]:
-    """The presets that fit leak, approach and level, best first; with a remark where only part of it fits. Never empty."""
-    level = _level(leak, anatomy)
-    many = leak.certainty == "potential"
+def presets_for(leak: Leak, approach: ApproachName, anatomy: Anatomy, beside: Sequence[Leak] = ()) -> tuple[Preset, ...]:
+    """The presets that fit leak, approach and level, best first; with a remark where only part of it fits. Never empty.
 
-    def in_region(preset: Preset) -> bool:
+    beside: the other leaks of the session that are reached the same way. A preset for two levels is only for a leak that has one of its
+    kind beside it at another level, both in the preset's region; and then it comes first.
+    """
+    level = _level(leak, anatomy)
+    partners = [other for other in beside if other.kind == leak.kind and _level(other, anatomy) not in (None, level)]
+
+    def in_region(preset: Preset, level: str | None = level) -> bool:
         return level in LEVELS and LEVELS.index(preset.levels[0]) <= LEVELS.index(str(level)) <= LEVELS.index(preset.levels[1])
 
+    def has_partners(preset: Preset) -> bool:
+        return bool(partners) and all(in_region(preset, _level(other, anatomy)) for other in partners)
+
     of_kind = [preset for preset in presets() if leak.kind in preset.kinds or (approach == "caudal" and approach in preset.approaches)]
-    of_kind.sort(key=lambda preset: preset.sites != ("many" if many else "one"))
+    of_kind = [preset for preset in of_kind if preset.sites != "two" or has_partners(preset)]
+    order = ["many", "two", "one"] if leak.certainty == "potential" else ["two", "one", "many"]
+    of_kind.sort(key=lambda preset: order.index(preset.sites))
     fits = [preset for preset in of_kind if approach in preset.approaches and in_region(preset)]
     if fits:
-        return tuple(fits)
+        return tuple(_of_more(preset, len(partners) + 1) for preset in fits)
     near = [preset for preset in of_kind if in_region(preset)]
     if near:
         return tuple(_remarked(preset, "No preset for this approach: the dose is that of another way to the same leak.") for preset in near)
@@ -78,13 +87,19 @@ def presets_for(leak: Leak, approach: ApproachName, anatomy: Anatomy) -> tuple[P
     return tuple(_remarked(preset, f"{reason}: the smallest dose for this kind of leak is shown.") for preset in cautious)
 
 
+def _of_more(preset: Preset, levels: int) -> Preset:
+    if preset.sites != "two" or levels <= 2:
+        return preset
+    return _remarked(preset, f"No preset for {levels} levels: the dose is that of two.")
+
+
 def _remarked(preset: Preset, remark: str) -> Preset:
     return replace(preset, remark=remark)
 
 
-def preset(leak: Leak, approach: ApproachName, anatomy: Anatomy) -> Preset:
-    """The dose to start from for a leak and an approach."""
-    return presets_for(leak, approach, anatomy)[0]
+def preset(leak: Leak, approach: ApproachName, anatomy: Anatomy, beside: Sequence[Leak] = ()) -> Preset:
+    """The dose to start from for a leak and an approach, with the other leaks of the session beside it (`presets_for`)."""
+    return presets_for(leak, approach, anatomy, beside)[0]
 
 
 def lumbar_pressure_mmhg(ml: float) -> float | None:

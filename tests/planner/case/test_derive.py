@@ -8,9 +8,11 @@ import pytest
 
 from planner.case import derive as derived
 from planner.case.case import Case, Site
-from planner.case.derive import derive, patch_key, plan_site
+from planner.case.derive import derive, patch_key, plan_site, with_taken
+from planner.leak import place
 from planner.refusal import Refusal
 from tests.planner.case import hand_made
+from tests.planner.needles.pipe_spine import middle, pipe_spine
 
 
 def test_an_approach_that_cannot_be_is_said_and_no_other_takes_its_place() -> None:
@@ -20,6 +22,19 @@ def test_an_approach_that_cannot_be_is_said_and_no_other_takes_its_place() -> No
     assert made.used is None
     assert made.search.reason is not None
     assert "caudal" in made.search.reason
+
+
+def test_a_second_hole_changes_the_dose_of_the_first_without_a_new_search() -> None:
+    names = ("T12", "L1", "L2", "L3")
+    volume, anatomy = pipe_spine(names=names, spacing=2.0)
+    holes = [Site(place(anatomy, (0.0, 7.0, middle(names, upper) - 18.0), "dorsal")) for upper in ("T12", "L1")]
+    made = plan_site(Case(sites=(holes[0],)), 0, volume, anatomy)
+    assert made.preset.name != "Two levels after leads"
+    both = with_taken(made, Case(sites=tuple(holes)), 0)
+    assert (both.preset.name, both.blood_ml, both.fibrin_ml) == ("Two levels after leads", 5, 4)
+    assert both.search is made.search
+    sideways = replace(holes[1], approach="transforaminal-foramen")
+    assert with_taken(made, Case(sites=(replace(holes[0], approach="interlaminar-midline"), sideways)), 0).preset.name == made.preset.name
 
 
 def test_the_forecast_is_stale_when_the_patient_lies_otherwise() -> None:

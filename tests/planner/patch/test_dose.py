@@ -42,6 +42,25 @@ def test_a_potential_site_gets_the_small_dose() -> None:
     assert preset(leak("sleeve", "L2-L3", "potential"), "transforaminal-foramen", pipe_spine(LUMBAR)).name == "Potential sites, many"
 
 
+def test_two_dorsal_levels_after_leads_get_their_own_dose_each() -> None:
+    first, second = leak("dorsal", "T12-L1"), leak("dorsal", "L1-L2")
+    for one, other in ((first, second), (second, first)):
+        found = preset(one, "interlaminar-paramedian", pipe_spine(LUMBAR), [other])
+        assert (found.name, found.blood_ml, found.fibrin_ml, found.remark) == ("Two levels after leads", 5, 4, "")
+    third = preset(first, "interlaminar-paramedian", pipe_spine(LUMBAR), [second, leak("dorsal", "L2-L3")])
+    assert (third.name, third.remark) == ("Two levels after leads", "No preset for 3 levels: the dose is that of two.")
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [[], [leak("dorsal", "L1-L2")], [leak("ventral", "T12-L1")], [leak("dorsal", "T6-T7")]],
+    ids=["alone", "the same level", "another kind", "far above"],
+)
+def test_one_dorsal_level_gets_the_dose_of_one(beside: list[Leak]) -> None:
+    assert preset(leak("dorsal", "L1-L2"), "interlaminar-paramedian", pipe_spine(LUMBAR), beside).name == "Dorsal lumbar + fibrin"
+    assert "Two" not in preset(leak("dorsal", "T12-L1"), "interlaminar-midline", pipe_spine(LUMBAR), []).name
+
+
 def test_another_approach_or_an_unnamed_level_is_remarked() -> None:
     assert "approach" in preset(leak("dorsal", "L3-L4"), "transforaminal-foramen", pipe_spine(LUMBAR)).remark
     nameless = replace(pipe_spine(LUMBAR), levels=())
