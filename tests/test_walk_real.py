@@ -16,7 +16,8 @@ from tests.data.walks import WALKS, Walk
 def plan_of(walk: Walk, out: Path) -> dict[str, Any]:
     """Plan a walk and read what it wrote."""
     scan = real(walk.path)
-    code = run(["plan", str(scan), "--anchor", walk.anchor, f"--leak={walk.leak}", "--kind", walk.kind, "--out", str(out)])
+    chosen = ["--approach", walk.approach, "--entry-level", walk.entry_level] if walk.entry_level else []
+    code = run(["plan", str(scan), "--anchor", walk.anchor, f"--leak={walk.leak}", "--kind", walk.kind, *chosen, "--out", str(out)])
     assert code == 0
     return dict(json.loads((out / "plan.json").read_text("utf-8")))
 
@@ -24,15 +25,18 @@ def plan_of(walk: Walk, out: Path) -> dict[str, Any]:
 @pytest.mark.real
 @pytest.mark.parametrize("walk", WALKS, ids=[walk.name for walk in WALKS])
 def test_a_real_scan_walks_to_the_sheet(walk: Walk, tmp_path: Path) -> None:
-    """The leak has its level, a needle was found that passes, the patch has its dose-response, and the sheet lies there."""
+    """The leak has its level, a needle was found that passes, the patch has its dose-response, and the sheet lies there; or all of it
+    says why there is no needle."""
     out = tmp_path / "plan"
     plan = plan_of(walk, out)
     assert {path.name for path in out.iterdir()} == {"case.duraplan", "plan.json", "report.html", "report.pdf"}
     assert plan["leaks"][0]["level"] == walk.level
     sheet = (out / "report.html").read_text("utf-8")
-    if not walk.needle:
-        assert "C7-T1" in plan["none_found"]["reason"]
-        assert "No needle" in sheet
+    if walk.reason is not None:
+        assert plan["none_found"]["reason"].startswith(walk.reason)
+        assert f"No needle: {walk.reason}" in sheet
+        assert plan["patch"] is None and plan["candidates"] == []
+        assert (out / "report.pdf").read_bytes().startswith(b"%PDF")
         return
     assert plan["none_found"] is None, plan["none_found"]
     taken = [candidate for candidate in plan["candidates"] if candidate["taken"]]

@@ -10,7 +10,8 @@ from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from app.window import Window
-from tests.app.conftest import at, find, names, press, wait
+from planner.leak import TITLES
+from tests.app.conftest import at, find, names, press, wait, words
 from tests.data import real
 from tests.data.walks import WALKS, Walk
 
@@ -48,17 +49,34 @@ def test_a_real_scan_walks_through_the_window(walk: Walk, open_window: Callable[
     assert session.site_plans is not None
     assert session.site_plans[0].site.leak.level == walk.level
 
+    if walk.entry_level is not None:
+        window.go_to(3)
+        qtbot.wait(60)
+        way = find(window, f"{TITLES[walk.approach]}, at {walk.entry_level}")
+        assert "Only on explicit choice" in words(window)
+        way.setFocus()
+        qtbot.keyClick(way, Qt.Key.Key_Space)
+        wait(qtbot, lambda: session.site_plans is not None and session.site_plans[0].approach.level == walk.entry_level)
+
     window.go_to(4)
     qtbot.wait(60)
-    if not walk.needle:
+    if walk.reason is not None:
         assert "Why none was found" in names(window)
-        return
-    press(qtbot, window, "Take candidate 1")
-    wait(qtbot, lambda: session.forecast.state == "ready" and session.plan is not None)
+        assert walk.reason in words(window)
+    else:
+        press(qtbot, window, "Take candidate 1")
+        wait(qtbot, lambda: session.forecast.state == "ready" and session.plan is not None)
     window.go_to(5)
     qtbot.wait(60)
-    assert any(shown.startswith("Leak covered: ") and "%" in shown for shown in names(window))
+    if walk.reason is not None:
+        assert "no needle, so no patch" in words(window)
+    else:
+        assert any(shown.startswith("Leak covered: ") and "%" in shown for shown in names(window))
     window.go_to(6)
     wait(qtbot, lambda: any(shown.startswith("Page 1 of") for shown in names(window)))
     window.sheet.save("pdf", tmp_path / "plan.pdf")
     assert (tmp_path / "plan.pdf").read_bytes().startswith(b"%PDF")
+    window.sheet.save("html", tmp_path / "plan.html")
+    sheet = (tmp_path / "plan.html").read_text("utf-8")
+    assert walk.level in sheet
+    assert (walk.reason or "Room card") in sheet
