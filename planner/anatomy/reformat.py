@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from scipy import ndimage
 
 from planner.anatomy.spine import ANGLES
@@ -63,44 +62,9 @@ def curve_through(points_mm: Floats, smoothing_mm: float) -> Curve:
     return Curve(points, left, np.cross(left, tangent), tangent)
 
 
-@njit(cache=True, nogil=True)
-def _sample_sections(voxels, slope, intercept, matrix, offset, points, left, back, u, v, outside, out):  # type: ignore[no-untyped-def]
-    nk, nj, ni = voxels.shape
-    for n in range(points.shape[0]):
-        for m in range(u.shape[1]):
-            x = points[n, 0] + u[n, m] * left[n, 0] + v[n, m] * back[n, 0]
-            y = points[n, 1] + u[n, m] * left[n, 1] + v[n, m] * back[n, 1]
-            z = points[n, 2] + u[n, m] * left[n, 2] + v[n, m] * back[n, 2]
-            k = matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2] * z + offset[0]
-            j = matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2] * z + offset[1]
-            i = matrix[2, 0] * x + matrix[2, 1] * y + matrix[2, 2] * z + offset[2]
-            if not (-0.5 <= k <= nk - 0.5 and -0.5 <= j <= nj - 0.5 and -0.5 <= i <= ni - 0.5):
-                out[n, m] = outside
-                continue
-            k = min(max(k, 0.0), nk - 1.0)
-            j = min(max(j, 0.0), nj - 1.0)
-            i = min(max(i, 0.0), ni - 1.0)
-            k0, j0, i0 = min(int(k), max(nk - 2, 0)), min(int(j), max(nj - 2, 0)), min(int(i), max(ni - 2, 0))
-            k1, j1, i1 = min(k0 + 1, nk - 1), min(j0 + 1, nj - 1), min(i0 + 1, ni - 1)
-            fk, fj, fi = k - k0, j - j0, i - i0
-            a = voxels[k0, j0, i0] * (1 - fi) + voxels[k0, j0, i1] * fi
-            b = voxels[k0, j1, i0] * (1 - fi) + voxels[k0, j1, i1] * fi
-            c = voxels[k1, j0, i0] * (1 - fi) + voxels[k1, j0, i1] * fi
-            d = voxels[k1, j1, i0] * (1 - fi) + voxels[k1, j1, i1] * fi
-            out[n, m] = ((a * (1 - fj) + b * fj) * (1 - fk) + (c * (1 - fj) + d * fj) * fk) * slope + intercept
-
-
 def in_sections(volume: Volume, curve: Curve, u_mm: Floats, v_mm: Floats) -> Floats:
     """Values at (u to the left, v to the back) of every cross-section: u, v are (n, ...). OUTSIDE beyond the scan."""
-    n = len(curve.points_mm)
-    inverse = np.linalg.inv(volume.frame.affine)
-    u, v = np.ascontiguousarray(u_mm).reshape(n, -1), np.ascontiguousarray(v_mm).reshape(n, -1)
-    out = np.empty(u.shape)
-    _sample_sections(
-        volume.voxels, volume.slope, volume.intercept, np.ascontiguousarray(inverse[:3, :3]), inverse[:3, 3].copy(),
-        np.ascontiguousarray(curve.points_mm), np.ascontiguousarray(curve.left), np.ascontiguousarray(curve.back), u, v, OUTSIDE, out,
-    )  # fmt: skip
-    return out.reshape(u_mm.shape)
+    return volume.sample_planes(curve.points_mm, curve.left, curve.back, u_mm, v_mm, OUTSIDE)
 
 
 def polar(volume: Volume, curve: Curve) -> Floats:
@@ -109,12 +73,3 @@ def polar(volume: Volume, curve: Curve) -> Floats:
     u = np.broadcast_to(np.cos(THETA)[None, :, None] * RADII, (n, ANGLES, len(RADII)))
     v = np.broadcast_to(np.sin(THETA)[None, :, None] * RADII, (n, ANGLES, len(RADII)))
     return in_sections(volume, curve, u, v)
-
-
-def planes(volume: Volume, curve: Curve, half_width_mm: float, front_mm: float, back_mm: float, step_mm: float = 1.0) -> Floats:
-    """(n, v, u): the straightened scan, u from -half_width to half_width (left positive), v from -front to back."""
-    u = np.arange(-half_width_mm, half_width_mm + step_mm / 2, step_mm)
-    v = np.arange(-front_mm, back_mm + step_mm / 2, step_mm)
-    n = len(curve.points_mm)
-    shape = (n, len(v), len(u))
-    return in_sections(volume, curve, np.broadcast_to(u, shape), np.broadcast_to(v[:, None], shape))

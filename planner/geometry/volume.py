@@ -46,6 +46,21 @@ class Volume:
         found = trilinear(self.voxels, self.frame.to_index(points.reshape(-1, 3)))
         return (found * self.slope + self.intercept).reshape(points.shape[:-1])
 
+    def sample_planes(self, origin_mm: Floats, across: Floats, down: Floats, u_mm: Floats, v_mm: Floats, outside: float) -> Floats:
+        """Rescaled values in n planes at once, trilinear: at origin + u * across + v * down of each; `outside` beyond the scan.
+
+        origin_mm: (n, 3) LPS; across, down: (n, 3) vectors; u_mm, v_mm: (n, ...) -> (n, ...).
+        """
+        from planner.geometry.kernels import trilinear_planes
+
+        n = len(origin_mm)
+        u, v = np.ascontiguousarray(u_mm).reshape(n, -1), np.ascontiguousarray(v_mm).reshape(n, -1)
+        turn = np.linalg.inv(self.frame.affine)[:3, :3].T
+        found = np.empty(u.shape)
+        trilinear_planes(self.voxels, self.frame.to_index(origin_mm), across @ turn, down @ turn, u, v, np.nan, found)
+        found = found * self.slope + self.intercept
+        return np.where(np.isnan(found), outside, found).reshape(np.shape(u_mm))
+
     def to_stored(self, value: float) -> float:
         """The stored voxel value of a rescaled value."""
         return (value - self.intercept) / self.slope
