@@ -16,6 +16,7 @@ from planner.case.words import APPROACH_WORDS
 from planner.evidence import evidence
 from planner.exchange.anatomy_files import structures_content
 from planner.exchange.plan_file import evidence_of
+from planner.leak import Approach
 from planner.patch.forecast import DoseRow, Forecast
 from planner.scan import Series
 
@@ -118,11 +119,16 @@ def _dose_cells(row: DoseRow, ml: float) -> tuple[str, ...]:
     )
 
 
+def _not_chosen(way: Approach) -> str:
+    """A way in, why it would be taken, and what speaks against it here."""
+    return " ".join(filter(None, (f"{way.title[0].lower()}{way.title[1:]}. {way.why}", way.warning, way.barred)))
+
+
 def _ways_in(plan: Plan, index: int, site: SitePlan) -> list[Section]:
     number = f" {index + 1}" if len(plan.sites) > 1 else ""
-    others = [f"Not chosen: {APPROACH_WORDS[way.name]}. {way.why}" for way in site.approaches if way.name != site.approach.name]
-    searched = site.search
-    said = [f"{APPROACH_WORDS[site.approach.name][0].upper()}{APPROACH_WORDS[site.approach.name][1:]}. {site.approach.why}", *others]
+    chosen, searched = site.approach, site.search
+    others = [way for way in site.approaches if (way.name, way.level) != (chosen.name, chosen.level)]
+    said = [f"{chosen.title}. {chosen.why}", *(f"Not chosen: {_not_chosen(way)}" for way in others)]
     if searched.targets:
         said.append(f"Searched: {searched.directions:,} directions to {searched.targets} targets.")
     if searched.rejected and searched.targets:
