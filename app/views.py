@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import replace
 from math import dist
 from typing import Any
 
@@ -34,7 +32,7 @@ class Views(QObject):
         self.grid = ViewGrid()
         self.grid.setAccessibleName("Views")
         self.grid.set_theme(theme)
-        self._key: Hashable = None
+        self._station = 0
         self._held: int | None = None
         self._dragged: list[int] = []  # the site of each needle of the scene
         grid = self.grid
@@ -49,53 +47,50 @@ class Views(QObject):
         grid.window_changed.connect(lambda *_: self.window_named.emit(self.window_words))
         desk.place_wanted.connect(self.show_place)
         desk.along_wanted.connect(lambda candidate: grid.look_along(candidate.entry_mm, candidate.target_mm))
-        desk.moved_ml.connect(self._move_patch)
+        desk.moved_ml.connect(lambda _ml: self.show(self._station))
 
     # ---- showing -------------------------------------------------------------------------------------------------------
 
     def show(self, station: int) -> None:
         """Show the session as it is now; nothing is drawn anew where nothing changed."""
-        session, desk = self._session, self._desk
-        volume = session.volume.value if session.volume.state == "ready" else None
-        anatomy = session.anatomy.value if volume is not None else None
-        needles, self._dragged = self._needles() if anatomy is not None else ((), [])
-        forecast = session.forecast.value
-        patch = ScenePatch.of(forecast, desk.ml) if forecast is not None and anatomy is not None and station >= PATCH_STATION else None
-        surfaces = session.surfaces.value if anatomy is not None else None
-        leaks = tuple(site.leak for site in session.case.sites)
-        example = session.case.scan is not None and session.case.scan.example is not None
-        key = (
-            id(volume),
-            id(anatomy),
-            id(surfaces),
-            session.hidden,
-            leaks,
-            needles,
-            id(forecast) if patch else None,
-            patch.ml if patch else 0.0,
-        )
-        if key == self._key:
+        self._station = station
+        before, scene = self.grid.scene, self._scene()
+        if not scene.changes(before):
             return
-        fresh = volume is not None and volume is not self.grid.scene.volume
-        self._key = key
-        self.grid.set_scene(
-            Scene(
-                volume=volume,
-                anatomy=anatomy,
-                hidden=session.hidden,
-                leaks=leaks,
-                needles=needles,
-                patch=patch,
-                surfaces=surfaces,
-                watermark="phantom" if example else "",
-            )
-        )
+        volume, leaks = scene.volume, scene.leaks
+        fresh = volume is not None and volume is not before.volume
+        self.grid.set_scene(scene)
         if fresh and leaks:
-            self.show_place(leaks[min(desk.site, len(leaks) - 1)].position_mm)
-        if fresh and example and volume is not None:
+            self.show_place(leaks[min(self._desk.site, len(leaks) - 1)].position_mm)
+        if fresh and scene.watermark and volume is not None:
             self.grid.set_window(*preset("myelogram").window(volume))
         if fresh:
             self.window_named.emit(self.window_words)
+
+    def _scene(self) -> Scene:
+        """What the session holds, as far as there is a scan to show it on."""
+        session = self._session
+        volume = session.volume.value if session.volume.state == "ready" else None
+        anatomy = session.anatomy.value if volume is not None else None
+        needles, self._dragged = self._needles() if anatomy is not None else ((), [])
+        example = session.case.scan is not None and session.case.scan.example is not None
+        return Scene(
+            volume=volume,
+            anatomy=anatomy,
+            hidden=session.hidden,
+            leaks=tuple(site.leak for site in session.case.sites),
+            needles=needles,
+            patch=self._patch() if anatomy is not None and self._station >= PATCH_STATION else None,
+            surfaces=session.surfaces.value if anatomy is not None else None,
+            watermark="phantom" if example else "",
+        )
+
+    def _patch(self) -> ScenePatch | None:
+        forecast = self._session.forecast.value
+        if forecast is None:
+            return None
+        # sums of doses that are the same in tenths are the same patch
+        return ScenePatch.of(forecast, round(self._desk.ml, 3), self.grid.scene.patch)
 
     def _needles(self) -> tuple[tuple[SceneNeedle, ...], list[int]]:
         """Every site's needle, then the one that is looked at, then a few others of its site, thin."""
@@ -144,12 +139,6 @@ class Views(QObject):
         """Bring a place into all views."""
         if self.grid.scene.volume is not None:
             self.grid.set_crosshair(at)
-
-    def _move_patch(self, ml: float) -> None:
-        scene = self.grid.scene
-        if scene.patch is not None:
-            self._key = None
-            self.grid.set_scene(replace(scene, patch=replace(scene.patch, ml=ml)))
 
     # ---- hands ---------------------------------------------------------------------------------------------------------
 

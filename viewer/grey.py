@@ -142,7 +142,7 @@ def warm() -> None:
     tint = np.zeros((4, 4, 4), dtype=np.uint8)
     arrival = np.ones((2, 2, 2), dtype=np.float32)
     kernels.tint_arrival(arrival, one, one, one, 0.0, 1, 1, 1, zero, zero, tint)
-    kernels.filled_by(arrival, np.zeros(3, dtype=np.int64), zero, zero, arrival.copy())
+    kernels.filled_by(arrival, np.zeros(3, dtype=np.int64), np.ones(3, dtype=np.int64), zero, zero, arrival.copy())
     corners = np.zeros((1, 3), dtype=np.int32)
     for triangles in (corners, corners[:, ::-1]):  # turned over where a frame is left-handed
         kernels.point_normals(np.zeros((1, 3)), triangles, np.zeros((1, 3), dtype=np.float32))

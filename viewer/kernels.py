@@ -104,19 +104,23 @@ def tint_arrival(arrival, first, right, down, ml, red, green, blue, fill, edge, 
 
 
 @njit(cache=True, nogil=True)
-def filled_by(arrival, low, ml, wall, out):  # type: ignore[no-untyped-def]
-    """out = how much earlier than `ml` each voxel fills, within +-`wall`; out[0, 0, 0] is arrival[low], and beyond arrival is wall."""
+def filled_by(arrival, low, step, ml, wall, out):  # type: ignore[no-untyped-def]
+    """out = how much earlier than `ml` blocks of `step` (3,) voxels fill, within +-`wall`; the first starts at arrival[low], and what lies
+    beyond arrival is wall."""
     nk, nj, ni = arrival.shape
+    share = np.float32(1.0 / (step[0] * step[1] * step[2]))
     for k in range(out.shape[0]):
-        kk = k + low[0]
         for j in range(out.shape[1]):
-            jj = j + low[1]
             for i in range(out.shape[2]):
-                ii = i + low[2]
-                value = -wall
-                if 0 <= kk < nk and 0 <= jj < nj and 0 <= ii < ni:
-                    value = min(max(ml - arrival[kk, jj, ii], -wall), wall)
-                out[k, j, i] = value
+                total = np.float32(0.0)
+                for kk in range(low[0] + k * step[0], low[0] + (k + 1) * step[0]):
+                    for jj in range(low[1] + j * step[1], low[1] + (j + 1) * step[1]):
+                        for ii in range(low[2] + i * step[2], low[2] + (i + 1) * step[2]):
+                            if 0 <= kk < nk and 0 <= jj < nj and 0 <= ii < ni:
+                                total += min(max(ml - arrival[kk, jj, ii], -wall), wall)
+                            else:
+                                total -= wall
+                out[k, j, i] = total * share
 
 
 @njit(cache=True, nogil=True)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from viewer.surfaces import Surface
 
 _FILL, _EDGE = np.float32(0.5), np.float32(0.95)
+_LIGHT_MM = 2.0  # the spacing of the surface that follows a hand
 _WALL_LEAST_ML, _WALL_SHARE = 0.5, 0.1  # how late a wall counts as filled
 
 
@@ -64,21 +65,26 @@ class PatchPicture:
         painter.drawImage(QPointF(x0, y0), image)
 
 
-def patch_surface(patch: ScenePatch) -> Surface | None:
-    """The surface of what is filled; smooth, because the volume at which a voxel fills is. None where nothing is filled."""
+def patch_surface(patch: ScenePatch, light: bool = False) -> Surface | None:
+    """The surface of what is filled; smooth, because the volume at which a voxel fills is. None where nothing is filled.
+
+    light: with fewer triangles, to follow a hand.
+    """
     from viewer.kernels import filled_by
     from viewer.surfaces import contour, with_normals
 
-    box = patch.arrival.box(patch.ml)
+    arrival = patch.arrival
+    box = arrival.box(patch.ml)
     if box is None:
         return None
     # a wall is as far outside as the tolerance: the surface then runs half a voxel beyond the last filled one
     wall_ml = max(_WALL_LEAST_ML, _WALL_SHARE * patch.ml)
-    low = box[0] - 1
-    field = np.empty(box[1] - box[0] + 3, dtype=np.float32)
-    filled_by(patch.arrival.first_ml, low, np.float32(patch.ml), np.float32(wall_ml), field)
+    step = np.maximum(1, np.rint(_LIGHT_MM / np.array(arrival.frame.spacing_mm))).astype(np.int64) if light else np.ones(3, dtype=np.int64)
+    low = box[0] - step
+    field = np.empty((box[1] - low) // step + 2, dtype=np.float32)
+    filled_by(arrival.first_ml, low, step, np.float32(patch.ml), np.float32(wall_ml), field)
     found = contour(field, 0.0)
     if found is None:
         return None
     points, triangles = found
-    return with_normals(patch.arrival.frame.to_world(points + low), triangles)
+    return with_normals(arrival.frame.to_world(low + points * step + (step - 1) / 2), triangles)

@@ -48,8 +48,8 @@ class SlicePainter:
         asked = (pose, window, theme, crosshair, ratio, fine, title)
         before, self._painted = self._painted, (scene, asked, axes)
         same_place = before is not None and before[1] == asked and before[2] is axes
-        changed = scene.changes(before[0]) if before is not None and same_place else None
-        if changed is None or not changed <= {"patch"}:
+        changed = scene.changes(before[0] if before is not None and same_place else None)
+        if changed - {"patch"}:
             self._over = None
         if scene.volume is None:
             painter.fillRect(QRectF(0, 0, pose.width, pose.height), theme.colour("view"))

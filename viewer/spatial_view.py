@@ -75,6 +75,8 @@ class SpatialView(QWidget):
         self._half = False
         self._still = QTimer(self, singleShot=True, interval=_STILL_MS)
         self._still.timeout.connect(self._rest)
+        self._next = QTimer(self, singleShot=True)
+        self._next.timeout.connect(self.update)
         self._press: QPointF | None = None
         self._last = QPointF()
         self._doing = ""
@@ -91,13 +93,19 @@ class SpatialView(QWidget):
         self.setAccessibleName("3D view")
 
     def set_scene(self, scene: Scene) -> None:
-        """Show another scene. The eye stays where it is, except that the first surfaces of a scan are brought into sight."""
-        before, self._scene = self._scene, scene
-        self._stale = True
-        if scene is not before:
-            self._dragging = True  # a dose or a needle may follow a hand: quick frames, then the fine one
-            self._still.start(_STILL_MS)
-        self.update()
+        """Show another scene. The eye stays where it is, except that the first surfaces of a scan are brought into sight.
+
+        Where only the patch changed, the picture comes in the next turn of the event loop: numbers and slices are quick and come first.
+        """
+        changed, self._scene = scene.changes(self._scene) - {"measurements"}, scene
+        if not changed:
+            return
+        self._stale = self._dragging = True  # a dose or a needle may follow a hand: quick frames, then the fine one
+        self._still.start(_STILL_MS)
+        if changed != {"patch"}:
+            self.update()
+        elif not self._next.isActive():
+            self._next.start(1)  # not 0: those wait until no hand moves
 
     def set_theme(self, name: ThemeName) -> None:
         """Take the colours and strokes of a theme."""
@@ -207,12 +215,12 @@ class SpatialView(QWidget):
 
         if self._stage is None:
             self._stage = Stage(self._theme)
+        self._stage.set_dragging(self._dragging)
         if self._scene is not self._shown:
             self._stage.show(self._scene, self._shown)
             self._shown = self._scene
             self._frame_first()
         start = perf_counter()
-        self._stage.set_dragging(self._dragging)
         ratio = self.devicePixelRatioF() * (0.5 if self._dragging and self._half else 1.0)
         wide, high = max(1, round(self.width() * ratio)), max(1, round(self.height() * ratio))
         self._picture = self._stage.picture(self._orbit, wide, high)

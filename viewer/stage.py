@@ -76,6 +76,7 @@ class Stage:
         self._meshes: dict[str, Mesh] = {}
         self._volume: Any = None
         self._volume_of: Any = None
+        self._patch: ScenePatch | None = None
         self._drag = False
         self.set_theme(theme)
 
@@ -123,8 +124,9 @@ class Stage:
         self._fine.discard(name)
 
     def _show_patch(self, patch: ScenePatch | None) -> None:
-        """A patch that is there already only changes its shape: its shaders stay, and a volume slider can follow the hand."""
-        surface = patch_surface(patch) if patch is not None else None
+        """A patch that is there already only changes its shape: its shaders stay, and it can follow a hand on the volume slider."""
+        self._patch = patch
+        surface = patch_surface(patch, light=self._drag) if patch is not None else None
         standing = self._actors.get("patch")
         if surface is None or not standing:
             self._put("patch", [surface] if surface is not None else [])
@@ -236,6 +238,8 @@ class Stage:
         self._drag = drag
         for name in self._fine:
             self._wear(name, fine=not drag)
+        if self._patch is not None:
+            self._show_patch(self._patch)
         if self._volume is not None:
             from viewer.blend import set_quick
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSignalBlocker, Qt
-from PySide6.QtGui import QWheelEvent
+from PySide6.QtCore import QSignalBlocker, Qt, QTimer
+from PySide6.QtGui import QHideEvent, QWheelEvent
 from PySide6.QtWidgets import QDoubleSpinBox, QSlider, QVBoxLayout, QWidget
 
 from app.derived import Derived
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _STEPS_PER_ML = 10
 _COVER = 90
+_REST_MS = 200  # a key that is held is one act
 
 
 class PatchPanel(Panel):
@@ -241,6 +242,8 @@ class Dose(QWidget):
         column.addWidget(row(label(name, "head", wrap=False), None, self._box))
         column.addWidget(self._slider)
         self._moved, self._done = moved, done
+        self._rest = QTimer(self, singleShot=True, interval=_REST_MS)
+        self._rest.timeout.connect(self._finish)
         self._box.valueChanged.connect(self._typed)
         self._slider.valueChanged.connect(self._slid)
         self._slider.sliderReleased.connect(self._finish)
@@ -259,7 +262,7 @@ class Dose(QWidget):
 
     def put(self, value_ml: float) -> None:
         """Show a volume, unless a hand is on it."""
-        if self._slider.isSliderDown() or abs(self.ml - value_ml) < 0.05:
+        if self._slider.isSliderDown() or self._rest.isActive() or abs(self.ml - value_ml) < 0.05:
             return
         with QSignalBlocker(self._box), QSignalBlocker(self._slider):
             self._box.setValue(value_ml)
@@ -275,10 +278,16 @@ class Dose(QWidget):
             self._box.setValue(steps / _STEPS_PER_ML)
         self._moved()
         if not self._slider.isSliderDown():  # a key, or a click beside the handle
-            self._finish()
+            self._rest.start()
 
     def _finish(self) -> None:
+        self._rest.stop()
         self._done()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """The panel goes: what the hand has set stays."""
+        if self._rest.isActive():
+            self._finish()
 
 
 class _Box(QDoubleSpinBox):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPainterPath, QPaintEvent, QPen
+from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPainterPath, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.style import theme
@@ -45,12 +45,13 @@ class Graph(QWidget):
         return self.fontMetrics().height() * 0.9
 
     def _at(self, x: float, y: float) -> QPointF:
+        return self._points((x,), (y,))[0]
+
+    def _points(self, xs: Iterable[float], ys: Iterable[float]) -> list[QPointF]:
         plot, (x0, x1), (y0, y1) = self._plot, self._x_range, self._y_range
-        y = min(max(y, y0), y1)
-        return QPointF(
-            plot.left() + plot.width() * (x - x0) / ((x1 - x0) or 1.0),
-            plot.bottom() - plot.height() * (y - y0) / ((y1 - y0) or 1.0),
-        )
+        left, across = plot.left(), plot.width() / ((x1 - x0) or 1.0)
+        bottom, up = plot.bottom(), plot.height() / ((y1 - y0) or 1.0)
+        return [QPointF(left + across * (x - x0), bottom - up * (min(max(y, y0), y1) - y0)) for x, y in zip(xs, ys)]
 
     def paintEvent(self, event: QPaintEvent) -> None:
         with QPainter(self) as painter:
@@ -84,18 +85,12 @@ class Graph(QWidget):
 
     def _line(self, xs: Sequence[float], ys: Sequence[float]) -> QPainterPath:
         path = QPainterPath()
-        for n, (x, y) in enumerate(zip(xs, ys)):
-            point = self._at(x, y)
-            if n:
-                path.lineTo(point)
-            else:
-                path.moveTo(point)
+        path.addPolygon(QPolygonF(self._points(xs, ys)))
         return path
 
     def _area(self, xs: Sequence[float], low: Sequence[float], high: Sequence[float]) -> QPainterPath:
-        path = self._line(xs, high)
-        for x, y in reversed(list(zip(xs, low))):
-            path.lineTo(self._at(x, y))
+        path = QPainterPath()
+        path.addPolygon(QPolygonF(self._points(xs, high) + self._points(reversed(xs), reversed(low))))
         path.closeSubpath()
         return path
 
