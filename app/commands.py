@@ -19,7 +19,8 @@ def _always() -> bool:
 
 @dataclass(frozen=True)
 class Command:
-    """group: its menu. keys: as the user reads them ("Ctrl+Shift+S"); bound: whether the window binds them (else a view does).
+    """group: its menu. keys: as the user reads them ("Ctrl+Shift+S"); bound: whether they act wherever the focus is. Else whoever has the
+    focus may take them first: a view marks the leak under the pointer, a field takes the letter; what nobody takes reaches the window.
     title: the name with what it applies to now ("Undo: take a needle")."""
 
     group: str
@@ -84,7 +85,7 @@ def commands(window: Window) -> tuple[Command, ...]:
         Command("Edit", "Mark a leak", "K", lambda: window.gesture("leak"), window.has_anatomy, bound=False),
         Command("Edit", "Name a vertebra", "V", lambda: window.gesture("vertebra"), window.has_anatomy, bound=False),
         Command("Edit", "Take the best needle", "N", window.take_proposal, window.has_proposal, bound=False),
-        Command("Edit", "Leave what was begun", "Esc", window.leave, ready),
+        Command("Edit", "Leave what was begun", "Esc", window.leave, ready, bound=False),
     )
     walk = (
         *(Command("Stations", f"Go to {name}", f"Alt+{n + 1}", partial(window.go_to, n), ready) for n, name in enumerate(STATIONS)),

@@ -10,6 +10,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFileDialog, QMessageBox
 
 from app.recent import remember
+from app.screen import ask, put_in_front
 
 if TYPE_CHECKING:
     from app.window import Window
@@ -40,7 +41,8 @@ class Filing:
         dialog.setModal(False)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.fileSelected.connect(lambda path: chosen(Path(path)))
-        dialog.show()
+        dialog.finished.connect(self._window.activateWindow)
+        put_in_front(dialog)
 
     def save(self) -> bool:
         """Save the case where it is, or ask where. False when it was not saved."""
@@ -81,8 +83,11 @@ class Filing:
     def _ask_where(self, title: str, name: str, kinds: str) -> Path | None:
         case_path = self._window.session.case_path
         folder = case_path.parent if case_path is not None else Path.home()
-        chosen, _ = QFileDialog.getSaveFileName(self._window, title, str(folder / name), kinds)
-        return Path(chosen) if chosen else None
+        dialog = QFileDialog(self._window, title, str(folder / name), kinds)
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        accepted = ask(dialog)
+        dialog.deleteLater()
+        return Path(dialog.selectedFiles()[0]) if accepted else None
 
     def may_leave(self) -> bool:
         """Ask what to do with what is not saved."""
@@ -97,5 +102,6 @@ class Filing:
         kinds = QMessageBox.StandardButton
         box.setStandardButtons(kinds.Save | kinds.Discard | kinds.Cancel)
         box.setDefaultButton(kinds.Save)
-        answer = box.exec()
+        answer = ask(box)
+        box.deleteLater()
         return answer == kinds.Discard or (answer == kinds.Save and self.save())

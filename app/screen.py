@@ -1,7 +1,13 @@
-"""Whether there is a screen to show a window on. Qt aborts where there is none, so this is asked before Qt is touched."""
+"""The screen: whether there is one, and which window has the keyboard. Qt aborts where there is no screen, so it is not imported here."""
+
+from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PySide6.QtWidgets import QDialog, QWidget
 
 NO_SCREEN = "There is no screen: neither DISPLAY nor WAYLAND_DISPLAY is set. Use the verbs (--help names them), or start under xvfb-run."
 
@@ -9,3 +15,21 @@ NO_SCREEN = "There is no screen: neither DISPLAY nor WAYLAND_DISPLAY is set. Use
 def has_screen() -> bool:
     """Whether a window can be shown at all."""
     return not sys.platform.startswith("linux") or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))
+
+
+def put_in_front(window: QWidget) -> None:
+    """Show a window and give it the keyboard. A window manager does that unasked; without one no window is active, and no shortcut acts."""
+    window.show()
+    window.activateWindow()
+
+
+def ask(dialog: QDialog) -> int:
+    """Hold the program up until a dialog is answered, and hand the keyboard back to the window that asked."""
+    from PySide6.QtCore import QTimer
+
+    QTimer.singleShot(0, dialog.activateWindow)
+    answer = dialog.exec()
+    owner = dialog.parentWidget()
+    if owner is not None:
+        owner.window().activateWindow()
+    return answer

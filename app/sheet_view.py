@@ -11,6 +11,7 @@ from PySide6.QtGui import QImage, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from app.jobs import Jobs, Outcome
+from app.screen import ask
 from app.widgets.text import label
 from planner.progress import Progress
 from planner.refusal import Refusal
@@ -132,7 +133,7 @@ class SheetView(QScrollArea):
         if self._sheet is None:
             return
         printer = QPrinter(QPrinter.PrinterMode.HighResolution)
-        if QPrintDialog(printer, self).exec() != QPrintDialog.DialogCode.Accepted:
+        if ask(QPrintDialog(printer, self)) != QPrintDialog.DialogCode.Accepted:
             return
         try:
             print_sheet(self._sheet, printer)

@@ -17,6 +17,7 @@ from app.filing import Filing
 from app.jobs import Jobs, Outcome
 from app.rail import STATIONS, Rail
 from app.recent import remember, settings
+from app.screen import put_in_front
 from app.statusline import StatusLine
 from app.topbar import Notice, Topbar
 from app.widgets.palette import Help, Palette
@@ -346,8 +347,14 @@ class Window(QMainWindow):
         self.views.take_proposal()
 
     def leave(self) -> None:
-        """Esc: leave what was begun."""
-        self.desk.leave()
+        """Esc: leave what was begun last: the palette or the help, then a gesture or a sentence of the panel, then a large view."""
+        open_now = next((one for one in (self._palette, self._help) if one.isVisible()), None)
+        if open_now is not None:
+            open_now.vanish()
+        elif self.desk.gesture or self.desk.vertebra_at or self.desk.problem:
+            self.desk.leave()
+        elif self.views.grid.large is not None:
+            self.views.grid.enlarge(self.views.grid.large)
 
     def find_command(self) -> None:
         """Open the palette."""
@@ -404,10 +411,25 @@ class Window(QMainWindow):
     # ---- what Qt asks ------------------------------------------------------------------------------------------------
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() == Qt.Key.Key_Escape and self.is_ready:
-            self.leave()
+        """A key that nobody below took goes to the view under the pointer, then to the command that it names."""
+        pointed = self._view_under_pointer()
+        if pointed is not None and self.focusWidget() is not pointed:
+            pointed.setFocus(Qt.FocusReason.MouseFocusReason)
+            QApplication.sendEvent(pointed, event)  # comes back here where the view has no use for it
+            return
+        pressed = QKeySequence(event.keyCombination())
+        free = (one for one in self._commands if one.keys and not one.bound and QKeySequence(one.keys) == pressed)
+        command = next((one for one in free if one.enabled()), None)
+        if command is not None:
+            command.act()
         else:
             super().keyPressEvent(event)
+
+    def _view_under_pointer(self) -> QWidget | None:
+        if self._views is None:
+            return None
+        grid = self._views.grid
+        return next((view for view in (*grid.slices.values(), grid.spatial) if view.underMouse()), None)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if any(url.isLocalFile() for url in event.mimeData().urls()):
@@ -491,7 +513,7 @@ def run(arguments: list[str]) -> int:
     geometry = settings().value("geometry")
     if geometry is None or not window.restoreGeometry(geometry):
         window.resize(1440, 900)
-    window.show()
+    put_in_front(window)
     code = application.exec()
     restore()
     errors.stop_log(handler)

@@ -59,10 +59,10 @@ class Overlay(QFrame):
         return super().eventFilter(watched, event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Keys stay in the card: none of them reaches the window behind it."""
         if event.key() == Qt.Key.Key_Escape:
             self.vanish()
-        else:
-            super().keyPressEvent(event)
+        event.accept()
 
 
 class Palette(Overlay):

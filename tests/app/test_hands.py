@@ -47,15 +47,14 @@ def test_t_snaps_the_tip_to_the_nearest_target(worked: Window, qtbot: QtBot) -> 
 
 
 def test_the_sheet_is_printed(worked: Window, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class ToFile:
-        DialogCode = QPrintDialog.DialogCode
-
+    class ToFile(QPrintDialog):
         def __init__(self, printer: QPrinter, parent: QWidget) -> None:
+            super().__init__(printer, parent)
             printer.setOutputFormat(QPrinter.OutputFormat.PdfFormat)
             printer.setOutputFileName(str(tmp_path / "printed.pdf"))
 
-        def exec(self) -> QPrintDialog.DialogCode:
-            return QPrintDialog.DialogCode.Accepted
+        def exec(self) -> int:
+            return QPrintDialog.DialogCode.Accepted.value
 
     monkeypatch.setattr("PySide6.QtPrintSupport.QPrintDialog", ToFile)
     worked.go_to(6)
