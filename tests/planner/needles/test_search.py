@@ -10,7 +10,7 @@ from planner.anatomy.spine import Foramen, Level, Root, Structure, Window
 from planner.evidence import evidence
 from planner.geometry import Frame, Volume, resample
 from planner.leak import place
-from planner.needles import default_needle, needle, prepare, search
+from planner.needles import check, default_needle, needle, prepare, search
 from planner.progress import Cancelled
 from planner.refusal import Refusal
 from tests.planner.needles.pipe_spine import NAMES, middle, pipe_spine
@@ -335,6 +335,67 @@ def test_roots_that_nobody_looked_for_are_not_checked(spine):
     found = find((volume, replace(anatomy, structures=unknown)), DORSAL, "dorsal", "interlaminar-midline")
     assert found.candidates[0].clearance_mm["roots"] is None
     assert next(c for c in found.candidates[0].checks if c.name == "Root, ganglion").ok is None
+
+
+NECK = ("C4", "C5", "C6", "C7", "T1")
+
+
+@pytest.fixture(scope="module")
+def neck():
+    return pipe_spine(spacing=1.0, names=NECK)
+
+
+def neck_needles(neck, approach, entry_level):
+    volume, anatomy = neck
+    leak = place(anatomy, (0.0, 7.0, middle(NECK, "C4") - 18), "dorsal")
+    room = prepare(volume, anatomy, leak, approach, entry_level=entry_level)
+    return search(room, default_needle(approach), "prone")
+
+
+def test_in_the_neck_a_needle_goes_in_at_c7_t1_and_nowhere_else_unless_a_level_is_chosen(neck):
+    usual = neck_needles(neck, "interlaminar-midline", None)
+    assert {c.level for c in usual.candidates} == {"C7-T1"}
+    assert not any(check.name == "Goes in above C7-T1" for c in usual.candidates for check in c.checks)
+    for level in ("C6-C7", "C4-C5"):
+        chosen = neck_needles(neck, "interlaminar-midline", level)
+        assert {c.level for c in chosen.candidates} == {level}
+        for candidate in chosen.candidates:
+            warning = next(check for check in candidate.checks if check.name == "Goes in above C7-T1")
+            assert (warning.ok, warning.soft, candidate.passes) == (False, True, True)
+            assert evidence(warning.source).source
+
+
+def test_a_foramen_of_the_neck_is_never_exchanged_for_a_neighbour(neck):
+    volume, anatomy = neck
+    others = replace(anatomy, foramina=tuple(foramen for foramen in anatomy.foramina if foramen.level != "C4-C5"))
+    found = neck_needles((volume, others), "transforaminal-foramen", None)
+    assert found.candidates == ()
+    assert found.reason.startswith("No open foramen was found at C4-C5")
+    assert {c.level for c in neck_needles((volume, others), "transforaminal-foramen", "C5-C6").candidates} == {"C5-C6"}
+
+
+def test_what_is_not_in_the_scan_is_a_bound_and_not_a_clearance(spine):
+    """No lung in a scan cut 67 mm in front of the needle and farther above and below: kept. Cut 8 mm above it, 10 mm are unknown."""
+    volume, anatomy = spine
+    looked = replace(anatomy, structures={**anatomy.structures, "lung": Structure("found", 0.9, "There is no lung in view.")})
+    room = prepare(volume, looked, place(looked, DORSAL, "dorsal"), "interlaminar-midline")
+    entry, target = (0.0, 90.0, DORSAL[2]), (0.0, 7.5, DORSAL[2])
+    made = check(room, default_needle("interlaminar-midline"), entry, target, "prone")
+    lung = [one for one in made.checks if one.name.startswith("Lung")]
+    low, high = looked.frame.bounds_mm
+    assert made.clearance_mm["lung"] is None
+    assert len(lung) == 2
+    for one in lung:
+        assert (one.ok, one.value) == (True, None)
+        assert one.at_least == pytest.approx(min(DORSAL[2] - low[2], high[2] - DORSAL[2], target[1] - low[1]))
+    top = round(float(looked.frame.to_index((0.0, 0.0, DORSAL[2] + 8.0))[0]))
+    frame = looked.frame.crop((0, 0, 0), (top + 1, *looked.frame.shape[1:]))
+    cut = replace(looked, frame=frame, labels=np.ascontiguousarray(looked.labels[: top + 1]))
+    cut_volume = Volume(frame, volume.voxels[: top + 1])
+    close = check(prepare(cut_volume, cut, room.leak, room.approach), default_needle(room.approach), entry, target, "prone")
+    told = {one.name: (one.ok, one.value, one.at_least) for one in close.checks if one.name.startswith("Lung")}
+    assert told["Lung"] == (True, None, pytest.approx(8.0, abs=1.0))
+    assert told["Lung, wanted"] == (None, None, None)
 
 
 def test_caudal_is_refused(spine):
