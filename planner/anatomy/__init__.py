@@ -3,7 +3,7 @@
 from planner.anatomy.find import find
 from planner.anatomy.imported import find_with_labels
 from planner.anatomy.names import rename, vertebra_at
-from planner.anatomy.spine import ANGLES, NOT_CHECKED, Anatomy, Anchor, Canal, CanalPlace, Foramen, Level, Root, Structure, Window
+from planner.anatomy.spine import ANGLES, NOT_CHECKED, Anatomy, Anchor, Canal, CanalPlace, Foramen, LeakHint, Level, Root, Structure, Window
 from planner.anatomy.view import Shown, out_of_view, shown
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Canal",
     "CanalPlace",
     "Foramen",
+    "LeakHint",
     "Level",
     "Root",
     "Shown",

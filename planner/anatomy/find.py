@@ -11,12 +11,14 @@ from scipy import ndimage
 from planner.anatomy import labels as codes
 from planner.anatomy.body import AIR_BELOW_HU, body_mask
 from planner.anatomy.bone import Bone, find_bone
+from planner.anatomy.bright import split_bright
 from planner.anatomy.grid import reduced
 from planner.anatomy.hazards import find_air
 from planner.anatomy.levels import Column, bodies, find_column, openness_of
 from planner.anatomy.names import guess, levels_structure, name_levels
 from planner.anatomy.norms import at_level
 from planner.anatomy.openings import find_foramina
+from planner.anatomy.outside import contrast_structure, find_pools, leak_hints, paint_pools
 from planner.anatomy.paint import paint_canal, paint_roots, paint_tissue, vertebra_map
 from planner.anatomy.reformat import RADII, Curve, curve_through, polar
 from planner.anatomy.roots import find_roots, roots_structure
@@ -64,29 +66,34 @@ def _find_in_ct(volume: Volume, anchor: Anchor | None, progress: Progress) -> An
     bone = find_bone(search, body)
     path = track_canal(search, body, bone, part(progress, 0.25, 0.4))
     path = checked(path, search, body, bone)
-    cleared = Volume(search.frame, bone.tube.astype(np.uint8)) if bone.tube.any() else None
-    curve, wall = canal_along(volume, curve_through(path.points_mm, 8.0), bone.threshold_hu, cleared, part(progress, 0.4, 0.6))
+    curve = curve_through(path.points_mm, 8.0)
+    bright = split_bright(volume, search.frame, bone, curve, part(progress, 0.4, 0.5))
+    # bone is measured in the scan without contrast, the sac in the scan as it is
+    plain, bone = (volume, bone) if bright is None else (bright.plain, bright.bone)
+    curve, wall = canal_along(plain, curve, bone.threshold_hu, None, part(progress, 0.5, 0.6))
     curve, wall = trimmed(curve, wall)
-    rays = polar(volume, curve)
     canal = as_canal(curve, wall, confidence_of(path, curve, wall))
     progress(0.62, "Counting the vertebrae")
-    openness = openness_of(rays, wall.radius_mm, RADII, bone.threshold_hu)
+    openness = openness_of(polar(plain, curve), wall.radius_mm, RADII, bone.threshold_hu)
     mask = Volume(search.frame, bone.mask.astype(np.uint8))
     column = find_column(search, mask, curve, wall.radius_mm, openness)
     levels, anchor = name_levels(bodies(curve, column), anchor, lambda found: guess(search, mask, curve, column, found))
     progress(0.68, "Finding the openings")
-    foramina = find_foramina(volume, bone.threshold_hu, canal, column, levels)
-    windows = find_windows(volume, bone.threshold_hu, canal, levels)
+    foramina = find_foramina(plain, bone.threshold_hu, canal, column, levels)
+    windows = find_windows(plain, bone.threshold_hu, canal, levels)
     progress(0.78, "Finding the sac")
     sure_names = anchor is not None and anchor.by == "user"
-    sac = find_sac(rays, canal, levels, sure_names)
-    roots = find_roots(volume, bone.threshold_hu, canal, sac, foramina)
+    sac = find_sac(polar(volume, curve), canal, levels, sure_names)
+    roots = find_roots(plain, bone.threshold_hu, canal, sac, foramina)
     progress(0.85, "Finding lung and gas")
     lung, gas = find_air(search, body)
     progress(0.88, "Writing labels")
-    labels = _paint_tissue(volume, search, body, bone, lung, gas, canal, column, levels, windows)
+    labels = _paint_tissue(plain, search, body, bone, lung, gas, canal, column, levels, windows)
     paint_canal(labels, volume.frame, canal, sac.radius_mm, sac.cord_mm, _flavum(canal, levels))
     paint_roots(labels, volume.frame, roots)
+    pools = () if bright is None else find_pools(bright, labels, volume.frame, canal, sac.radius_mm, roots, levels)
+    paint_pools(labels, pools)
+    hints = leak_hints(pools, canal, levels)
     structures = {
         "canal": canal_structure(canal),
         "sac": sac.sac,
@@ -95,6 +102,7 @@ def _find_in_ct(volume: Volume, anchor: Anchor | None, progress: Progress) -> An
         "foramina": _foramina_structure(foramina, levels),
         "windows": _windows_structure(volume, canal, windows, levels),
         "roots": roots_structure(roots) if roots else NOT_CHECKED,
+        "contrast outside": contrast_structure(bright is not None, hints),
         "skin": _skin_structure(volume, labels),
         "bone": Structure("found", 0.9, None if max(volume.frame.spacing_mm) <= 2.0 else "Thin bone is blurred in slices this thick."),
         "lung": Structure("found", 0.9, None if lung.any() else "There is no lung in view."),
@@ -104,7 +112,7 @@ def _find_in_ct(volume: Volume, anchor: Anchor | None, progress: Progress) -> An
         **{name: Structure("not checked", None, f"The program does not look for the {name}.") for name in _NOT_LOOKED_FOR},
     }
     progress(1.0, "Anatomy found")
-    return Anatomy(volume.frame, volume.modality, labels, structures, canal, levels, foramina, windows, roots, anchor)
+    return Anatomy(volume.frame, volume.modality, labels, structures, canal, levels, foramina, windows, roots, anchor, hints)
 
 
 def checked(path: Path | None, search: Volume, body: NDArray[np.bool_], bone: Bone) -> Path:

@@ -40,7 +40,7 @@ _GROUPS: dict[str, tuple[int, ...]] = {
     "discs": _DISCS,
     "roots": (codes.NERVE_ROOT, codes.GANGLION),
     "ligamentum flavum": (codes.LIGAMENTUM_FLAVUM,),
-    "contrast outside the sac": (codes.CONTRAST_OUTSIDE,),
+    "contrast outside": (codes.CONTRAST_OUTSIDE,),
     "lung": (codes.LUNG,),
     "bowel gas": (codes.BOWEL_GAS,),
     "kidney": (codes.KIDNEY,),

@@ -184,6 +184,15 @@ def _coordinates(index, affine, points, left, back, tangent, first, out):  # typ
         out[m, 2] = dx * back[at, 0] + dy * back[at, 1] + dz * back[at, 2]
 
 
+def along_canal(index: NDArray[np.int64], frame: Frame, canal: Canal) -> Floats:
+    """(m, 3): fractional cross-section, mm to the left and mm to the back of the canal's middle of voxels (m, 3) of an axial frame.
+    Cross-sections below -0.5 or above n - 0.5 lie beyond the canal's ends."""
+    place = np.empty((len(index), 3))
+    first = _first_sections(frame, canal, 0, frame.shape[0])
+    _coordinates(index, frame.affine, canal.centreline_mm, canal.left, canal.back, _tangents(canal), first, place)
+    return place
+
+
 @dataclass(frozen=True, eq=False)
 class VertebraMap:
     """Codes on the search grid. bone: what a voxel is if it is bone, `bone other` far to the side. disc: its disc, or 0. body: the vertebra
@@ -211,8 +220,7 @@ def vertebra_map(
     index = np.argwhere(wanted) + np.array([b.start for b in box])
     if not len(levels) or not len(index):
         return out
-    place = np.empty((len(index), 3))
-    _coordinates(index, frame.affine, canal.centreline_mm, canal.left, canal.back, _tangents(canal), first, place)
+    place = along_canal(index, frame, canal)
     step = float(canal.s_mm[-1]) / (len(canal.centreline_mm) - 1)
     row = np.clip(np.rint(place[:, 0]).astype(int), 0, len(canal.centreline_mm) - 1)
     s, u, v = place[:, 0] * step, place[:, 1], place[:, 2]

@@ -19,6 +19,9 @@ _FAT_HU = -30.0
 _OPACIFIED_HU = 130.0  # a sac of this median or more holds contrast
 _UNNAMED = "T12"  # whose sizes are taken where no level could be told
 _NO_ROOT_HU = 0.0  # beyond contrast this is fat; cord and roots are above it
+_CORD_HU = 20.0  # halfway to this lies the edge of contrast
+_INNER = 0.75  # of the way to the wall no leak is met
+_BLUR_MM = 1.5  # two thresholds on one blurred edge are no farther apart
 _LEAST_MM = 0.4  # dura and film between the sac and the wall
 
 
@@ -109,14 +112,13 @@ def find_sac(rays: Floats, canal: Canal, levels: tuple[Level, ...], sure_names: 
     """
     smooth = np.asarray(ndimage.gaussian_filter(rays, (1.0, 0.7, 1.0), mode=("nearest", "wrap", "nearest")))
     model = modelled_sac(canal, levels)
-    inner = 0.75 * canal.wall_mm[..., None] > RADII
+    inner = _INNER * canal.wall_mm[..., None] > RADII
     core = np.where(inner, smooth, np.nan).reshape(len(smooth), -1)
     bright = ndimage.median_filter(np.nanpercentile(core, 75, axis=1), 15, mode="nearest")
     opacified = float(np.median(bright)) > _OPACIFIED_HU
     names = "" if sure_names else " Its size follows level names that are not confirmed."
     if opacified:
-        level = 0.5 * (bright + 20.0)[:, None, None]
-        last = _dura(smooth, level, canal.wall_mm)
+        last = _opacified_edge(smooth, bright, canal.wall_mm)
         seen = (last > 2.0) & (last < canal.wall_mm - 0.3) & (bright > _OPACIFIED_HU)[:, None]
         edge = np.minimum(last, canal.wall_mm - 0.3)
         radius = _joined(edge, seen, model)
@@ -136,6 +138,23 @@ def find_sac(rays: Floats, canal: Canal, levels: tuple[Level, ...], sure_names: 
     cord = modelled_cord(canal, levels, radius)
     problem = f"The cord is not seen in CT; its place is uncertain by {number('anatomy.cord_spread_mm'):.1f} mm.{names}"
     return Sac(radius, cord, seen, opacified, sac, Structure("modelled", 0.5 if sure_names else 0.3, problem))
+
+
+def _opacified_edge(smooth: Floats, bright: Floats, wall_mm: Floats) -> Floats:
+    """(n, ANGLES): where an opacified sac ends on each ray, at half its own brightness there: contrast layers, so that one side may be half
+    as bright as the other.
+
+    Where that lies far beyond the half of the whole sac's brightness, fainter contrast lies against it from outside: there the sac ends at
+    the latter, as much farther out as it does elsewhere.
+    """
+    inner = np.where(_INNER * wall_mm[..., None] > RADII, smooth, -np.inf).max(axis=2)
+    here = np.minimum(ndimage.gaussian_filter(inner, (3.0, 3.0), mode=("nearest", "wrap")), bright[:, None])
+    strict = _dura(smooth, 0.5 * (bright + _CORD_HU)[:, None, None], wall_mm)
+    loose = _dura(smooth, 0.5 * (here + _CORD_HU)[..., None], wall_mm)
+    farther = loose - strict
+    same = (farther < _BLUR_MM) & (strict > 2.0)
+    usual = float(np.median(farther[same])) if same.any() else 0.0
+    return np.where(same | (strict <= 2.0), loose, strict + usual)
 
 
 def _dura(smooth: Floats, level: Floats, wall_mm: Floats) -> Floats:

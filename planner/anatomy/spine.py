@@ -13,6 +13,8 @@ from planner.geometry import Floats, Frame
 
 Provenance = Literal["found", "imported", "drawn", "modelled", "not checked"]
 Side = Literal["left", "right"]
+HintPlace = Literal["dorsal", "ventral", "lateral", "foramen", "paraspinal"]
+"""Behind, in front of or beside the sac, in a foramen, or beside the spine."""
 
 ANGLES = 64
 """Directions of the canal's wall: direction n is at n * 360 / 64 degrees, 0 toward the patient's left, 90 toward the back."""
@@ -149,13 +151,31 @@ class Root:
     provenance: Provenance = "modelled"
 
 
+@dataclass(frozen=True)
+class LeakHint:
+    """Contrast that lies outside the sac, where a leak may be: offered to a person, never taken by itself.
+
+    position_mm: at the sac's edge beside the thickest part of the pool, or in its middle where it lies outside the canal; LPS.
+    place: where most of it lies. level: the disc space of its thickest part, None where levels are unknown. reach: the first and the last
+    disc space that it reaches. note: the sentence for a person.
+    """
+
+    position_mm: tuple[float, float, float]
+    place: HintPlace
+    level: str | None
+    reach: tuple[str, str] | None
+    side: Literal["left", "right", "midline"]
+    volume_ml: float
+    note: str
+
+
 @dataclass(frozen=True, eq=False)
 class Anatomy:
     """All that is known of a scan's anatomy.
 
     labels: uint8 [k, j, i] of codes of `planner.anatomy.labels` on `frame`, the scan's frame. structures: how each structure is
     known, under the names canal, sac, cord, levels, foramina, windows, roots, skin, bone, lung, kidney, bowel gas, aorta, vena cava,
-    vertebral artery; a name that is missing is "not checked".
+    vertebral artery, contrast outside; a name that is missing is "not checked".
     """
 
     frame: Frame
@@ -168,6 +188,7 @@ class Anatomy:
     windows: tuple[Window, ...]
     roots: tuple[Root, ...]
     anchor: Anchor | None
+    leak_hints: tuple[LeakHint, ...] = ()
 
     def structure(self, name: str) -> Structure:
         """How a structure is known; "not checked" for what nobody looked for."""

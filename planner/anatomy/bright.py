@@ -1,0 +1,158 @@
+"""Which of the bright voxels around the canal are contrast and which are bone: the scan as it would be without contrast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from planner.anatomy.bone import Bone
+from planner.anatomy.grid import onto, reduced
+from planner.anatomy.paint import along_canal
+from planner.anatomy.reformat import Curve
+from planner.anatomy.spine import ANGLES, Canal
+from planner.anatomy.wall import as_canal, canal_along
+from planner.geometry import Floats, Frame, Volume
+from planner.progress import Progress, silent
+
+_FILLED = 0.3  # of the canal's middle or more is taken by contrast in a myelogram
+_COMPACT_HU = 300.0  # the rough wall is of bone this dense, which most leaked contrast is not
+_GRID_MM = 0.9
+_BESIDE_MM = 34.0  # how far around the canal contrast is looked for: to the muscles beside the foramina
+_USUAL_MM = 61  # the usual wall is the median over this length of the canal
+_INSIDE_MM = 2.0  # what is bright and even so far inside the usual wall is contrast
+_BEFORE_MM, _BEHIND_MM = 3.0, 4.5  # what is bright so far beyond the usual wall, in front or behind, is bone
+_DEEP_MM = 4.0  # so much farther on there is nothing to be told apart
+_NOTHING_BESIDE_MM = 30.0  # bright things farther to the side are bone
+_EVEN_HU_PER_MM = 250.0
+_DENSE_BONE = 1.25  # cortical bone is brighter than contrast at its brightest by this factor
+_DENSE_BONE_HU = 700.0
+_NOISE_HU = 30.0  # smaller steps are no border
+_STEP_HU = 2.0  # what a way costs a voxel where nothing changes
+_SOFT_HU = 40.0  # what stands where contrast was
+_FAR = 60000.0
+
+
+@dataclass(frozen=True, eq=False)
+class Bright:
+    """plain: the scan with soft tissue where contrast was, bone as it is. bone: without contrast. contrast: the voxels of `box` of the scan
+    that hold contrast, in the sac and outside it."""
+
+    plain: Volume
+    bone: Bone
+    contrast: NDArray[np.bool_]
+    box: tuple[slice, slice, slice]
+
+
+@njit(cache=True, nogil=True)
+def _sweep(values, bright, cost, noise, toll):  # type: ignore[no-untyped-def]
+    """One pass there and one back of the cheapest ways from the seeds (cost 0) through bright voxels; True when something changed."""
+    nk, nj, ni = values.shape
+    changed = False
+    for turn in range(2):
+        for a in range(nk):
+            k = a if turn == 0 else nk - 1 - a
+            for b in range(nj):
+                j = b if turn == 0 else nj - 1 - b
+                for c in range(ni):
+                    i = c if turn == 0 else ni - 1 - c
+                    best = cost[k, j, i]
+                    if not bright[k, j, i] or best == 0.0:
+                        continue
+                    for dk, dj, di in ((-1, 0, 0), (1, 0, 0), (0, -1, 0), (0, 1, 0), (0, 0, -1), (0, 0, 1)):
+                        p, q, r = k + dk, j + dj, i + di
+                        if 0 <= p < nk and 0 <= q < nj and 0 <= r < ni and bright[p, q, r]:
+                            there = cost[p, q, r] + max(abs(values[k, j, i] - values[p, q, r]) - noise, 0.0) + toll
+                            if there < best:
+                                best = there
+                    if best < cost[k, j, i]:
+                        cost[k, j, i] = best
+                        changed = True
+    return changed
+
+
+def _ways_from(seeds: NDArray[np.bool_], values: NDArray[np.float32], bright: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Of every bright voxel the least sum of steps in brightness on a way from a seed, in HU."""
+    cost = np.where(seeds, 0.0, _FAR).astype(np.float32)
+    for _ in range(30):
+        if not _sweep(values, bright, cost, np.float32(_NOISE_HU), np.float32(_STEP_HU)):
+            break
+    return cost
+
+
+def split_bright(volume: Volume, search: Frame, bone: Bone, curve: Curve, progress: Progress = silent) -> Bright | None:
+    """Bone and contrast told apart around the canal of a myelogram; None where no contrast fills the canal.
+
+    Bright voxels belong to whichever of two kinds of seeds they are reached from over the smaller steps in brightness: contrast (the core
+    of the sac, and what is bright and even inside the canal) or bone (what is bright in front of and behind the canal, or denser than any
+    contrast). Leaked contrast runs on from the sac or lies in the canal; bone goes on into its vertebra.
+
+    search: the frame of the masks in `bone`. curve: the rough middle of the canal.
+    """
+    k, j, i = np.rint(search.to_index(curve.points_mm)).astype(int).T
+    if not bone.tube.any() or float(bone.tube[k, j, i].mean()) < _FILLED:
+        return None
+    progress(0.0, "Telling contrast from bone")
+    rough = _rough_canal(volume, search, bone, curve)
+    box = volume.frame.box_around(curve.points_mm, _BESIDE_MM)
+    frame = _cropped(volume.frame, box)
+    fine = reduced(replace(volume, frame=frame, voxels=volume.voxels[box]), max(_GRID_MM, min(volume.frame.spacing_mm)))
+    progress(0.5, "Telling contrast from bone")
+    values = np.asarray(ndimage.gaussian_filter(fine.voxels.astype(np.float32), 0.4))
+    bright = values > bone.threshold_hu
+    core = ndimage.binary_erosion(bone.tube, ndimage.generate_binary_structure(3, 1), 2)
+    sac = onto(core, search, fine.frame) & bright
+    index = np.argwhere(bright)
+    at = tuple(index.T)
+    inside, beyond, deep = (np.zeros(bright.shape, dtype=np.bool_) for _ in range(3))
+    inside[at], beyond[at], deep[at] = _zones(along_canal(index, fine.frame, rough), rough)
+    steep = np.asarray(ndimage.gaussian_gradient_magnitude(values, 0.6)) / fine.frame.spacing_mm[1]
+    densest = _DENSE_BONE * float(np.percentile(values[sac], 95)) if sac.any() else np.inf
+    beyond |= (values > max(densest, _DENSE_BONE_HU)) & ~sac
+    inside = (inside & (steep < _EVEN_HU_PER_MM) & ~beyond) | sac
+    bright &= ~deep
+    contrast = _ways_from(inside, values, bright) < _ways_from(beyond & ~inside, values, bright)
+    progress(0.9, "Telling contrast from bone")
+    around = search.box_around(curve.points_mm, _BESIDE_MM)
+    where = np.zeros(bone.tube.shape, dtype=np.bool_)
+    where[around] = onto(contrast, fine.frame, _cropped(search, around))
+    without = replace(bone, mask=bone.mask & ~where, tube=bone.tube | where)
+    native = onto(contrast, fine.frame, frame)
+    return Bright(_without(volume, box, native), without, native, box)
+
+
+def _cropped(frame: Frame, box: tuple[slice, slice, slice]) -> Frame:
+    return frame.crop([b.start for b in box], [b.stop for b in box])
+
+
+def _rough_canal(volume: Volume, search: Frame, bone: Bone, curve: Curve) -> Canal:
+    """The canal in dense bone alone, looked for through the sac; right but for where dense contrast lies at its wall."""
+    sac = Volume(search, bone.tube.astype(np.uint8))
+    curve, wall = canal_along(volume, curve, max(_COMPACT_HU, bone.threshold_hu), sac)
+    return as_canal(curve, wall, np.ones(len(wall.radius_mm)))
+
+
+def _zones(place: Floats, canal: Canal) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+    """(well inside the usual wall, surely beyond it, far beyond it) for places along a canal (m, 3)."""
+    usual = np.asarray(ndimage.median_filter(canal.wall_mm, (_USUAL_MM, 1), mode="nearest"))
+    row = np.clip(np.rint(place[:, 0]).astype(int), 0, len(usual) - 1)
+    u, v = place[:, 1], place[:, 2]
+    turn = np.rint(np.arctan2(v, u) / (2 * np.pi) * ANGLES).astype(int) % ANGLES
+    in_view = (place[:, 0] > -0.5) & (place[:, 0] < len(usual) - 0.5)
+    across = np.minimum(usual[row, 0], usual[row, ANGLES // 2])
+    before = -v - usual[row, 3 * ANGLES // 4] - _BEFORE_MM
+    behind = v - usual[row, ANGLES // 4] - _BEHIND_MM
+    past = np.maximum(np.where(np.abs(u) < 2 * across, before, -np.inf), np.where(np.abs(u) < across, behind, -np.inf))
+    past = np.maximum(past, np.abs(u) - _NOTHING_BESIDE_MM)
+    return in_view & (np.hypot(u, v) < usual[row, turn] - _INSIDE_MM), (past > 0) | ~in_view, (past > _DEEP_MM) | ~in_view
+
+
+def _without(volume: Volume, box: tuple[slice, slice, slice], contrast: NDArray[np.bool_]) -> Volume:
+    """The scan with soft tissue where contrast was."""
+    voxels = volume.voxels.copy()
+    part = voxels[box]
+    part[contrast & (volume.values(box) > _SOFT_HU)] = np.asarray(volume.to_stored(_SOFT_HU)).astype(part.dtype)
+    return replace(volume, voxels=voxels)
