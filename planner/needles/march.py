@@ -18,6 +18,8 @@ FINEST_STEP_MM = 0.6
 WATCHED_MM = 3.0
 """Below this slack a march takes its finest steps, so that the least slack of a path is known up to it."""
 
+_inlined = njit(inline="always")  # what runs for every path: a call of its own costs a tenth of the search
+
 
 @njit(cache=True, nogil=True)
 def screen(  # type: ignore[no-untyped-def]
@@ -32,101 +34,134 @@ def screen(  # type: ignore[no-untyped-def]
     up, 1 when elliptic), in mm. limits: longest path mm, sine of the least skin angle, least and greatest entry offset mm, side (+1
     left, -1 right, 0 either), overshoot mm, needle radius mm. Fills code uint16, depth and least slack float32, each (n, m).
     """
-    nk, nj, ni = space.shape
-    longest, least_sine, nearest_entry, farthest_entry, side, overshoot, radius = limits
+    longest, overshoot, radius = limits[0], limits[5], limits[6]
     for t in range(targets.shape[0]):
-        x0, y0, z0 = targets[t, 0], targets[t, 1], targets[t, 2]
-        bx, by, bz = (gate[0, 0] - x0) * spacing, (gate[0, 1] - y0) * spacing, (gate[0, 2] - z0) * spacing
-        to_gate = bx * gate[1, 0] + by * gate[1, 1] + bz * gate[1, 2]
+        tip = (targets[t, 0], targets[t, 1], targets[t, 2])
         for d in range(directions.shape[0]):
-            dx, dy, dz = directions[d, 0], directions[d, 1], directions[d, 2]
-            out = dx * gate[1, 0] + dy * gate[1, 1] + dz * gate[1, 2]
-            if out < 0.05:
+            way = (directions[d, 0], directions[d, 1], directions[d, 2])
+            if _misses(gate, tip, way, spacing):
                 code[t, d] = DOOR
                 continue
-            s = max(to_gate / out, 0.0)
-            px, py, pz = dx * s - bx, dy * s - by, dz * s - bz
-            u = (px * gate[2, 0] + py * gate[2, 1] + pz * gate[2, 2]) / gate[4, 0]
-            v = (px * gate[3, 0] + py * gate[3, 1] + pz * gate[3, 2]) / gate[4, 1]
-            outside = u * u + v * v > 1.0 if gate[4, 2] > 0 else (abs(u) > 1.0 or abs(v) > 1.0)
-            if outside:
-                code[t, d] = DOOR
-                continue
-            s = 0.0
-            before = 0.0
-            spare = 15.0
-            result = NO_SKIN
-            while True:
-                i = int(x0 + dx * s / spacing + 0.5)
-                j = int(y0 + dy * s / spacing + 0.5)
-                k = int(z0 + dz * s / spacing + 0.5)
-                if i < 0 or j < 0 or k < 0 or i >= ni or j >= nj or k >= nk or space[k, j, i] == 2:
-                    break
-                if space[k, j, i] == 0:
-                    result = PASSES
-                    break
-                here = slack[k, j, i]
-                if here == 0:
-                    result = HAZARD
-                    worst = 1.0e9
-                    for n in range(fields.shape[0]):
-                        gap = fields[n, k, j, i] * 0.25 - margins[n]
-                        if gap < worst:
-                            worst = gap
-                            result = HAZARD + 10 + n
-                    break
-                free = (here - 1) * 0.25
-                spare = min(spare, free)
-                before = s
-                if s > longest:
-                    result = LENGTH
-                    break
-                s += max(FINEST_STEP_MM, free - WATCHED_MM)
+            result, inside, outside, spare = _march(space, slack, fields, margins, tip, way, spacing, longest)
             if result != PASSES:
                 code[t, d] = result
                 continue
-            low, high = before, s
-            for _ in range(6):
-                middle = 0.5 * (low + high)
-                i = int(x0 + dx * middle / spacing + 0.5)
-                j = int(y0 + dy * middle / spacing + 0.5)
-                k = int(z0 + dz * middle / spacing + 0.5)
-                if space[k, j, i] == 0:
-                    high = middle
-                else:
-                    low = middle
-            s = high
+            s = _skin(space, tip, way, spacing, inside, outside)
             depth[t, d] = s
             least[t, d] = spare
             if s > longest:
                 code[t, d] = LENGTH
                 continue
-            x, y, z = x0 + dx * s / spacing, y0 + dy * s / spacing, z0 + dz * s / spacing
-            a = min(int(z / normal_step), normals.shape[0] - 1)
-            b = min(int(y / normal_step), normals.shape[1] - 1)
-            c = min(int(x / normal_step), normals.shape[2] - 1)
-            sine = dx * normals[a, b, c, 0] + dy * normals[a, b, c, 1] + dz * normals[a, b, c, 2]
-            if sine < least_sine:
-                code[t, d] = SKIN_ANGLE
-                continue
-            k = min(max(int(z + 0.5), 0), nk - 1)
-            offset = ((x - midline[k, 0]) * midline[k, 2] + (y - midline[k, 1]) * midline[k, 3]) * spacing
-            if abs(offset) > farthest_entry or abs(offset) < nearest_entry or (side != 0 and offset * side < 0):
-                code[t, d] = ENTRY
-                continue
-            code[t, d] = PASSES
-            if cord >= 0:
-                s = 0.0
-                while s <= overshoot:
-                    i = int(x0 - dx * s / spacing + 0.5)
-                    j = int(y0 - dy * s / spacing + 0.5)
-                    k = int(z0 - dz * s / spacing + 0.5)
-                    if i < 0 or j < 0 or k < 0 or i >= ni or j >= nj or k >= nk:
-                        break
-                    if fields[cord, k, j, i] * 0.25 < radius:
-                        code[t, d] = CORD_AHEAD
-                        break
-                    s += FINEST_STEP_MM
+            result = _entry(normals, normal_step, midline, tip, way, spacing, s, limits)
+            if result == PASSES and cord >= 0 and _meets_cord(fields[cord], tip, way, spacing, overshoot, radius):
+                result = CORD_AHEAD
+            code[t, d] = result
+
+
+@_inlined
+def _misses(gate, tip, way, spacing):  # type: ignore[no-untyped-def]
+    """Whether a path leaves through the opening's plane beside its outline, or not at all. A tip beyond the plane counts where it is."""
+    bx, by, bz = (gate[0, 0] - tip[0]) * spacing, (gate[0, 1] - tip[1]) * spacing, (gate[0, 2] - tip[2]) * spacing
+    out = way[0] * gate[1, 0] + way[1] * gate[1, 1] + way[2] * gate[1, 2]
+    if out < 0.05:
+        return True
+    s = max((bx * gate[1, 0] + by * gate[1, 1] + bz * gate[1, 2]) / out, 0.0)
+    px, py, pz = way[0] * s - bx, way[1] * s - by, way[2] * s - bz
+    u = (px * gate[2, 0] + py * gate[2, 1] + pz * gate[2, 2]) / gate[4, 0]
+    v = (px * gate[3, 0] + py * gate[3, 1] + pz * gate[3, 2]) / gate[4, 1]
+    if gate[4, 2] > 0:
+        return u * u + v * v > 1.0
+    return abs(u) > 1.0 or abs(v) > 1.0
+
+
+@_inlined
+def _march(space, slack, fields, margins, tip, way, spacing, longest):  # type: ignore[no-untyped-def]
+    """From the tip outward by sphere skipping: how it ended, the last length inside the body, the first outside it, the least slack."""
+    nk, nj, ni = space.shape
+    s = 0.0
+    before = 0.0
+    spare = 15.0
+    while True:
+        i = int(tip[0] + way[0] * s / spacing + 0.5)
+        j = int(tip[1] + way[1] * s / spacing + 0.5)
+        k = int(tip[2] + way[2] * s / spacing + 0.5)
+        if i < 0 or j < 0 or k < 0 or i >= ni or j >= nj or k >= nk or space[k, j, i] == 2:
+            return NO_SKIN, before, s, spare
+        if space[k, j, i] == 0:
+            return PASSES, before, s, spare
+        here = slack[k, j, i]
+        if here == 0:
+            return _met(fields, margins, k, j, i), before, s, spare
+        free = (here - 1) * 0.25
+        spare = min(spare, free)
+        before = s
+        if s > longest:
+            return LENGTH, before, s, spare
+        s += max(FINEST_STEP_MM, free - WATCHED_MM)
+
+
+@njit(cache=True, nogil=True)
+def _met(fields, margins, k, j, i):  # type: ignore[no-untyped-def]
+    """The hazard whose limit is broken most at a voxel, as a code."""
+    worst = 1.0e9
+    result = HAZARD
+    for n in range(fields.shape[0]):
+        gap = fields[n, k, j, i] * 0.25 - margins[n]
+        if gap < worst:
+            worst = gap
+            result = HAZARD + 10 + n
+    return result
+
+
+@njit(cache=True, nogil=True)
+def _skin(space, tip, way, spacing, inside, outside):  # type: ignore[no-untyped-def]
+    """The length at which a path leaves the body, between one inside it and one outside it."""
+    low, high = inside, outside
+    for _ in range(6):
+        middle = 0.5 * (low + high)
+        i = int(tip[0] + way[0] * middle / spacing + 0.5)
+        j = int(tip[1] + way[1] * middle / spacing + 0.5)
+        k = int(tip[2] + way[2] * middle / spacing + 0.5)
+        if space[k, j, i] == 0:
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+@njit(cache=True, nogil=True)
+def _entry(normals, normal_step, midline, tip, way, spacing, s, limits):  # type: ignore[no-untyped-def]
+    """Whether a path of this length ends at an entry that keeps its limits: the angle to the skin, the distance from the midline."""
+    _, least_sine, nearest, farthest, side = limits[:5]
+    x, y, z = tip[0] + way[0] * s / spacing, tip[1] + way[1] * s / spacing, tip[2] + way[2] * s / spacing
+    a = min(int(z / normal_step), normals.shape[0] - 1)
+    b = min(int(y / normal_step), normals.shape[1] - 1)
+    c = min(int(x / normal_step), normals.shape[2] - 1)
+    sine = way[0] * normals[a, b, c, 0] + way[1] * normals[a, b, c, 1] + way[2] * normals[a, b, c, 2]
+    if sine < least_sine:
+        return SKIN_ANGLE
+    k = min(max(int(z + 0.5), 0), midline.shape[0] - 1)
+    offset = ((x - midline[k, 0]) * midline[k, 2] + (y - midline[k, 1]) * midline[k, 3]) * spacing
+    if abs(offset) > farthest or abs(offset) < nearest or (side != 0 and offset * side < 0):
+        return ENTRY
+    return PASSES
+
+
+@njit(cache=True, nogil=True)
+def _meets_cord(field, tip, way, spacing, overshoot, radius):  # type: ignore[no-untyped-def]
+    """Whether a path prolonged past the tip meets the cord."""
+    nk, nj, ni = field.shape
+    s = 0.0
+    while s <= overshoot:
+        i = int(tip[0] - way[0] * s / spacing + 0.5)
+        j = int(tip[1] - way[1] * s / spacing + 0.5)
+        k = int(tip[2] - way[2] * s / spacing + 0.5)
+        if i < 0 or j < 0 or k < 0 or i >= ni or j >= nj or k >= nk:
+            return False
+        if field[k, j, i] * 0.25 < radius:
+            return True
+        s += FINEST_STEP_MM
+    return False
 
 
 @njit(cache=True, nogil=True)

@@ -138,8 +138,7 @@ def prepare(
     progress(0.0, "Cutting out the planning box")
     frame = _planning_box(anatomy, leak, approach, openings)
     codes = resample(anatomy.labels, anatomy.frame, frame, 255, nearest=True)
-    space = np.where(codes == 255, BEYOND, np.minimum(codes, 1)).astype(np.uint8)
-    _mark_padding(volume, frame, space)
+    space = _space(volume, frame, codes)
     dangers, fields = find_dangers(volume, anatomy, frame, codes, part(progress, 0.1, 0.85))
     progress(0.85, "Finding where the tip may end")
     box = _Box(frame, codes, dangers, fields)
@@ -205,12 +204,13 @@ def _planning_box(anatomy: Anatomy, leak: Leak, approach: ApproachName, openings
     return Frame.axial((int(shape[0]), int(shape[1]), int(shape[2])), (spacing,) * 3, (float(low[0]), float(low[1]), float(low[2])))
 
 
-def _mark_padding(volume: Volume, frame: Frame, space: NDArray[np.uint8]) -> None:
-    """What the scanner padded is beyond the scan, not air."""
-    if volume.padding is None:
-        return
-    padded = resample((volume.voxels == volume.padding).astype(np.uint8), volume.frame, frame, 0, nearest=True)
-    space[(padded > 0) & (space == AIR)] = BEYOND
+def _space(volume: Volume, frame: Frame, codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """What of the planning box is air, body or beyond the scan; what the scanner padded is beyond the scan, not air."""
+    space = np.where(codes == 255, BEYOND, np.minimum(codes, 1)).astype(np.uint8)
+    if volume.padding is not None:
+        padded = resample((volume.voxels == volume.padding).astype(np.uint8), volume.frame, frame, 0, nearest=True)
+        space[(padded > 0) & (space == AIR)] = BEYOND
+    return space
 
 
 def _root_points(anatomy: Anatomy, frame: Frame) -> NDArray[np.float32]:

@@ -208,27 +208,12 @@ def _screen(
     relaxed: Relaxed,
     progress: Progress,
 ) -> tuple[NDArray[np.uint16], NDArray[np.float32], NDArray[np.float32]]:
+    """Why each way from each target is ruled out (PASSES: it is not), its depth and its least slack: (targets, ways) each."""
     door, spacing = gateway.door, room.spacing_mm
     voxels = room.frame.to_index(gateway.region_mm[attempt.chosen])[:, ::-1].copy()
-    gate = np.array(
-        [
-            room.frame.to_index(door.centre_mm)[::-1],
-            door.outward,
-            door.across,
-            door.up,
-            [door.half_across_mm + door.slack_mm, door.half_up_mm + door.slack_mm, float(door.kind == "foramen")],
-        ]
-    )
     midline = room.midline.copy()
     midline[:, :2] = (midline[:, :2] - room.origin_mm[:2]) / spacing
-    longest = LENGTH_RELAXED_MM if relaxed.length else needle.length_mm - number("needles.length_reserve_mm")
-    farthest = 1000.0 if relaxed.entry else entry_limit_mm(room, door.level)[0]
-    least_entry = number("needles.entry_midline_mm") if room.approach == "interlaminar-paramedian" and not relaxed.entry else 0.0
-    side = 0.0 if door.side is None else 1.0 if door.side == "left" else -1.0
-    limits = (
-        longest, -1.0 if relaxed.skin else np.sin(np.radians(number("needles.skin_deg"))), least_entry, farthest, side,
-        0.0 if relaxed.cord else number("needles.cord_ahead_mm"), needle.outer_mm / 2,
-    )  # fmt: skip
+    gate, limits = _gate(room, door), _limits(room, needle, door, relaxed)
     cord = room.danger("cord").field
     count = (len(voxels), len(ways))
     code, depth, least = np.zeros(count, np.uint16), np.zeros(count, np.float32), np.zeros(count, np.float32)
@@ -241,6 +226,23 @@ def _screen(
             voxels[rows], ways, gate, limits, code[rows], depth[rows], least[rows],
         )  # fmt: skip
     return code, depth, least
+
+
+def _gate(room: Room, door: Door) -> Floats:
+    """(5, 3): the outline of a door, as `march.screen` takes it."""
+    outline = [door.half_across_mm + door.slack_mm, door.half_up_mm + door.slack_mm, float(door.kind == "foramen")]
+    return np.array([room.frame.to_index(door.centre_mm)[::-1], door.outward, door.across, door.up, outline])
+
+
+def _limits(room: Room, needle: Needle, door: Door, relaxed: Relaxed) -> tuple[float, ...]:
+    """The limits of a path, as `march.screen` takes them."""
+    longest = LENGTH_RELAXED_MM if relaxed.length else needle.length_mm - number("needles.length_reserve_mm")
+    farthest = 1000.0 if relaxed.entry else entry_limit_mm(room, door.level)[0]
+    nearest = number("needles.entry_midline_mm") if room.approach == "interlaminar-paramedian" and not relaxed.entry else 0.0
+    side = 0.0 if door.side is None else 1.0 if door.side == "left" else -1.0
+    sine = -1.0 if relaxed.skin else float(np.sin(np.radians(number("needles.skin_deg"))))
+    overshoot = 0.0 if relaxed.cord else number("needles.cord_ahead_mm")
+    return longest, sine, nearest, farthest, side, overshoot, needle.outer_mm / 2
 
 
 def _finalists(
