@@ -30,6 +30,7 @@ from viewer.scene import EMPTY, Point, Scene, point
 from viewer.theme import Theme, ThemeName, theme
 
 _STILL_MS = 150
+_NEXT_MS = 1  # not 0: a timer without time waits until no hand moves
 _PLACEHOLDER_MS = 60
 _CLICK_PX = 4.0
 _SLOW_S = 0.030  # a drag frame that takes longer is followed by frames of half the size
@@ -95,17 +96,15 @@ class SpatialView(QWidget):
     def set_scene(self, scene: Scene) -> None:
         """Show another scene. The eye stays where it is, except that the first surfaces of a scan are brought into sight.
 
-        Where only the patch changed, the picture comes in the next turn of the event loop: numbers and slices are quick and come first.
+        The picture comes in a turn of the event loop of its own: numbers and slices are quick and come first.
         """
         changed, self._scene = scene.changes(self._scene) - {"measurements"}, scene
         if not changed:
             return
         self._stale = self._dragging = True  # a dose or a needle may follow a hand: quick frames, then the fine one
         self._still.start(_STILL_MS)
-        if changed != {"patch"}:
-            self.update()
-        elif not self._next.isActive():
-            self._next.start(1)  # not 0: those wait until no hand moves
+        if not self._next.isActive():
+            self._next.start(_NEXT_MS)
 
     def set_theme(self, name: ThemeName) -> None:
         """Take the colours and strokes of a theme."""
@@ -266,7 +265,7 @@ class SpatialView(QWidget):
     def _rest(self) -> None:
         """The hand rests: the fine meshes are handed over one a turn of the event loop, then the fine picture follows."""
         if self._stage is not None and not self._closed and self._shown is self._scene and self._stage.refine():
-            self._still.start(0)
+            self._still.start(_NEXT_MS)
             return
         self._dragging, self._stale = False, True
         self.update()

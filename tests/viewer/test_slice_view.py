@@ -1,5 +1,7 @@
 """What hands do on a slice, by mouse, wheel and keys; what is seen then, and what is said."""
 
+import gc
+
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
@@ -395,3 +397,4 @@ def test_warming_can_run_in_a_thread_beside_a_painting_view(qtbot, scene):
     qtbot.waitUntil(lambda: (pixels(view)[40:] > 40).mean() > 0.2, timeout=60000)
     thread.join()
     assert warming.ready() and warming.spatial_ready()
+    assert gc.isenabled() and gc.get_freeze_count() > 1000  # what the libraries brought is no garbage to search
