@@ -28,8 +28,10 @@ _BEFORE_MM, _BEHIND_MM = 3.0, 4.5  # what is bright so far beyond the usual wall
 _DEEP_MM = 4.0  # so much farther on there is nothing to be told apart
 _NOTHING_BESIDE_MM = 30.0  # bright things farther to the side are bone
 _EVEN_HU_PER_MM = 250.0
-_DENSE_BONE = 1.25  # cortical bone is brighter than contrast at its brightest by this factor
+_DENSE_BONE = 1.25  # what is brighter than the sac at its brightest by this factor is cortical bone
+_DENSE_OUTSIDE = 0.8  # outside the canal, where contrast in sleeves is thinner, so is what is brighter than this share of it
 _DENSE_BONE_HU = 700.0
+_OUTSIDE_MM = 1.0
 _NOISE_HU = 30.0  # smaller steps are no border
 _STEP_HU = 2.0  # what a way costs a voxel where nothing changes
 _SOFT_HU = 40.0  # what stands where contrast was
@@ -107,11 +109,12 @@ def split_bright(volume: Volume, search: Frame, bone: Bone, curve: Curve, progre
     sac = onto(core, search, fine.frame) & bright
     index = np.argwhere(bright)
     at = tuple(index.T)
-    inside, beyond, deep = (np.zeros(bright.shape, dtype=np.bool_) for _ in range(3))
-    inside[at], beyond[at], deep[at] = _zones(along_canal(index, fine.frame, rough), rough)
+    inside, beyond, deep, outside = (np.zeros(bright.shape, dtype=np.bool_) for _ in range(4))
+    inside[at], beyond[at], deep[at], outside[at] = _zones(along_canal(index, fine.frame, rough), rough)
     steep = np.asarray(ndimage.gaussian_gradient_magnitude(values, 0.6)) / fine.frame.spacing_mm[1]
-    densest = _DENSE_BONE * float(np.percentile(values[sac], 95)) if sac.any() else np.inf
-    beyond |= (values > max(densest, _DENSE_BONE_HU)) & ~sac
+    densest = float(np.percentile(values[sac], 95)) if sac.any() else np.inf
+    beyond |= (values > max(_DENSE_BONE * densest, _DENSE_BONE_HU)) & ~sac
+    beyond |= (values > max(_DENSE_OUTSIDE * densest, _DENSE_BONE_HU)) & outside
     inside = (inside & (steep < _EVEN_HU_PER_MM) & ~beyond) | sac
     bright &= ~deep
     contrast = _ways_from(inside, values, bright) < _ways_from(beyond & ~inside, values, bright)
@@ -135,8 +138,8 @@ def _rough_canal(volume: Volume, search: Frame, bone: Bone, curve: Curve) -> Can
     return as_canal(curve, wall, np.ones(len(wall.radius_mm)))
 
 
-def _zones(place: Floats, canal: Canal) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
-    """(well inside the usual wall, surely beyond it, far beyond it) for places along a canal (m, 3)."""
+def _zones(place: Floats, canal: Canal) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+    """(well inside the usual wall, surely in bone beyond it, far beyond that, outside the usual wall) for places along a canal (m, 3)."""
     usual = np.asarray(ndimage.median_filter(canal.wall_mm, (_USUAL_MM, 1), mode="nearest"))
     row = np.clip(np.rint(place[:, 0]).astype(int), 0, len(usual) - 1)
     u, v = place[:, 1], place[:, 2]
@@ -147,7 +150,8 @@ def _zones(place: Floats, canal: Canal) -> tuple[NDArray[np.bool_], NDArray[np.b
     behind = v - usual[row, ANGLES // 4] - _BEHIND_MM
     past = np.maximum(np.where(np.abs(u) < 2 * across, before, -np.inf), np.where(np.abs(u) < across, behind, -np.inf))
     past = np.maximum(past, np.abs(u) - _NOTHING_BESIDE_MM)
-    return in_view & (np.hypot(u, v) < usual[row, turn] - _INSIDE_MM), (past > 0) | ~in_view, (past > _DEEP_MM) | ~in_view
+    past_wall = np.hypot(u, v) - usual[row, turn]
+    return in_view & (past_wall < -_INSIDE_MM), (past > 0) | ~in_view, (past > _DEEP_MM) | ~in_view, past_wall > _OUTSIDE_MM
 
 
 def _without(volume: Volume, box: tuple[slice, slice, slice], contrast: NDArray[np.bool_]) -> Volume:

@@ -16,6 +16,8 @@ _LEAST_LENGTH_MM = 40.0
 _REACH_MM = 22.0
 _RAYS = 24
 _ENCLOSED = 0.45  # mean share of rays from a sac that meet other bone; from a rib or a process far fewer do
+# a sac whose half axes change by more than this loses so much a mm: the outer edge of bone falls more steeply than its own
+_SWELLS_MM, _SWELLING_HU = 1.0, 40.0
 _GAP_MM = 12.0  # a sac that touches a lamina is lost for so long
 
 
@@ -71,6 +73,7 @@ def _continued(chain: _Chain, search: Volume, body: NDArray[np.bool_], step: int
     row, column, mask = chain.masks[n]
     rows, columns = np.nonzero(mask)
     state = np.array([rows.mean() + row, columns.mean() + column, 2.0 * rows.std() * sj + 0.3, 2.0 * columns.std() * si + 0.3])
+    size = state[2:].copy()
     angles = 2 * np.pi * np.arange(32) / 32
     unit = np.stack([np.sin(angles), np.cos(angles)])
     moves = np.array([[a, b, c, d] for a in (-1, 0, 1) for b in (-1, 0, 1) for c in (-1, 0, 1) for d in (-1, 0, 1)], dtype=np.float64)
@@ -89,7 +92,8 @@ def _continued(chain: _Chain, search: Volume, body: NDArray[np.bool_], step: int
             falls.append(ndimage.map_coordinates(plane, [y, x], order=1, mode="nearest"))
         fall = np.clip(falls[0] - falls[1], -300.0, 600.0)
         change = np.abs(tries - state) @ np.array([sj, si, 1.0, 1.0])
-        best = int((fall.mean(axis=1) - 15.0 * change).argmax())
+        swollen = np.maximum(np.abs(tries[:, 2:] - size) - _SWELLS_MM, 0.0).sum(axis=1)
+        best = int((fall.mean(axis=1) - 15.0 * change - _SWELLING_HU * swollen).argmax())
         good = float((fall[best] > 100.0).mean())
         weak = weak + 1 if good < 0.35 else 0
         state = tries[best]

@@ -93,7 +93,7 @@ def _find_in_ct(volume: Volume, anchor: Anchor | None, progress: Progress) -> An
     paint_roots(labels, volume.frame, roots)
     pools = () if bright is None else find_pools(bright, labels, volume.frame, canal, sac.radius_mm, roots, levels)
     paint_pools(labels, pools)
-    hints = leak_hints(pools, canal, levels)
+    hints = leak_hints(pools, canal)
     structures = {
         "canal": canal_structure(canal),
         "sac": sac.sac,
@@ -102,7 +102,7 @@ def _find_in_ct(volume: Volume, anchor: Anchor | None, progress: Progress) -> An
         "foramina": _foramina_structure(foramina, levels),
         "windows": _windows_structure(volume, canal, windows, levels),
         "roots": roots_structure(roots) if roots else NOT_CHECKED,
-        "contrast outside": contrast_structure(bright is not None, hints),
+        "contrast outside": contrast_structure(bright is not None, canal, levels, hints),
         "skin": _skin_structure(volume, labels),
         "bone": Structure("found", 0.9, None if max(volume.frame.spacing_mm) <= 2.0 else "Thin bone is blurred in slices this thick."),
         "lung": Structure("found", 0.9, None if lung.any() else "There is no lung in view."),

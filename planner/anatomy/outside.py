@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
@@ -23,6 +23,7 @@ _THICK_MM = 2.0  # thinner things are the blurred edge of bone
 _GROWN_MM = 2.0  # from its heart a pool goes on to its edge by so much
 _SLEEVE_MM = 3.0  # so near to a root or ganglion contrast is in its sleeve, which a myelogram fills
 _LEAST_ML = 0.2  # a pool smaller than this is taken for noise, vein or the edge of a sleeve
+_ENCLOSED = 0.5  # of its surface bone borders on marrow, and less on contrast in a foramen
 _VALLEY = 0.5  # two pools part where their cross-section falls to this share of the smaller one
 _MIDLINE_MM = 1.5
 _THICKEST_MM = 3.0  # around the thickest cross-section, where the side is read
@@ -84,8 +85,9 @@ def find_pools(
         of = np.flatnonzero(number_of == n)
         for piece in (of[part] for part in _divided(along[of, 0])):
             pool = _pool(frame, canal, sac_mm, index[piece] + corner, along[piece], past_wall[piece])
-            below = float(canal.s_mm[pool.section]) > sleeves_end
-            if pool.volume_ml >= _LEAST_ML and not (below and pool.place not in ("dorsal", "ventral")):
+            below = float(canal.s_mm[pool.section]) > sleeves_end and pool.place not in ("dorsal", "ventral")
+            marrow = pool.place in ("foramen", "paraspinal") and _in_bone(pool.voxels, labels) > _ENCLOSED
+            if pool.volume_ml >= _LEAST_ML and not below and not marrow:
                 pools.append(pool)
     return tuple(sorted(pools, key=lambda pool: pool.section))
 
@@ -96,34 +98,42 @@ def paint_pools(labels: NDArray[np.uint8], pools: tuple[Pool, ...]) -> None:
         labels[tuple(pool.voxels.T)] = codes.CONTRAST_OUTSIDE
 
 
-def leak_hints(pools: tuple[Pool, ...], canal: Canal, levels: tuple[Level, ...]) -> tuple[LeakHint, ...]:
+def leak_hints(pools: tuple[Pool, ...], canal: Canal) -> tuple[LeakHint, ...]:
     """Each pool as a hint for the Leak station, from head to foot."""
-    hints = []
-    for pool in pools:
-        first, level, last = (_disc_space(canal, levels, section) for section in (pool.first, pool.section, pool.last))
-        where = f" at {level}" if level is not None else ""
-        note = f"Bright fluid {_WHERE[pool.place]}{where}, {pool.volume_ml:.1f} mL: looks like leaked contrast."
-        reach = (first, last) if first is not None and last is not None else None
-        hints.append(LeakHint(pool.position_mm, pool.place, level, reach, pool.side, round(pool.volume_ml, 2), note))
-    return tuple(hints)
+
+    def middle(section: int) -> tuple[float, float, float]:
+        x, y, z = (float(value) for value in canal.centreline_mm[section])
+        return x, y, z
+
+    return tuple(
+        LeakHint(pool.position_mm, middle(pool.first), middle(pool.last), pool.place, pool.side, round(pool.volume_ml, 2)) for pool in pools
+    )
 
 
-def contrast_structure(looked: bool, hints: tuple[LeakHint, ...]) -> Structure:
+def hint_level(canal: Canal, levels: tuple[Level, ...], position_mm: ArrayLike) -> str | None:
+    """The disc space nearest to a place of a hint as `L4-L5`; None where levels are unknown."""
+    here = float(canal.s_mm[canal.nearest(position_mm)])
+    pairs = list(itertools.pairwise(levels))
+    if not pairs:
+        return None
+    upper, lower = min(pairs, key=lambda pair: abs((pair[0].s_mm + pair[1].s_mm) / 2 - here))
+    return f"{upper.name}-{lower.name}"
+
+
+def hint_words(canal: Canal, levels: tuple[Level, ...], hint: LeakHint) -> str:
+    """A hint as a sentence for a person: `Bright fluid behind the sac at T12-L1, 1.2 mL: looks like leaked contrast.`"""
+    level = hint_level(canal, levels, hint.position_mm)
+    at = f" at {level}" if level is not None else ""
+    return f"Bright fluid {_WHERE[hint.place]}{at}, {hint.volume_ml:.1f} mL: looks like leaked contrast."
+
+
+def contrast_structure(looked: bool, canal: Canal, levels: tuple[Level, ...], hints: tuple[LeakHint, ...]) -> Structure:
     """How contrast outside the sac is known. looked: whether the scan is a myelogram."""
     if not looked:
         return Structure("not checked", None, "Leaked contrast is looked for only where contrast fills the sac.")
     if not hints:
         return Structure("found", 0.5, f"None was seen. Less than {_LEAST_ML:.1f} mL, or contrast in a root's sleeve, is not told apart.")
-    return Structure("found", 0.7, " ".join(hint.note for hint in hints))
-
-
-def _disc_space(canal: Canal, levels: tuple[Level, ...], section: int) -> str | None:
-    """The disc space nearest to a cross-section."""
-    pairs = list(itertools.pairwise(levels))
-    if not pairs:
-        return None
-    upper, lower = min(pairs, key=lambda pair: abs((pair[0].s_mm + pair[1].s_mm) / 2 - float(canal.s_mm[section])))
-    return f"{upper.name}-{lower.name}"
+    return Structure("found", 0.7, " ".join(hint_words(canal, levels, hint) for hint in hints))
 
 
 def _grown(free: NDArray[np.bool_], hearts: NDArray[np.int64], frame: Frame) -> NDArray[np.int32]:
@@ -134,6 +144,16 @@ def _grown(free: NDArray[np.bool_], hearts: NDArray[np.int64], frame: Frame) -> 
     whole = ndimage.binary_dilation(core, iterations=max(1, round(_GROWN_MM / min(frame.spacing_mm))), mask=free) if core.any() else core
     number_of, _ = ndimage.label(whole, np.ones((3, 3, 3), dtype=np.bool_))
     return np.asarray(number_of, dtype=np.int32)
+
+
+def _in_bone(voxels: NDArray[np.int64], labels: NDArray[np.uint8]) -> float:
+    """Share of the voxels around a pool that are bone: marrow may be as bright as thin contrast, but bone surrounds it."""
+    low = np.maximum(voxels.min(axis=0) - 1, 0)
+    part = labels[tuple(slice(a, b) for a, b in zip(low, voxels.max(axis=0) + 2))]
+    inside = np.zeros(part.shape, dtype=np.bool_)
+    inside[tuple((voxels - low).T)] = True
+    shell = ndimage.binary_dilation(inside) & ~inside
+    return float(np.isin(part[shell], codes.BONE).mean())
 
 
 def _pool(frame: Frame, canal: Canal, sac_mm: Floats, voxels: NDArray[np.int64], along: Floats, past_wall: Floats) -> Pool:

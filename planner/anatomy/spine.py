@@ -156,17 +156,16 @@ class LeakHint:
     """Contrast that lies outside the sac, where a leak may be: offered to a person, never taken by itself.
 
     position_mm: at the sac's edge beside the thickest part of the pool, or in its middle where it lies outside the canal; LPS.
-    place: where most of it lies. level: the disc space of its thickest part, None where levels are unknown. reach: the first and the last
-    disc space that it reaches. note: the sentence for a person.
+    head_mm, foot_mm: places of the canal's middle between which it lies. place: where most of it is. Levels are read from the places
+    (`outside.hint_level`), for their names may change.
     """
 
     position_mm: tuple[float, float, float]
+    head_mm: tuple[float, float, float]
+    foot_mm: tuple[float, float, float]
     place: HintPlace
-    level: str | None
-    reach: tuple[str, str] | None
     side: Literal["left", "right", "midline"]
     volume_ml: float
-    note: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +174,7 @@ class Anatomy:
 
     labels: uint8 [k, j, i] of codes of `planner.anatomy.labels` on `frame`, the scan's frame. structures: how each structure is
     known, under the names canal, sac, cord, levels, foramina, windows, roots, skin, bone, lung, kidney, bowel gas, aorta, vena cava,
-    vertebral artery, contrast outside; a name that is missing is "not checked".
+    vertebral artery, contrast outside; a name that is missing is "not checked". leak_hints: from head to foot.
     """
 
     frame: Frame

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.anatomy import labels
-from planner.anatomy.spine import Anatomy
+from planner.anatomy.outside import hint_level, hint_words
+from planner.anatomy.spine import Anatomy, LeakHint
 from planner.exchange.contract_json import number, numbers, write_json
 from planner.geometry import Frame, resample, write_nifti
 
@@ -81,6 +82,21 @@ def anatomy_content(anatomy: Anatomy, series_uid: str, part: int) -> dict[str, A
             }
             for window in anatomy.windows
         ],
+        "leak_hints": [_hint(anatomy, hint) for hint in anatomy.leak_hints],
+    }
+
+
+def _hint(anatomy: Anatomy, hint: LeakHint) -> dict[str, Any]:
+    """Contrast outside the sac: offered to a person, no leak that anybody has accepted."""
+    canal, levels = anatomy.canal, anatomy.levels
+    return {
+        "position": numbers(hint.position_mm),
+        "place": hint.place,
+        "level": hint_level(canal, levels, hint.position_mm),
+        "reach": [hint_level(canal, levels, end) for end in (hint.head_mm, hint.foot_mm)],
+        "side": hint.side,
+        "volume_ml": number(hint.volume_ml, 2),
+        "note": hint_words(canal, levels, hint),
     }
 
 

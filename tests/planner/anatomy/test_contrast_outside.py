@@ -1,0 +1,115 @@
+"""Contrast that has leaked out of the sac of a myelogram: told from sac and bone, labelled, offered as a hint, and in nobody's way."""
+
+import importlib
+from functools import cache
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+
+from planner.anatomy import Anatomy, Anchor, find, labels, rename
+from planner.anatomy.bone import Bone
+from planner.anatomy.bright import split_bright
+from planner.anatomy.outside import hint_level, hint_words
+from planner.anatomy.reformat import curve_through
+from planner.geometry import Frame, Volume
+from planner.leak import place
+from planner.phantom import Phantom, PhantomParameters, build
+from tests.planner.anatomy.phantoms import dice, found, true_mask
+
+CANAL = ("epidural space", "thecal sac", "spinal cord")
+
+
+@cache
+def myelogram(leak: str) -> tuple[Phantom, Anatomy]:
+    """A myelogram with a leak, or with `none`, and its anatomy with L3 named."""
+    parameters = PhantomParameters(modality="myelogram", leak="ventral" if leak == "none" else leak, spacing_mm=(1.3,) * 3, seed=2)  # type: ignore[arg-type]
+    building = importlib.import_module("planner.phantom.build")
+    dry = patch.object(building, "paint_leaks", lambda *_: None)
+    if leak == "none":
+        with dry:
+            one = build(parameters)
+    else:
+        one = build(parameters)
+    centre = next(level.centre for level in one.truth.levels if level.name == "L3")
+    return one, find(one.volume, Anchor("L3", centre, "user"))
+
+
+@pytest.mark.parametrize(("leak", "least"), [("dorsal", 0.7), ("two-level", 0.5), ("sleeve", 0.4), ("ventral", 0.4)])
+def test_leaked_contrast_gets_its_label(leak: str, least: float) -> None:
+    one, mine = myelogram(leak)
+    assert dice(true_mask(one, "contrast outside the sac"), mine.mask((labels.CONTRAST_OUTSIDE,))) > least
+
+
+@pytest.mark.parametrize("leak", ["dorsal", "two-level", "sleeve", "ventral"])
+def test_a_hint_lies_at_each_leak_and_says_so(leak: str) -> None:
+    one, mine = myelogram(leak)
+    for true in one.truth.leaks:
+        hint = min(mine.leak_hints, key=lambda hint: abs(hint.position_mm[2] - true.position[2]))
+        reach = [hint_level(mine.canal, mine.levels, end) for end in (hint.head_mm, hint.foot_mm)]
+        assert true.level in (*reach, hint_level(mine.canal, mine.levels, hint.position_mm))
+        assert hint.volume_ml >= 0.2
+        words = hint_words(mine.canal, mine.levels, hint)
+        assert words in (mine.structure("contrast outside").problem or "")
+        assert f"{hint.volume_ml:.1f} mL" in words
+
+
+def test_a_dorsal_hint_is_a_place_where_a_leak_can_be_put() -> None:
+    one, mine = myelogram("dorsal")
+    (hint,) = mine.leak_hints
+    assert hint.place == "dorsal"
+    assert np.linalg.norm(np.subtract(hint.position_mm, one.truth.leaks[0].position)) < 8.0
+    assert place(mine, hint.position_mm, "dorsal").level == one.truth.leaks[0].level
+
+
+@pytest.mark.parametrize("leak", ["dorsal", "two-level", "ventral", "none"])
+def test_canal_and_sac_are_found_as_well_as_without_a_leak(leak: str) -> None:
+    one, mine = myelogram(leak)
+    low = int(one.volume.frame.to_index(next(level.centre for level in one.truth.levels if level.name == "S2"))[0])
+    assert dice(true_mask(one, *CANAL)[low:], mine.mask(labels.CANAL)[low:]) > 0.87
+    sac = mine.mask((labels.THECAL_SAC, labels.SPINAL_CORD))
+    assert dice(true_mask(one, "thecal sac", "spinal cord")[low:], sac[low:]) > 0.88
+
+
+@pytest.mark.parametrize("leak", ["dorsal", "two-level"])
+def test_contrast_closes_no_window_and_is_no_bone(leak: str) -> None:
+    one, mine = myelogram(leak)
+    heights = {window.between: window.height_mm for window in mine.windows}
+    for true in one.truth.windows:
+        if "-".join(true.between) in {site.level for site in one.truth.leaks}:
+            assert heights[true.between] > 0.6 * true.height_mm, true.between
+    contrast = true_mask(one, "contrast outside the sac")
+    assert mine.mask(labels.BONE)[contrast].mean() < 0.05
+
+
+def test_a_myelogram_without_a_leak_gives_no_hint() -> None:
+    _, mine = myelogram("none")
+    assert mine.leak_hints == ()
+    assert not mine.mask((labels.CONTRAST_OUTSIDE,)).any()
+    assert mine.structure("contrast outside").provenance == "found"
+    assert "None was seen" in (mine.structure("contrast outside").problem or "")
+
+
+def test_leaked_fluid_is_not_looked_for_without_contrast() -> None:
+    mine = found("ct")
+    assert mine.leak_hints == ()
+    assert mine.structure("contrast outside").provenance == "not checked"
+
+
+def test_a_hint_follows_the_names_of_the_levels() -> None:
+    _, mine = myelogram("dorsal")
+    hint = mine.leak_hints[0]
+    l3 = next(level for level in mine.levels if level.name == "L3")
+    renamed = rename(mine, Anchor("L2", l3.centre_mm, "user"))
+    assert hint_level(mine.canal, mine.levels, hint.position_mm) == "L3-L4"
+    assert hint_level(renamed.canal, renamed.levels, hint.position_mm) == "L2-L3"
+
+
+def test_bright_things_far_from_the_canal_make_no_myelogram() -> None:
+    """An opacified vessel beside the path is a tube too."""
+    frame = Frame.axial((60, 60, 60), (1.5, 1.5, 1.5), (0.0, 0.0, 0.0))
+    tube = np.zeros(frame.shape, dtype=np.bool_)
+    tube[:, 5:12, 5:12] = True
+    bone = Bone(150.0, 15.0, np.zeros(frame.shape, dtype=np.bool_), tube)
+    curve = curve_through(frame.to_world(np.array([[k, 35.0, 35.0] for k in range(58, 2, -2)])), 8.0)
+    assert split_bright(Volume(frame, np.zeros(frame.shape, dtype=np.int16)), frame, bone, curve) is None
