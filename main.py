@@ -18,7 +18,7 @@ def main() -> int:
         if not has_screen():
             print(NO_SCREEN, file=sys.stderr)
             return 1
-        from app.window import run as run_window
+        from app.start import run as run_window
 
         return run_window(sys.argv)
     except KeyboardInterrupt:

@@ -46,6 +46,15 @@ def commands(window: Window) -> tuple[Command, ...]:
     def has_case() -> bool:
         return window.is_ready and window.session.case.scan is not None
 
+    def has_volume() -> bool:
+        return window.is_ready and window.session.volume.state == "ready"
+
+    def has_name() -> bool:
+        return window.is_ready and window.session.case.anchor is not None
+
+    def has_labels() -> bool:
+        return window.is_ready and window.session.case.labels_path is not None
+
     def undo_words() -> str:
         name = window.session.undo_name if window.is_ready else None
         return f"Undo: {name}" if name else "Undo"
@@ -84,6 +93,9 @@ def commands(window: Window) -> tuple[Command, ...]:
         ),
         Command("Edit", "Mark a leak", "K", lambda: window.gesture("leak"), window.has_anatomy, bound=False),
         Command("Edit", "Name a vertebra", "V", lambda: window.gesture("vertebra"), window.has_anatomy, bound=False),
+        Command("Edit", "Take the name of the vertebra back", "", lambda: window.session.take_name_back(), has_name),
+        Command("Edit", "Take in a label map", "", window.filing.choose_labels, has_volume),
+        Command("Edit", "Leave the label map", "", lambda: window.session.take_labels(None), has_labels),
         Command("Edit", "Take the best needle", "N", window.take_proposal, window.has_proposal, bound=False),
         Command("Edit", "Leave what was begun", "Esc", window.leave, ready, bound=False),
     )

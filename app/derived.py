@@ -8,17 +8,17 @@ from typing import Generic, Literal, TypeVar
 
 from planner.refusal import Refusal
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 State = Literal["missing", "running", "ready", "refused"]
 
 
 @dataclass(frozen=True, eq=False)
-class Derived(Generic[T]):
+class Derived(Generic[T_co]):
     """A derived value: missing, being made (share and what), ready, or refused with the sentence why."""
 
     state: State = "missing"
     key: Hashable = None
-    value: T | None = None
+    value: T_co | None = None
     refusal: Refusal | None = None
     share: float = 0.0
     what: str = ""

@@ -30,13 +30,18 @@ class Filing:
         """Let the user choose a file, a ZIP or a case."""
         self._choose("Open a file, ZIP or case", QFileDialog.FileMode.ExistingFile, self._window.open)
 
+    def choose_labels(self) -> None:
+        """Let the user choose a label map of another program for the scan that is open."""
+        kinds = "Label map, NIfTI (*.nii *.nii.gz)"
+        self._choose("Take in a label map", QFileDialog.FileMode.ExistingFile, self._window.session.take_labels, kinds)
+
     def choose_scan(self, was: Path, reopen: Callable[[Path], None]) -> None:
         """Let the user say where the scan of a case is now: a file where it was a file, else a folder."""
         mode = QFileDialog.FileMode.ExistingFile if was.suffix else QFileDialog.FileMode.Directory
         self._choose(f"Where is {was.name}?", mode, reopen)
 
-    def _choose(self, title: str, mode: QFileDialog.FileMode, chosen: Callable[[Path], None]) -> None:
-        dialog = QFileDialog(self._window, title)
+    def _choose(self, title: str, mode: QFileDialog.FileMode, chosen: Callable[[Path], None], kinds: str = "") -> None:
+        dialog = QFileDialog(self._window, title, "", kinds)
         dialog.setFileMode(mode)
         dialog.setModal(False)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

@@ -9,6 +9,7 @@ from PySide6.QtGui import QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from app.style import theme
+from app.widgets.painting import painting
 
 STATIONS = ("Scan", "Anatomy", "Leak", "Approach", "Needles", "Patch", "Report")
 _MARK = 9.0
@@ -40,12 +41,11 @@ class StationButton(QPushButton):
         return QSize(self.sizeHint().width(), round(self.fontMetrics().height() * 1.7))
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        with QPainter(self) as painter:
+        with painting(self) as painter:
             self._paint(painter)
 
     def _paint(self, painter: QPainter) -> None:
         look = theme()
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         chosen = self.isChecked()
         ground = QRectF(self.rect()).adjusted(5, 2, -5, -2)
         painter.setPen(Qt.PenStyle.NoPen)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QSettings
 
 from app.places import settings_file
+from viewer.theme import THEMES, ThemeName
 
 _MOST = 5
 
@@ -14,6 +15,12 @@ def settings() -> QSettings:
     path = settings_file()
     path.parent.mkdir(parents=True, exist_ok=True)
     return QSettings(str(path), QSettings.Format.IniFormat)
+
+
+def kept_theme() -> ThemeName:
+    """The theme that was worn last; the projector's is for one lecture only."""
+    kept = settings().value("theme")
+    return kept if kept in THEMES and kept != "projector" else "dark"
 
 
 def recent() -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
@@ -11,6 +12,9 @@ from PySide6.QtWidgets import QHBoxLayout, QMenu, QPushButton, QSizePolicy, QWid
 
 from app.commands import Command
 from app.widgets.text import button, label
+
+if TYPE_CHECKING:
+    from app.session import Session
 
 _UNDO_WIDTH = 250
 
@@ -97,6 +101,15 @@ class Topbar(QWidget):
         command = self._find(name)
         if command is not None and command.enabled():
             command.act()
+
+
+def case_words(session: Session) -> str:
+    """What is open: the example or the series, its modality and its spacing."""
+    series = session.series
+    if series is None:
+        return "Nothing is open" if session.scan.state != "running" else session.scan.what
+    what = "Example case, a phantom" if session.case.scan is not None and session.case.scan.example else series.description or "Scan"
+    return f"{what} · {series.modality}, {max(series.spacing_mm):.2g} mm"
 
 
 class Notice(QWidget):

@@ -7,7 +7,7 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from planner.case import acts
 from planner.case.case import Case
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from planner.anatomy.spine import Anatomy
     from planner.case.derive import Plan
     from planner.geometry import Volume
+    from planner.leak.leak import ApproachName, Certainty, LeakSide
     from planner.scan import Series
 
 
@@ -57,17 +58,19 @@ def _series_words(series: Series, identify: bool) -> str:
 
 def anatomy(options: argparse.Namespace, progress: Progress) -> None:
     """Find the anatomy of a scan and write labels.nii.gz, labels.json and anatomy.json."""
+    from planner.case.derive import find_anatomy
     from planner.exchange.anatomy_files import write_anatomy
 
     case = _with_scan_options(Case(), options)
     with staged(options.out, "The anatomy") as folder:
         opened = _open_scan(options.path, options, part(progress, 0.0, 0.3))
-        write_anatomy(_anatomy(case, opened, part(progress, 0.3, 0.95)), opened.series, folder)
+        found = find_anatomy(case, opened.volume, part(progress, 0.3, 0.95))
+        write_anatomy(found, opened.series, folder)
 
 
 def plan(options: argparse.Namespace, progress: Progress) -> None:
     """Plan the leaks of the command line, or a case file, and write the case, plan.json and the sheet."""
-    from planner.case.derive import derive
+    from planner.case.derive import derive, find_anatomy
 
     _with_scan_options(Case(), options)  # what it refuses needs no scan
     with staged(options.out, "The plan") as folder:
@@ -78,7 +81,7 @@ def plan(options: argparse.Namespace, progress: Progress) -> None:
             opened = _open_scan(options.path, options, part(progress, 0.0, 0.2))
             case = acts.choose_scan(Case(), opened.path, opened.series).case
         case = _with_scan_options(case, options)
-        found = _anatomy(case, opened, part(progress, 0.2, 0.6))
+        found = find_anatomy(case, opened.volume, part(progress, 0.2, 0.6))
         case = _with_sites(case, found, options)
         if not case.sites:
             raise Refusal("This case has no leak.", "Mark one in the window, or add --leak X,Y,Z with its --kind.")
@@ -89,7 +92,7 @@ def plan(options: argparse.Namespace, progress: Progress) -> None:
 
 def report(options: argparse.Namespace, progress: Progress) -> None:
     """Write the sheet of a case file as HTML and PDF."""
-    from planner.case.derive import derive
+    from planner.case.derive import derive, find_anatomy
 
     if not is_case_file(options.path):
         raise Refusal(f"{options.path.name} is no case file.", "Give a file that ends in .duraplan; the verb plan makes one.")
@@ -98,7 +101,7 @@ def report(options: argparse.Namespace, progress: Progress) -> None:
         raise Refusal("This case has no leak.", "Mark one in the window, and save the case.")
     with staged(options.out, "The report") as folder:
         opened = _reopen_scan(case, options.path, part(progress, 0.0, 0.2))
-        found = _anatomy(case, opened, part(progress, 0.2, 0.6))
+        found = find_anatomy(case, opened.volume, part(progress, 0.2, 0.6))
         made = derive(case, opened.volume, found, part(progress, 0.6, 0.9))
         _write_sheet(made, opened, options.identify, folder, part(progress, 0.9, 1.0))
 
@@ -128,6 +131,19 @@ def _refuse_to_replace_scans(out: Path) -> None:
         ours = False
     if not ours:
         raise Refusal(f"{out / 'dicom'} exists and is no example of Duraplan.", "Give another folder.")
+
+
+class Said(TypedDict, total=False):
+    """What the command line says of one leak, or of all."""
+
+    position_mm: tuple[float, float, float]
+    side: LeakSide
+    potential: bool
+    approach: ApproachName
+    entry_level: str
+    needle: str
+    blood: float
+    fibrin: float
 
 
 # ---- the steps they share -----------------------------------------------------------------------------------------------------------
@@ -165,50 +181,39 @@ def _with_scan_options(case: Case, options: argparse.Namespace) -> Case:
     return case
 
 
-def _anatomy(case: Case, opened: _Opened, progress: Progress) -> Anatomy:
-    from planner.anatomy import find, find_with_labels
-
-    if case.anchor is not None and not opened.volume.frame.contains(case.anchor.position_mm):
-        raise Refusal(
-            f"The place that was named {case.anchor.name} lies outside the scan.",
-            "Give a position inside that vertebra, in LPS millimetres of the scan.",
-        )
-    if case.labels_path is not None:
-        return find_with_labels(opened.volume, Path(case.labels_path), case.anchor, progress)
-    return find(opened.volume, case.anchor, progress)
-
-
 def _with_sites(case: Case, found: Anatomy, options: argparse.Namespace) -> Case:
     """The case with the leaks of the command line and what it says about them."""
     from planner.leak import place
 
+    of_all: Said = options.of_all
+    leaks: list[Said] = options.leaks
     first_new = len(case.sites)
-    for asked, kind in zip(options.leaks, options.kinds):
-        said = {**options.of_all, **asked}
+    for asked, kind in zip(leaks, options.kinds):
+        said: Said = {**of_all, **asked}
         leak = place(found, said["position_mm"], kind, "potential" if said.get("potential") else "observed", said.get("side"))
         case = _do(case, acts.add_leak(case, leak))
-    for index in range(first_new if options.leaks else 0, len(case.sites)):
-        said = {**options.of_all, **(options.leaks[index - first_new] if options.leaks else {})}
-        case = _with_site_options(case, index, said, is_new=bool(options.leaks))
+    for index in range(first_new if leaks else 0, len(case.sites)):
+        said = {**of_all, **leaks[index - first_new]} if leaks else of_all
+        case = _with_site_options(case, index, said, is_new=bool(leaks))
     if options.position is not None:
         case = _do(case, acts.set_position(case, options.position))
     return case
 
 
-def _with_site_options(case: Case, index: int, said: dict[str, object], is_new: bool) -> Case:
+def _with_site_options(case: Case, index: int, said: Said, is_new: bool) -> Case:
     if not is_new and (said.get("side") or said.get("potential")):
-        certainty = "potential" if said.get("potential") else None
-        case = _do(case, acts.change_leak(case, index, certainty=certainty, side=said.get("side")))  # type: ignore[arg-type]
+        certainty: Certainty | None = "potential" if said.get("potential") else None
+        case = _do(case, acts.change_leak(case, index, certainty=certainty, side=said.get("side")))
     if said.get("approach"):
-        case = _do(case, acts.choose_approach(case, index, said["approach"], said.get("entry_level")))  # type: ignore[arg-type]
+        case = _do(case, acts.choose_approach(case, index, said["approach"], said.get("entry_level")))
     if said.get("needle"):
         from planner.needles import needle
 
-        case = _do(case, acts.choose_needle(case, index, needle(str(said["needle"])).id))
+        case = _do(case, acts.choose_needle(case, index, needle(said["needle"]).id))
     if said.get("blood") is not None or said.get("fibrin") is not None:
         site = case.sites[index]
         blood, fibrin = said.get("blood", site.blood_ml), said.get("fibrin", site.fibrin_ml)
-        case = _do(case, acts.set_dose(case, index, blood, fibrin))  # type: ignore[arg-type]
+        case = _do(case, acts.set_dose(case, index, blood, fibrin))
     return case
 
 

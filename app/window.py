@@ -7,26 +7,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent, QKeySequence, QPaintEvent
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
-from app import errors, style
+from app import style
 from app.commands import HANDS, Command, commands
 from app.filing import Filing
 from app.jobs import Jobs, Outcome
 from app.rail import STATIONS, Rail
-from app.recent import remember, settings
-from app.screen import put_in_front
+from app.recent import kept_theme, remember, settings
 from app.statusline import StatusLine
-from app.topbar import Notice, Topbar
+from app.topbar import Notice, Topbar, case_words
 from app.widgets.palette import Help, Palette
 from app.widgets.text import label
 from planner.progress import Progress
-from viewer.theme import THEMES, ThemeName
+from viewer.theme import ThemeName
 
 if TYPE_CHECKING:
-    from app.desk import Desk
+    from app.desk import Desk, Gesture
     from app.keeper import Keeper
     from app.opening import ScanMoved
     from app.session import Session
@@ -51,7 +50,7 @@ class Window(QMainWindow):
     def __init__(self, path: Path | None = None, theme: ThemeName | None = None) -> None:
         super().__init__()
         self._path = path
-        self._theme: ThemeName = theme or _kept_theme()
+        self._theme: ThemeName = theme or kept_theme()
         self._station = 0
         self._session: Session | None = None
         self._desk: Desk | None = None
@@ -59,7 +58,7 @@ class Window(QMainWindow):
         self._keeper: Keeper | None = None
         self._sheet: SheetView | None = None
         self._panels: dict[int, Panel] = {}
-        self._loading = self._navigated = self._closed = False
+        self._loading = self._navigated = self._prompting = self._closed = False
         self._jobs = Jobs(self)
         self.filing = Filing(self)
         self._settle = QTimer(self, singleShot=True, interval=_SETTLE_MS)
@@ -102,6 +101,11 @@ class Window(QMainWindow):
         self.setCentralWidget(whole)
         self._palette = Palette(whole, lambda: self._commands)
         self._help = Help(whole, lambda: self._commands, HANDS)
+        self._bind_keys()
+        self._topbar.show_state(False)
+        self._rail.show_stations(0, [("open", "open")] * len(STATIONS))
+
+    def _bind_keys(self) -> None:
         for command in self._commands:
             if command.bound and command.keys:
                 action = QAction(command.name, self)
@@ -111,8 +115,6 @@ class Window(QMainWindow):
                 action.setShortcuts(keys)
                 action.triggered.connect(lambda _on=False, command=command: command.act() if command.enabled() else None)
                 self.addAction(action)
-        self._topbar.show_state(False)
-        self._rail.show_stations(0, [("open", "open")] * len(STATIONS))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
@@ -215,12 +217,10 @@ class Window(QMainWindow):
         """Show the session as it is now, everywhere."""
         if not self.is_ready:
             return
-        from app.desk import PROMPTS
         from app.steps.state import MARK_WORDS, stations
-        from app.steps.words import anchor_words
 
-        session, desk = self.session, self.desk
-        states = stations(desk)
+        session = self.session
+        states = stations(self.desk)
         self._rail.show_stations(self._station, [(one.mark, MARK_WORDS[one.mark]) for one in states])
         self._panels[self._station].refresh()
         self.views.show(self._station)
@@ -229,22 +229,28 @@ class Window(QMainWindow):
             if on_sheet:
                 self._sheet.show_plan()
             self._stage.setCurrentWidget(self._sheet if on_sheet else self.views.grid)
-        self._topbar.show_case(_case_words(session))
-        self._topbar.show_state(self._theme == "projector")
-        anatomy = session.anatomy.value
-        self._status.show_anatomy(anatomy, anchor_words(anatomy.anchor) if anatomy is not None else "")
-        if desk.gesture:
-            self._status.hold(PROMPTS[desk.gesture])
-        elif self._prompting:
-            self._status.hold("")
-        self._prompting = bool(desk.gesture)
-        name = session.case_path.name if session.case_path is not None else ""
-        self.setWindowTitle(f"{name}[*] – Duraplan" if name else "Duraplan[*]")
-        self.setWindowModified(not session.is_saved)
+        self._show_bars()
         if not self._navigated and self._station == 0 and self._is_example and session.site_plans is not None:
             self.go_to(_NEEDLES)  # the first start shows what the program is for
 
-    _prompting = False
+    def _show_bars(self) -> None:
+        """The top bar, the status line and the title of the window."""
+        from app.desk import PROMPTS
+        from app.steps.words import anchor_words
+
+        session, gesture = self.session, self.desk.gesture
+        self._topbar.show_case(case_words(session))
+        self._topbar.show_state(self._theme == "projector")
+        anatomy = session.anatomy.value
+        self._status.show_anatomy(anatomy, anchor_words(anatomy.anchor) if anatomy is not None else "")
+        if gesture:
+            self._status.hold(PROMPTS[gesture])
+        elif self._prompting:
+            self._status.hold("")
+        self._prompting = bool(gesture)
+        name = session.case_path.name if session.case_path is not None else ""
+        self.setWindowTitle(f"{name}[*] – Duraplan" if name else "Duraplan[*]")
+        self.setWindowModified(not session.is_saved)
 
     @property
     def _is_example(self) -> bool:
@@ -271,9 +277,9 @@ class Window(QMainWindow):
     def _make_panel(self, station: int) -> Panel:
         module = importlib.import_module(f"app.steps.{_PANELS[station]}")
         kind = getattr(module, f"{STATIONS[station]}Panel")
-        if station == 0:
-            return kind(self.desk, self.go_on, self.filing.choose_folder, self.filing.choose_file)
-        return kind(self.desk, self.go_on)
+        doors = {0: (self.filing.choose_folder, self.filing.choose_file), 1: (self.filing.choose_labels,)}
+        made: Panel = kind(self.desk, self.go_on, *doors.get(station, ()))
+        return made
 
     def _pointed(self, at: tuple[float, float, float] | None, value: float | None) -> None:
         if at is None:
@@ -337,10 +343,10 @@ class Window(QMainWindow):
         """Whether there is a needle to take."""
         return self.is_ready and self.desk.looked_at is not None
 
-    def gesture(self, name: str) -> None:
+    def gesture(self, name: Gesture) -> None:
         """Let the next click in a view mark a leak or name a vertebra."""
         self.go_to(2 if name == "leak" else 1)
-        self.desk.ask(name)  # type: ignore[arg-type]
+        self.desk.ask(name)
 
     def take_proposal(self) -> None:
         """Take the needle that is looked at."""
@@ -396,7 +402,7 @@ class Window(QMainWindow):
 
     def switch_projector(self) -> None:
         """F5: the projector theme and back."""
-        self.put_on(_kept_theme() if self._theme == "projector" else "projector")
+        self.put_on(kept_theme() if self._theme == "projector" else "projector")
 
     def switch_light(self) -> None:
         """The light theme and back."""
@@ -409,6 +415,12 @@ class Window(QMainWindow):
         self.setWindowState(self.windowState() ^ Qt.WindowState.WindowFullScreen)
 
     # ---- what Qt asks ------------------------------------------------------------------------------------------------
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Whoever comes back to the window may have written the label map anew meanwhile."""
+        if event.type() == QEvent.Type.ActivationChange and self.is_ready and self.session.case.labels_path is not None:
+            self.session.refresh()
+        super().changeEvent(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """A key that nobody below took goes to the view under the pointer, then to the command that it names."""
@@ -487,34 +499,3 @@ def _waiting() -> QWidget:
     column.addWidget(label("Starting", "lead"))
     column.addStretch(1)
     return panel
-
-
-def _kept_theme() -> ThemeName:
-    kept = settings().value("theme")
-    return kept if kept in THEMES and kept != "projector" else "dark"
-
-
-def _case_words(session: Session) -> str:
-    series = session.series
-    if series is None:
-        return "Nothing is open" if session.scan.state != "running" else session.scan.what
-    what = "Example case, a phantom" if session.case.scan is not None and session.case.scan.example else series.description or "Scan"
-    return f"{what} · {series.modality}, {max(series.spacing_mm):.2g} mm"
-
-
-def run(arguments: list[str]) -> int:
-    """Open the window on the example, or on the path that follows the program's name in `arguments`; returns the exit code."""
-    application = QApplication.instance() or QApplication(arguments[:1])
-    assert isinstance(application, QApplication)
-    application.setApplicationName("Duraplan")
-    handler = errors.start_log()
-    window = Window(Path(arguments[1]) if len(arguments) > 1 else None)
-    restore: Callable[[], None] = errors.catch(lambda _error: window.tell_of_bug())
-    geometry = settings().value("geometry")
-    if geometry is None or not window.restoreGeometry(geometry):
-        window.resize(1440, 900)
-    put_in_front(window)
-    code = application.exec()
-    restore()
-    errors.stop_log(handler)
-    return code

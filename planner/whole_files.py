@@ -22,8 +22,7 @@ def refusal_of(error: OSError, what: str, where: Path) -> Refusal:
         return Refusal(f"{what} was not saved: the disk of {where} is full.", "Free some space or choose another folder; nothing is lost.")
     if error.errno in _READ_ONLY:
         return Refusal(f"{what} was not saved: {where} cannot be written to.", "Choose another folder; nothing is lost.")
-    reason = os.strerror(error.errno).lower() if error.errno else "the system gave no reason"
-    return Refusal(f"{what} was not saved in {where}: {reason}.", "Choose another folder; nothing is lost.")
+    return Refusal(f"{what} was not saved in {where}: {_reason(error)}.", "Choose another folder; nothing is lost.")
 
 
 def write_whole(path: Path, data: bytes, previous: Path | None = None) -> None:
@@ -79,7 +78,8 @@ def staged(out: Path, what: str) -> Iterator[Path]:
     """An empty folder whose entries are moved into `out` together when the block ends; nothing of it stays when the block fails.
 
     out is made where it is missing, and taken away again on failure. Entries of the same name are replaced. what: "The plan", for the
-    sentence. Raises Refusal for a disk that is full, a folder that cannot be written to, and a file where the folder should be.
+    sentence. Raises Refusal for a disk that is full, a folder that cannot be written to, a file where the folder should be, and for what
+    the block cannot read.
     """
     if out.exists() and not out.is_dir():
         raise Refusal(f"{out} is a file, not a folder.", "Give another folder to --out.")
@@ -91,11 +91,17 @@ def staged(out: Path, what: str) -> Iterator[Path]:
             stage = Path(tempfile.mkdtemp(prefix=".duraplan-", dir=out))
             new = stage / "new"
             new.mkdir()
-            yield new
-            _move_in(new, stage / "old", out)
-            shutil.rmtree(stage, ignore_errors=True)
         except OSError as error:
             raise refusal_of(error, what, out) from error
+        try:
+            yield new
+        except OSError as error:
+            raise _refusal_within(error, what, out, stage) from error
+        try:
+            _move_in(new, stage / "old", out)
+        except OSError as error:
+            raise refusal_of(error, what, out) from error
+        shutil.rmtree(stage, ignore_errors=True)
     except BaseException:
         if stage is not None:
             shutil.rmtree(stage, ignore_errors=True)
@@ -105,6 +111,20 @@ def staged(out: Path, what: str) -> Iterator[Path]:
             except OSError:
                 break
         raise
+
+
+def _refusal_within(error: OSError, what: str, out: Path, stage: Path) -> Refusal:
+    """The sentence for what failed while a set was made: writing it, or reading what it is made of."""
+    named = Path(os.fsdecode(error.filename)).absolute() if isinstance(error.filename, str | bytes | os.PathLike) else None
+    if error.errno in _FULL or (named is not None and named.is_relative_to(stage.absolute())):
+        return refusal_of(error, what, out)
+    if named is not None:
+        return Refusal(f"{named.name} could not be read: {_reason(error)}.", "Check the disk that it is on; nothing is lost.")
+    return Refusal(f"{what} was not made: {_reason(error)}.", "Check the disk that the scan is on, and that of --out; nothing is lost.")
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno).lower() if error.errno else "the system gave no reason"
 
 
 def _move_in(new: Path, old: Path, out: Path) -> None:

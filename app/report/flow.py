@@ -38,12 +38,19 @@ class Flow:
     """A cursor that goes down the page and on to the next. painter None: measure only. turn_page: begins the next page."""
 
     def __init__(self, painter: QPainter | None, width: float, height: float, scale: float, turn_page: Callable[[], None]) -> None:
-        self.painter, self.scale, self._turn_page = painter, scale, turn_page
-        self.width, self.height = width - 2 * MARGIN, height
+        self.painter, self._turn_page = painter, turn_page
+        self._page, self._page_scale = (width, height), scale
+        self.shrink(1.0)
         self.left, self.y, self.pages = MARGIN, MARGIN, 1
         self.foot: Callable[[Flow], None] = lambda flow: None
 
     # ---- pages ----
+
+    def shrink(self, share: float) -> None:
+        """Draw everything from here on at this share of its size, on a page that holds as much more. Call it at the head of a page."""
+        width, height = self._page
+        self.scale = self._page_scale * share
+        self.width, self.height = width / share - 2 * MARGIN, height / share
 
     @property
     def bottom(self) -> float:

@@ -12,6 +12,7 @@ from planner.whole_files import write_whole
 
 _TEMPLATES = Path(__file__).resolve().parent
 _GRAPH_WIDTH, _GRAPH_HEIGHT = 640.0, 200.0
+_GRAPH_HEAD = 22.0  # its title stands over the line of 100 %
 
 
 def write_html(sheet: Sheet, path: Path) -> None:
@@ -41,7 +42,7 @@ def curve(graph: Graph) -> dict[str, object]:
         return round(40.0 + (_GRAPH_WIDTH - 60.0) * ml / most_ml, 1)
 
     def y(share: float) -> float:
-        return round(12.0 + (_GRAPH_HEIGHT - 44.0) * (1.0 - share), 1)
+        return round(_GRAPH_HEAD + (_GRAPH_HEIGHT - _GRAPH_HEAD - 32.0) * (1.0 - share), 1)
 
     low = [f"{x(ml)},{y(low)}" for ml, low, _, _ in graph.points]
     high = [f"{x(ml)},{y(high)}" for ml, _, _, high in graph.points]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QMarginsF, QSizeF, Qt
@@ -15,6 +15,7 @@ from planner.whole_files import write_whole
 
 _RESOLUTION = 600
 _A4_POINTS = (595.28, 841.89)
+_SHARES = (1.0, 0.96, 0.92, 0.88)  # below it a card could not be read at arm's length
 _CHECKS, _BEHIND = Style(8.8), Style(7.8)
 _LEAD = Style(9.0)
 
@@ -77,22 +78,40 @@ def page_images(sheet: Sheet, dots_per_inch: float = 110.0) -> list[QImage]:
 
 
 def _draw(sheet: Sheet, painter: QPainter, width: float, height: float, scale: float, turn: Callable[[], None]) -> None:
-    measured = Flow(None, width, height, scale, lambda: None)
-    _sheet(measured, sheet, 0)
+    def measure(share: float) -> Flow:
+        flow = Flow(None, width, height, scale, lambda: None)
+        flow.shrink(share)
+        return flow
+
+    shares = [_share(sheet, card, measure) for card in sheet.cards]
+    measured = measure(1.0)
+    _sheet(measured, sheet, shares, 0)
     painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-    _sheet(Flow(painter, width, height, scale, turn), sheet, measured.pages)
+    _sheet(Flow(painter, width, height, scale, turn), sheet, shares, measured.pages)
 
 
-def _sheet(flow: Flow, sheet: Sheet, pages: int) -> None:
+def _share(sheet: Sheet, card: Card, measure: Callable[[float], Flow]) -> float:
+    """The size at which a card fits on its one page: the largest that does; the full size where none can be read any more."""
+    for share in _SHARES:
+        flow = measure(share)
+        _card(flow, sheet, card)
+        if flow.pages == 1:
+            return share
+    return 1.0
+
+
+def _sheet(flow: Flow, sheet: Sheet, shares: Sequence[float], pages: int) -> None:
     flow.foot = lambda on: _foot(on, sheet, pages)
     first = flow.pages
-    for number, card in enumerate(sheet.cards):
+    for number, (card, share) in enumerate(zip(sheet.cards, shares)):
         if number:
             flow.new_page()
+        flow.shrink(share)
         first = flow.pages
         _card(flow, sheet, card)
     if sheet.sections and flow.pages == first and flow.y > flow.height / 2:  # what is short or ran over is followed at once
         flow.new_page()
+        flow.shrink(1.0)
     for section in sheet.sections:
         flow.heading(section.title, 60.0 if section.table or section.graph else 20.0)
         for paragraph in section.paragraphs:

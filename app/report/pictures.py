@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import QBuffer, QByteArray, QIODevice
-from PySide6.QtGui import QImage
+from PySide6.QtGui import QImage, QImageWriter
 
 from app.report.sheet import Picture
 from planner.case.derive import Plan
@@ -90,6 +90,6 @@ def _picture(caption: str, image: QImage) -> Picture:
     data = QByteArray()
     buffer = QBuffer(data)
     buffer.open(QIODevice.OpenModeFlag.WriteOnly)
-    image.save(buffer, "PNG")  # type: ignore[call-overload]
+    QImageWriter(buffer, QByteArray(b"PNG")).write(image)
     buffer.close()
     return Picture(caption, bytes(data.data()), image.width(), image.height())

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QPainter, QPainterPath, QPaintEvent, QPen
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from app.derived import Derived
-from app.steps.panel import Panel
+from app.desk import Desk
+from app.steps.panel import Next, Panel
 from app.steps.words import SIGNS, anchor_words
 from app.style import theme
+from app.widgets.painting import painting
 from app.widgets.progress import ProgressRow
 from app.widgets.rows import Rows
 from app.widgets.text import Card, button, dress, label, row, say
@@ -31,6 +35,10 @@ class AnatomyPanel(Panel):
 
     station = 1
 
+    def __init__(self, desk: Desk, onward: Next, choose_labels: Next) -> None:
+        self._choose_labels = choose_labels
+        super().__init__(desk, onward)
+
     def build(self) -> None:
         self._working = ProgressRow("finding the anatomy", lambda: self.session.cancel("anatomy"))
         self._meshing = ProgressRow("making the surfaces")
@@ -47,14 +55,21 @@ class AnatomyPanel(Panel):
         self._named = label(role="muted", name="Levels found")
         self._ask = button("Name a vertebra", lambda: self.desk.ask("vertebra"), hint="V names the vertebra under the pointer")
         self._ask.setCheckable(True)
-        self._levels.add(self._anchor, self._named, row(self._ask, None))
+        self._back = button("Take the name back", self.session.take_name_back, hint="The levels are then not confirmed")
+        self._levels.add(self._anchor, self._named, row(self._ask, self._back, None))
         self.body.addWidget(self._levels)
         self._chooser = Rows()
         self.body.addWidget(self._chooser)
+        self._map = Card(name="Label map")
+        self._map_words = label(role="muted", name="Label map taken in")
+        self._take_map = button("Take in a label map…", self._choose_labels, name="Take in a label map")
+        self._leave_map = button("Leave it", lambda: self.session.take_labels(None), name="Leave the label map")
+        self._map.add(label("Label map of another program", "head"), self._map_words, row(self._take_map, self._leave_map, None))
         self._head = label("Structures", "head")
         self.body.addWidget(self._head)
         self._structures = Rows(1)
         self.body.addWidget(self._structures)
+        self.body.addWidget(self._map)
 
     def lead(self) -> str:
         anatomy = self.session.anatomy.value
@@ -65,7 +80,7 @@ class AnatomyPanel(Panel):
         return f"{names}, {length:.0f} cm of canal. {anchor_words(anatomy.anchor)}."
 
     def refusals(self) -> tuple[Derived[object], ...]:
-        return (self.session.anatomy, self.session.surfaces)  # type: ignore[return-value]
+        return (self.session.anatomy, self.session.surfaces)
 
     def fill(self) -> None:
         derived, anatomy = self.session.anatomy, self.session.anatomy.value
@@ -82,6 +97,8 @@ class AnatomyPanel(Panel):
             dress(self._anchor, "good" if by_user else "caution")
             say(self._named, _level_words(anatomy))
         self._ask.setChecked(self.desk.gesture == "vertebra")
+        self._back.setVisible(self.session.case.anchor is not None)
+        self._show_map()
         at = self.desk.vertebra_at
         self._chooser.show_items([(("chooser", at), self._make_chooser)] if at is not None and anatomy is not None else [])
         names = [name for name in _SHOWN if anatomy is not None and (name in _ALWAYS or name in anatomy.structures)]
@@ -95,6 +112,14 @@ class AnatomyPanel(Panel):
                 if anatomy is not None
             ]
         )
+
+    def _show_map(self) -> None:
+        path = self.session.case.labels_path
+        self._map.setVisible(self.session.volume.state == "ready")
+        words = "What it holds wins over what the program finds."
+        say(self._map_words, f"Taken in: {Path(path).name}. {words}" if path is not None else f"None. {words}")
+        self._take_map.setText("Take in another…" if path is not None else "Take in a label map…")
+        self._leave_map.setVisible(path is not None)
 
     def _structure(self, name: str, known: Structure) -> QWidget:
         made = QWidget()
@@ -168,7 +193,7 @@ class _Eye(QPushButton):
 
     WIDTH = 24
 
-    def __init__(self, name: str, shown: bool, show: object) -> None:
+    def __init__(self, name: str, shown: bool, show: Callable[[str, bool], None]) -> None:
         super().__init__()
         self.setCheckable(True)
         self.setChecked(shown)
@@ -176,15 +201,14 @@ class _Eye(QPushButton):
         self.setToolTip(f"{'Hide' if shown else 'Show'} {name}")
         self.setStyleSheet("min-height: 0; padding: 0;")
         self.setFixedSize(self.WIDTH, 20)
-        self.toggled.connect(lambda on: show(name, on))  # type: ignore[operator]
+        self.toggled.connect(lambda on: show(name, on))
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        with QPainter(self) as painter:
+        with painting(self) as painter:
             self._paint(painter)
 
     def _paint(self, painter: QPainter) -> None:
         look = theme()
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         middle = QPointF(self.width() / 2, self.height() / 2)
         painter.setPen(QPen(look.colour("text" if self.isChecked() else "muted"), 1.4))
         lid = QPainterPath()

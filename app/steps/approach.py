@@ -44,14 +44,11 @@ class ApproachPanel(Panel):
         return f"{leak_words(plan.site.leak, self.unsure)}. {plan.approach.title}."
 
     def refusals(self) -> tuple[Derived[object], ...]:
-        sites = self.session.sites
-        return (sites[self.desk.site],) if self.desk.site < len(sites) else ()  # type: ignore[return-value]
+        return (self.site,)
 
     def fill(self) -> None:
         self._switch.refresh()
-        plan, index = self.desk.plan, self.desk.site
-        sites = self.session.sites
-        derived = sites[index] if index < len(sites) else Derived()
+        plan, index, derived = self.desk.plan, self.desk.site, self.site
         self._working.put(derived.state == "running" and plan is None, derived.share, derived.what)
         if plan is None:
             for rows in (self._ways, self._needle, self._position):
@@ -79,8 +76,8 @@ class ApproachPanel(Panel):
         if way.proposed:
             card.add(label("Proposed", "small"))
         card.add(label(way.why, "muted"))
-        for said in filter(None, (way.warning, way.barred)):
-            card.add(label(f"△ {said}", "caution"))
+        if way.barred or way.warning:
+            card.add(label(f"△ {way.barred or way.warning}", "caution"))
         if way.evidence:
             card.add(Sources(way.evidence, way.title))
         return card
@@ -114,6 +111,6 @@ class ApproachPanel(Panel):
         card = Card(name="Position")
         words = {position: said[0].upper() + said[1:] for position, said in POSITION_WORDS.items()}
         now = self.session.case.position
-        box = Choice("How the patient lies", words, now, lambda one: self.desk.attempt(lambda: set_position(self.session.case, one)))  # type: ignore[arg-type]
+        box = Choice("How the patient lies", words, now, lambda one: self.desk.attempt(lambda: set_position(self.session.case, one)))
         card.add(label("The patient lies", "head"), box, label("Angles are read for this position.", "small"))
         return card

@@ -17,7 +17,7 @@ from planner.case.case import MOST_SITES, Site
 from planner.leak import KINDS
 from planner.leak.leak import Certainty, LeakKind, LeakSide
 
-_CERTAINTIES = {"observed": "Observed: contrast seen outside", "potential": "Potential: suspected, not seen"}
+_CERTAINTIES: dict[Certainty, str] = {"observed": "Observed: contrast seen outside", "potential": "Potential: suspected, not seen"}
 
 
 class LeakPanel(Panel):
@@ -100,11 +100,11 @@ class LeakPanel(Panel):
             card.add(label(f"× {refusal}", "bad"))
         if not chosen:
             return card
-        kinds: dict[str, str] = {kind: words.title for kind, words in KINDS.items()}
+        kinds: dict[LeakKind, str] = {kind: words.title for kind, words in KINDS.items()}
         kind = Choice("Kind of the leak", kinds, leak.kind, lambda value: self._change(index, kind=value))
-        certain = {one: one.capitalize() for one in get_args(Certainty)}
+        certain: dict[Certainty, str] = {one: one.capitalize() for one in get_args(Certainty)}
         certainty = Choice("Certainty of the leak", certain, leak.certainty, lambda value: self._change(index, certainty=value))
-        both = {one: one.capitalize() for one in get_args(LeakSide)}
+        both: dict[LeakSide, str] = {one: one.capitalize() for one in get_args(LeakSide)}
         sides = Choice("Side of the leak", both, leak.side, lambda value: self._change(index, side=value))
         move = button("Move", lambda: self.desk.ask("move leak"), "small", f"Move site {index + 1}")
         move.setCheckable(True)
@@ -113,8 +113,8 @@ class LeakPanel(Panel):
         card.add(kind, row(certainty, sides), row(move, remove, None))
         return card
 
-    def _choose_certainty(self, value: str) -> None:
-        self.desk.certainty = value  # type: ignore[assignment]
+    def _choose_certainty(self, value: Certainty) -> None:
+        self.desk.certainty = value
 
     def _choose_kind(self, kind: LeakKind, on: bool) -> None:
         if not on:

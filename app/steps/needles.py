@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,13 +13,14 @@ from app.steps.sites import SiteSwitch
 from app.steps.words import in_plane_words, leak_words, offset_words, out_of_plane_words
 from app.widgets.graphs import ClearanceGraph
 from app.widgets.progress import ProgressRow
-from app.widgets.rows import Rows
+from app.widgets.rows import Item, Rows
 from app.widgets.text import Card, button, label, row, say
 from app.widgets.values import ClearanceRow, ValueRow
 from planner.needles.rules import HAZARDS
 
 if TYPE_CHECKING:
     from planner.case.derive import SitePlan
+    from planner.geometry import PatientPosition
     from planner.needles.candidate import Candidate
 
 _SHOWN = 8
@@ -55,39 +55,38 @@ class NeedlesPanel(Panel):
         return f"{leak_words(plan.site.leak, self.unsure)}. {plan.approach.title}. {plan.needle.words}."
 
     def refusals(self) -> tuple[Derived[object], ...]:
-        sites = self.session.sites
-        return (sites[self.desk.site],) if self.desk.site < len(sites) else ()  # type: ignore[return-value]
+        return (self.site,)
 
     def fill(self) -> None:
         self._switch.refresh()
-        plan, sites, index = self.desk.plan, self.session.sites, self.desk.site
-        derived = sites[index] if index < len(sites) else Derived()
+        plan, derived = self.desk.plan, self.site
         self._working.put(derived.state == "running", derived.share, derived.what or "Searching the ways in")
-        self._stopped.setVisible(derived.state == "missing" and index < len(sites) and self.session.anatomy.state == "ready")
+        self._stopped.setVisible(derived.state == "missing" and bool(self.session.sites) and self.session.anatomy.state == "ready")
         candidates = plan.search.candidates if plan is not None else ()
         self._mine.show_items(self._mine_items(plan))
         reason = plan.search.reason if plan is not None else None
         relaxed = plan.search.relaxed if plan is not None else None
-        said: list[tuple[str, Callable[[], QWidget]]] = []
+        said: list[Item] = []
         if reason:
             said.append((reason, lambda: self._none_card(str(reason))))
         if relaxed:
             said.append((relaxed, lambda: label(f"△ {relaxed}", "caution")))
         self._none.show_items(said)
         opened = self._opened(plan)
-        rank = enumerate(candidates[:_SHOWN])
-        self._cards.show_items(
-            [((id(c), n, n == opened), partial(self._full, c, n + 1) if n == opened else partial(self._short, c, n)) for n, c in rank]
-            if plan is not None
-            else []
-        )
+        items: list[Item] = []
+        for n, one in enumerate(candidates[:_SHOWN]):
+            items.append(((id(one), n, n == opened), partial(self._full, one, n + 1) if n == opened else partial(self._short, one, n)))
+        self._cards.show_items(items)
+        self._show_search(plan)
+
+    def _show_search(self, plan: SitePlan | None) -> None:
+        """How many ways were tried, and why the others were none."""
         tried = plan.search if plan is not None and plan.search.directions else None
-        count = f"{tried.directions:,} directions × {tried.targets} targets".replace(",", " ") if tried else ""
-        say(self._counts, count)
+        say(self._counts, f"{_thousands(tried.directions)} directions × {tried.targets} targets" if tried else "")
         rejected = sorted(tried.rejected.items(), key=lambda item: -item[1]) if tried else []
         self._why.setVisible(bool(rejected))
-        shown = rejected if self._why_open or (plan is not None and not candidates) else []
-        self._rejected.show_items([((what, many), partial(ValueRow, what, f"{many:,}".replace(",", " "))) for what, many in shown])
+        shown = rejected if self._why_open or (tried is not None and not tried.candidates) else []
+        self._rejected.show_items([((what, many), partial(ValueRow, what, _thousands(many))) for what, many in shown])
 
     @property
     def next_is_quiet(self) -> bool:
@@ -105,7 +104,7 @@ class NeedlesPanel(Panel):
             return self.desk.candidate
         return None if plan.taken is not None else 0
 
-    def _mine_items(self, plan: SitePlan | None) -> list:
+    def _mine_items(self, plan: SitePlan | None) -> list[Item]:
         if self.desk.live is not None:
             live = self.desk.live
             return [(("live", live.entry_mm, live.target_mm), lambda: self._full(live, None, "Under your hand"))]
@@ -116,58 +115,20 @@ class NeedlesPanel(Panel):
         return [((id(taken), moved), lambda: self._full(taken, None, "Taken, moved by hand" if moved else "Taken", taken=True))]
 
     def _full(self, candidate: Candidate, rank: int | None, title: str = "", taken: bool = False) -> Card:
-        plan = self.desk.plan
-        position = self.session.case.position
+        """A candidate by its rank, or by a title the needle that was taken, or the one under the hand, which offers nothing to press."""
         name = f"Candidate {rank}" if rank is not None else title
         card = Card("card chosen" if candidate.passes else "card bad", name)
-        words = _place_words(candidate)
-        head = label(f"{rank} · {words}" if rank is not None else f"{title} · {words}", "head")
+        head = label(f"{title if rank is None else rank} · {_place_words(candidate)}", "head")
         card.add(row(head, None, label(f"{candidate.depth_mm:.0f} mm", "number", wrap=False, name="Depth, skin to tip")))
-        card.add(
-            ValueRow(
-                "In plane", in_plane_words(candidate.in_plane_deg, position), hint="From the vertical of the room, the way the tip points"
-            ),
-            ValueRow("Out of plane", out_of_plane_words(candidate.out_of_plane_deg)),
-            ValueRow("Entry from midline", offset_words(candidate)),
-        )
-        titles = {hazard.name: hazard.title for hazard in HAZARDS}
-        checks = {check.name: check for check in candidate.checks}
-        unseen = []
-        for structure, clearance in candidate.clearance_mm.items():
-            title = titles.get(structure, structure)
-            check = checks.get(title)
-            if clearance is not None:
-                card.add(ClearanceRow(title, clearance, check.limit if check else None))
-            elif check is not None and check.at_least is not None:
-                hint = "The scan shows none; it can only lie beyond where the scan ends"
-                card.add(ValueRow(title, "none in the scan", f"(over {check.at_least:.0f} mm)", hint))
-            else:
-                unseen.append(title)
-        if unseen:
-            words = ", ".join(unseen).lower()
-            card.add(label(f"△ Not checked: {words}", "caution", name=f"Not checked: {words}"))
-        if len(candidate.profile_mm):
-            card.add(ClearanceGraph(candidate.profile_mm[:, 0].tolist(), candidate.profile_mm[:, 1].tolist(), _GRAPH_LIMIT_MM))
-        for check in candidate.checks:
-            if check.ok is False:
-                sign, role = ("△", "caution") if check.soft else ("×", "bad")
-                card.add(label(f"{sign} {_check_words(check.name, check.value, check.limit, check.unit)}", role))
-        parts = [f"{part.replace('_', ' ')} {value:.2f}" for part, value in candidate.score.items() if part != "total"]
-        if parts:
-            card.add(label(f"Score {candidate.score['total']:.2f}: {', '.join(parts)}", "small"))
-        if title == "Under your hand":
+        card.add(*_angles(candidate, self.session.case.position), *_clearances(candidate), *_doubts(candidate))
+        if rank is None and not taken:
             return card
-        first = (
-            button("Leave it", lambda: self.desk.take(None), name="Leave the needle")
-            if taken
-            else button(
-                "Take it", lambda: self.desk.take(candidate), "next" if plan is None or plan.taken is None else "", f"Take candidate {rank}"
-            )
-        )
-        card.add(row(first, button("Look along it", lambda: self.desk.along_wanted.emit(candidate), name=f"Look along {name}"), None))
+        look = button("Look along it", lambda: self.desk.along_wanted.emit(candidate), name=f"Look along {name}")
         if taken:
-            card.add(label("Drag its ends in any view; the checks follow.", "small"))
-        return card
+            leave = button("Leave it", lambda: self.desk.take(None), name="Leave the needle")
+            return card.add(row(leave, look, None), label("Drag its ends in any view; the checks follow.", "small"))
+        role = "next" if self.desk.plan is None or self.desk.plan.taken is None else ""
+        return card.add(row(button("Take it", lambda: self.desk.take(candidate), role, f"Take candidate {rank}"), look, None))
 
     def _short(self, candidate: Candidate, index: int) -> QWidget:
         card = Card("card", f"Candidate {index + 1}, short")
@@ -196,6 +157,56 @@ class NeedlesPanel(Panel):
 
     def _resume(self) -> None:
         self.session.resume_site(self.desk.site)
+
+
+def _angles(candidate: Candidate, position: PatientPosition) -> list[QWidget]:
+    hint = "From the vertical of the room, the way the tip points"
+    return [
+        ValueRow("In plane", in_plane_words(candidate.in_plane_deg, position), hint=hint),
+        ValueRow("Out of plane", out_of_plane_words(candidate.out_of_plane_deg)),
+        ValueRow("Entry from midline", offset_words(candidate)),
+    ]
+
+
+def _clearances(candidate: Candidate) -> list[QWidget]:
+    """One row a structure, what was not checked in one sentence, and the least of all along the needle as a curve."""
+    titles = {hazard.name: hazard.title for hazard in HAZARDS}
+    checks = {check.name: check for check in candidate.checks}
+    made: list[QWidget] = []
+    unseen: list[str] = []
+    for structure, clearance in candidate.clearance_mm.items():
+        title = titles.get(structure, structure)
+        check = checks.get(title)
+        if clearance is not None:
+            made.append(ClearanceRow(title, clearance, check.limit if check else None))
+        elif check is not None and check.at_least is not None:
+            hint = "The scan shows none; it can only lie beyond where the scan ends"
+            made.append(ValueRow(title, "none in the scan", f"(over {check.at_least:.0f} mm)", hint))
+        else:
+            unseen.append(title)
+    if unseen:
+        words = ", ".join(unseen).lower()
+        made.append(label(f"△ Not checked: {words}", "caution", name=f"Not checked: {words}"))
+    if len(candidate.profile_mm):
+        made.append(ClearanceGraph(candidate.profile_mm[:, 0].tolist(), candidate.profile_mm[:, 1].tolist(), _GRAPH_LIMIT_MM))
+    return made
+
+
+def _doubts(candidate: Candidate) -> list[QWidget]:
+    """Every check that is not passed, then the parts of the score."""
+    made: list[QWidget] = []
+    for check in candidate.checks:
+        if check.ok is False:
+            sign, role = ("△", "caution") if check.soft else ("×", "bad")
+            made.append(label(f"{sign} {_check_words(check.name, check.value, check.limit, check.unit)}", role))
+    parts = [f"{part.replace('_', ' ')} {value:.2f}" for part, value in candidate.score.items() if part != "total"]
+    if parts:
+        made.append(label(f"Score {candidate.score['total']:.2f}: {', '.join(parts)}", "small"))
+    return made
+
+
+def _thousands(count: int) -> str:
+    return f"{count:,}".replace(",", " ")
 
 
 def _level_words(candidate: Candidate) -> str:

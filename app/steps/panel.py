@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
@@ -16,6 +17,9 @@ from app.steps.state import stations
 from app.widgets.rows import Rows
 from app.widgets.text import Card, button, dress, label, row, say
 from planner.refusal import Refusal
+
+if TYPE_CHECKING:
+    from planner.case.derive import SitePlan
 
 Next = Callable[[], object]
 
@@ -70,20 +74,24 @@ class Panel(QWidget):
         self.refresh()
 
     def build(self) -> None:
-        """Make the widgets of the body."""
-        raise NotImplementedError
+        """Make the widgets of the body; a panel that only speaks makes none."""
 
     def fill(self) -> None:
-        """Show the session."""
-        raise NotImplementedError
+        """Show the session in those widgets."""
 
     def lead(self) -> str:
         """What is being planned, in words."""
-        raise NotImplementedError
+        return ""
 
     def refusals(self) -> tuple[Derived[object], ...]:
         """The derivations whose refusal this panel says."""
         return ()
+
+    @property
+    def site(self) -> Derived[SitePlan]:
+        """The plan of the chosen site as it stands now; missing where no site is marked."""
+        sites = self.session.sites
+        return sites[self.desk.site] if self.desk.site < len(sites) else Derived()
 
     @property
     def unsure(self) -> bool:

@@ -46,7 +46,7 @@ class ScanPanel(Panel):
         self._recent = Rows(0)
         opening.add(self._recent)
         self.body.addWidget(opening)
-        self._reading = ProgressRow("reading the files", lambda: self.session.cancel("scan"))
+        self._reading = ProgressRow("reading the files", self.session.cancel_reading)
         self._loading = ProgressRow("loading the series", lambda: self.session.cancel("volume"))
         self.body.addWidget(self._reading)
         self.body.addWidget(self._loading)
@@ -76,7 +76,7 @@ class ScanPanel(Panel):
         return f"Planning on {series.description or 'a series without description'}: {_size_words(series)}."
 
     def refusals(self) -> tuple[Derived[object], ...]:
-        return (self.session.scan, self.session.volume)  # type: ignore[return-value]
+        return (self.session.scan, self.session.volume)
 
     def fill(self) -> None:
         scan = self.session.scan

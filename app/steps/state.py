@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from app.derived import Derived
+from app.derived import Derived, State
 from app.desk import Desk
 from app.rail import STATIONS
 from app.session import Session
@@ -44,9 +44,9 @@ _STOPPED = "The search for needles was stopped; start it again at Needles."
 
 
 def _mark(derived: Derived[Any], ready: Mark = "done") -> Mark:
-    if derived.state == "running":
-        return "stale" if derived.value is not None else "working"
-    return {"ready": ready, "refused": "refused", "missing": "open"}[derived.state]  # type: ignore[return-value]
+    running: Mark = "working" if derived.value is None else "stale"
+    marks: dict[State, Mark] = {"ready": ready, "running": running, "refused": "refused", "missing": "open"}
+    return marks[derived.state]
 
 
 def _scan(session: Session) -> Judged:
@@ -83,11 +83,10 @@ def _leak(session: Session) -> Judged:
 
 
 def _sites(session: Session, ready: Mark = "done") -> Mark:
+    """The mark of all sites together: the one that most asks to be looked at."""
+    first: tuple[Mark, ...] = ("refused", "working", "stale", "open")
     marks = {_mark(site, ready) for site in session.sites}
-    for mark in ("refused", "working", "stale", "open"):
-        if mark in marks:
-            return mark  # type: ignore[return-value]
-    return ready
+    return next((mark for mark in first if mark in marks), ready)
 
 
 def _approach(session: Session) -> Judged:

@@ -7,6 +7,7 @@ from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 
 from app.style import theme
+from app.widgets.painting import painting
 from app.widgets.text import label, say
 
 
@@ -72,12 +73,11 @@ class ClearanceRow(QWidget):
         return QSize(200, round(self.fontMetrics().height() * 1.25))
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        with QPainter(self) as painter:
+        with painting(self) as painter:
             self._paint(painter)
 
     def _paint(self, painter: QPainter) -> None:
         look = theme()
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         width, height = self.width(), self.height()
         left = round(width * self._NAME)
         bar_width = round(width * (1 - self._NAME - self._VALUE))

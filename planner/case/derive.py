@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from planner import anatomy as anatomy_station
 from planner import leak as leak_station
 from planner import needles, patch
 from planner.anatomy.spine import Anatomy
@@ -28,6 +30,7 @@ __all__ = [
     "SitePlan",
     "anatomy_key",
     "derive",
+    "find_anatomy",
     "forecast_sites",
     "patch_key",
     "plan_site",
@@ -85,6 +88,25 @@ class Plan:
     def planned_ml(self) -> float:
         """What all needles give in all; a site without a needle gives nothing."""
         return sum(site.fibrin_ml + site.blood_ml for site in self.sites if site.used is not None)
+
+
+def find_anatomy(case: Case, volume: Volume, progress: Progress = silent, found: Anatomy | None = None) -> Anatomy:
+    """The anatomy of a scan as a case asks for it: with its label map, its levels counted from its anchor.
+
+    found: what was found before on this scan without a label map; a vertebra that is named needs no new search. Raises Refusal for an
+    anchor outside the scan, and what `find` and `find_with_labels` refuse.
+    """
+    anchor = case.anchor
+    if anchor is not None and not volume.frame.contains(anchor.position_mm):
+        raise Refusal(
+            f"The place that was named {anchor.name} lies outside the scan.",
+            "Give a position inside that vertebra, in LPS millimetres of the scan.",
+        )
+    if case.labels_path is not None:
+        return anatomy_station.find_with_labels(volume, Path(case.labels_path), anchor, progress)
+    if found is not None and anchor is not None:
+        return anatomy_station.rename(found, anchor)
+    return anatomy_station.find(volume, anchor, progress)
 
 
 def plan_site(case: Case, index: int, volume: Volume, anatomy: Anatomy, progress: Progress = silent) -> SitePlan:

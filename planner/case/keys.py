@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
+from planner.anatomy.spine import Anchor
 from planner.case.case import Case
 
 if TYPE_CHECKING:
@@ -17,9 +19,31 @@ def scan_key(case: Case) -> Hashable:
     return None if scan is None else (scan.series_uid, scan.part, scan.size, scan.fingerprint)
 
 
-def anatomy_key(case: Case) -> Hashable:
-    """What the anatomy with its level names depends on."""
-    return scan_key(case), case.labels_path, case.anchor
+class AnatomyKey(NamedTuple):
+    """What the anatomy with its level names depends on. labels: the label map as it lies there now, or None."""
+
+    scan: Hashable
+    labels: Hashable
+    anchor: Anchor | None
+
+
+def anatomy_key(case: Case) -> AnatomyKey:
+    """The key of a case's anatomy. A label map that is written anew at its place gives another key."""
+    labels = None
+    if case.labels_path is not None:
+        path = Path(case.labels_path)
+        names = path.with_name(path.name.removesuffix(".gz").removesuffix(".nii") + ".json")  # what its numbers mean
+        labels = (str(path), _stamp(path), _stamp(names))
+    return AnatomyKey(scan_key(case), labels, case.anchor)
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Size in bytes and time of the last change in ns; None for a file that is not there."""
+    try:
+        state = path.stat()
+    except (OSError, ValueError):  # ValueError: a name that no system would take
+        return None
+    return state.st_size, state.st_mtime_ns
 
 
 def site_key(case: Case, index: int) -> Hashable:

@@ -65,7 +65,7 @@ def _there(path: Path) -> Path:
     except OSError as error:
         raise Refusal("The path cannot be opened: no permission, or the disc fails.", "Check its permissions.") from error
     if not there:
-        raise Refusal("There is no file or folder at this path.", "Check the path, or connect the disc that it is on.")
+        raise Refusal(f"There is no file or folder at {path}.", "Check the path, or connect the disc that it is on.")
     if not fit:
         raise Refusal("The path is neither a file nor a folder.", _WAY_OUT)
     return path

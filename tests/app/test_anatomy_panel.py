@@ -1,0 +1,69 @@
+"""What a person decides at Anatomy: a vertebra's name taken back, a label map of another program taken in and left."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from PySide6.QtWidgets import QFileDialog
+from pytestqt.qtbot import QtBot
+
+from app.window import Window
+from tests.app.conftest import names, offers, press, wait, words
+
+
+def take_in(qtbot: QtBot, window: Window, path: Path) -> None:
+    """Choose a label map in the dialog that the panel opens."""
+    window.go_to(1)
+    press(qtbot, window, "Take in a label map")
+    dialog = window.findChildren(QFileDialog)[-1]
+    assert dialog.isVisible() and not dialog.isModal()
+    dialog.fileSelected.emit(str(path))
+    dialog.close()
+    qtbot.wait(40)
+
+
+def test_a_label_map_is_taken_in_read_anew_and_left(worked: Window, qtbot: QtBot, example: Path, tmp_path: Path) -> None:
+    path = tmp_path / "truth.nii.gz"
+    for name in ("truth.nii.gz", "truth.json"):
+        shutil.copy(example / name, tmp_path)
+    take_in(qtbot, worked, path)
+    wait(qtbot, lambda: worked.session.anatomy.state == "ready" and "Taken in: truth.nii.gz" in words(worked))
+    assert any(name.startswith("sac: imported") for name in names(worked))
+    assert worked.session.undo_name == "take in a label map"
+
+    first = worked.session.anatomy.value
+    os.utime(path, (1, 1))  # as another program does that writes it anew
+    worked.session.refresh()
+    assert worked.session.anatomy.state == "running"
+    wait(qtbot, lambda: worked.session.anatomy.state == "ready")
+    assert worked.session.anatomy.value is not first
+
+    press(qtbot, worked, "Leave the label map")
+    wait(qtbot, lambda: worked.session.anatomy.state == "ready")
+    assert worked.session.case.labels_path is None
+    assert not offers(worked, "Leave the label map")
+    assert not any("imported" in name for name in names(worked))
+
+
+def test_a_file_that_is_no_label_map_is_refused_in_a_sentence(worked: Window, qtbot: QtBot, tmp_path: Path) -> None:
+    path = tmp_path / "letter.nii.gz"
+    path.write_bytes(b"Dear colleague")
+    take_in(qtbot, worked, path)
+    wait(qtbot, lambda: any(name.startswith("Refused: letter.nii.gz is no label map") for name in names(worked)))
+    assert not offers(worked, "Next: Leak")
+    press(qtbot, worked, "Leave the label map")
+    wait(qtbot, lambda: worked.session.anatomy.state == "ready")
+    assert not any(name.startswith("Refused: ") for name in names(worked))
+
+
+def test_the_name_of_the_vertebra_is_taken_back(worked: Window, qtbot: QtBot) -> None:
+    worked.go_to(1)
+    qtbot.wait(60)
+    press(qtbot, worked, "Take the name back")
+    wait(qtbot, lambda: worked.session.anatomy.state == "ready")
+    assert worked.session.case.anchor is None
+    assert "△ Name one vertebra: until then no level is confirmed." in words(worked)
+    assert not offers(worked, "Take the name back")
+    assert worked.session.undo_name == "take the name of the vertebra back"

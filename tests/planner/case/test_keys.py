@@ -1,0 +1,45 @@
+"""What was derived is stale when what it came from has changed, and only then."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from planner.anatomy.spine import Anchor
+from planner.case.case import Case
+from planner.case.keys import anatomy_key
+
+
+def test_a_label_map_written_anew_at_its_place_makes_the_anatomy_stale(tmp_path: Path) -> None:
+    path = tmp_path / "labels.nii.gz"
+    path.write_bytes(b"first")
+    case = Case(labels_path=str(path))
+    before = anatomy_key(case)
+    assert anatomy_key(case) == before
+    path.write_bytes(b"longer")
+    longer = anatomy_key(case)
+    assert longer != before
+    os.utime(path, ns=(1, 1))  # the same length at another time
+    assert anatomy_key(case) != longer
+
+
+def test_so_does_another_meaning_of_its_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "labels.nii.gz"
+    path.write_bytes(b"map")
+    before = anatomy_key(Case(labels_path=str(path)))
+    (tmp_path / "labels.json").write_text("{}")
+    assert anatomy_key(Case(labels_path=str(path))) != before
+
+
+def test_a_label_map_that_is_gone_has_a_key_too(tmp_path: Path) -> None:
+    gone = Case(labels_path=str(tmp_path / "gone.nii.gz"))
+    assert anatomy_key(gone) == anatomy_key(gone) != anatomy_key(Case())
+    assert anatomy_key(Case(labels_path="\0")) != anatomy_key(Case())
+
+
+def test_another_name_of_a_vertebra_leaves_scan_and_map_as_they_are() -> None:
+    case = Case()
+    named = replace(case, anchor=Anchor("L4", (0.0, 0.0, 0.0), "user", 1.0))
+    assert anatomy_key(named) != anatomy_key(case)
+    assert anatomy_key(named)[:2] == anatomy_key(case)[:2]
