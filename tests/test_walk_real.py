@@ -13,10 +13,9 @@ from tests.data import real
 from tests.data.walks import WALKS, Walk
 
 
-def plan_of(walk: Walk, out: Path) -> dict[str, Any]:
+def plan_of(walk: Walk, out: Path, *chosen: str) -> dict[str, Any]:
     """Plan a walk and read what it wrote."""
     scan = real(walk.path)
-    chosen = ["--approach", walk.approach, "--entry-level", walk.entry_level] if walk.entry_level else []
     code = run(["plan", str(scan), "--anchor", walk.anchor, f"--leak={walk.leak}", "--kind", walk.kind, *chosen, "--out", str(out)])
     assert code == 0
     return dict(json.loads((out / "plan.json").read_text("utf-8")))
@@ -50,3 +49,16 @@ def test_a_real_scan_walks_to_the_sheet(walk: Walk, tmp_path: Path) -> None:
     assert (out / "report.pdf").read_bytes().startswith(b"%PDF")
     assert ("Slice spacing" in sheet) or not walk.coarse
     assert ("too coarse" in sheet) or walk.name != "lumbar 3 mm"
+
+
+@pytest.mark.real
+def test_a_level_of_the_neck_is_taken_on_explicit_choice_with_its_warning_and_says_why_nothing_is_open(tmp_path: Path) -> None:
+    """At C6-C7 the laminae of this scan leave no window between slices 3 mm apart: the choice stands, and no other level is tried."""
+    walk = next(walk for walk in WALKS if walk.name == "cervical")
+    plan = plan_of(walk, tmp_path / "plan", "--approach", "interlaminar-paramedian", "--entry-level", "C6-C7")
+    approach = plan["leaks"][0]["approach"]
+    assert (approach["name"], approach["level"]) == ("interlaminar-paramedian", "C6-C7")
+    assert "Only on explicit choice" in approach["warning"]
+    assert {candidate["level"] for candidate in plan["candidates"]} <= {"C6-C7"}
+    assert plan["candidates"] or "C6-C7" in plan["none_found"]["reason"]
+    assert "Only on explicit choice" in (tmp_path / "plan" / "report.html").read_text("utf-8")

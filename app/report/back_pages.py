@@ -121,14 +121,15 @@ def _dose_cells(row: DoseRow, ml: float) -> tuple[str, ...]:
 
 def _not_chosen(way: Approach) -> str:
     """A way in, why it would be taken, and what speaks against it here."""
-    return " ".join(filter(None, (f"{way.title[0].lower()}{way.title[1:]}. {way.why}", way.warning, way.barred)))
+    return " ".join(filter(None, (f"{way.title[0].lower()}{way.title[1:]}. {way.why}", way.barred or way.warning)))
 
 
 def _ways_in(plan: Plan, index: int, site: SitePlan) -> list[Section]:
     number = f" {index + 1}" if len(plan.sites) > 1 else ""
     chosen, searched = site.approach, site.search
     others = [way for way in site.approaches if (way.name, way.level) != (chosen.name, chosen.level)]
-    said = [f"{chosen.title}. {chosen.why}", *(f"Not chosen: {_not_chosen(way)}" for way in others)]
+    taken = " ".join(filter(None, (f"{chosen.title}. {chosen.why}", chosen.warning)))
+    said = [taken, *(f"Not chosen: {_not_chosen(way)}" for way in others)]
     if searched.targets:
         said.append(f"Searched: {searched.directions:,} directions to {searched.targets} targets.")
     if searched.rejected and searched.targets:

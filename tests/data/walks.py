@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from planner.leak import ApproachName
-
 
 @dataclass(frozen=True)
 class Walk:
@@ -24,8 +22,6 @@ class Walk:
     level: str
     coarse: bool = False
     reason: str | None = None
-    approach: ApproachName = "interlaminar-paramedian"
-    entry_level: str | None = None
 
     @property
     def anchor_mm(self) -> tuple[float, float, float]:
