@@ -32,6 +32,9 @@ _LEAST_LENGTH_MM = 60.0
 _BODY_DEPTH_MM = 29.0  # of T11 to L5, on the labelled scans
 _ALIKE = 0.3  # correlation of neighbouring slices; noise has none, the real scans 0.9
 _STANDS_OUT = 0.25  # of the tube over its rim, in means of the tissue around
+_END_MM, _DARKER = 120, 0.8  # over this length at the foot end of the canal its end is looked for; how dark it is below
+_CORTEX_MM = 1.0  # from the canal's front wall into the body
+_STEEP = 0.15  # a border of a body that is steeper than this, of its mean value a mm, is as good as any
 _WAY_OUT = "Choose a T2 series that shows the bright sac in its middle slices, or draw the canal."
 
 
@@ -47,14 +50,16 @@ def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Ana
     even = _evened(search, body)
     progress(0.25, "Following the sac")
     points, clarity = _track(even, body)
-    curve, radius, edge = _sac_wall(volume, curve_through(points, 6.0))
+    curve, radius, edge, brightness = _sac_wall(volume, curve_through(points, 6.0))
     progress(0.5, "Counting the vertebrae")
     wall = Wall(_canal_around(radius), np.broadcast_to(edge < 0.2, radius.shape).copy())
     sure = np.clip(clarity * 0.4 + 0.6 * edge.mean(axis=1) / 0.6, 0.05, 0.9)
     canal = as_canal(curve, wall, sure)
     column = _column(volume, curve, wall.radius_mm)
     levels, anchor = name_levels(bodies(curve, column), anchor, _guess)
-    canal = _canal_of_levels(canal, levels, radius)
+    seen, radius = radius, radius * _above_its_end(canal, levels, brightness)[:, None]
+    canal = _canal_of_levels(canal, levels, seen)
+    levels = _centred(volume, curve, canal, levels)
     radius = np.minimum(radius, np.maximum(canal.wall_mm - 0.5, 0.0))
     sure_names = anchor is not None and anchor.by == "user"
     names = "" if sure_names else " Its size follows level names that are not confirmed."
@@ -212,14 +217,14 @@ def _track(even: Volume, body: NDArray[np.bool_]) -> tuple[Floats, float]:
     return even.frame.to_world(index), clarity
 
 
-def _sac_wall(volume: Volume, curve: Curve) -> tuple[Curve, Floats, Floats]:
-    """(curve, radius (n, ANGLES), edge strength 0..1 (n, ANGLES)) of the bright tube: polar paths on the fall of the signal."""
-    radius, strength = np.zeros((0, ANGLES)), np.zeros((0, ANGLES))
+def _sac_wall(volume: Volume, curve: Curve) -> tuple[Curve, Floats, Floats, Floats]:
+    """(curve, radius (n, ANGLES), edge strength 0..1 (n, ANGLES), brightness (n,)) of the tube: polar paths on the fall of the signal."""
+    brightness, radius, strength = np.zeros(0), np.zeros((0, ANGLES)), np.zeros((0, ANGLES))
     for turn in range(3):
         rays = polar(volume, curve)
         rays = ndimage.gaussian_filter(np.where(rays == OUTSIDE, 0.0, rays), (1.5, 1.0, 1.2), mode=("nearest", "wrap", "nearest"))
-        inner = np.percentile(rays[:, :, :8].reshape(len(rays), -1), 75, axis=1)
-        inner = ndimage.median_filter(inner, 31, mode="nearest")
+        brightness = np.percentile(rays[:, :, :8].reshape(len(rays), -1), 75, axis=1)
+        inner = ndimage.median_filter(brightness, 31, mode="nearest")
         fall = -np.gradient(rays / np.maximum(inner, 1e-3)[:, None, None], RADII, axis=2)
         strong = np.clip(fall / 0.15, 0.0, 1.0)
         prior = _usual(strong)
@@ -232,7 +237,55 @@ def _sac_wall(volume: Volume, curve: Curve) -> tuple[Curve, Floats, Floats]:
         if turn < 2:
             u, v = centroids(radius)
             curve = curve_through(curve.points_mm + u[:, None] * curve.left + v[:, None] * curve.back, 5.0)
-    return curve, radius, strength
+    return curve, radius, strength, brightness
+
+
+def _above_its_end(canal: Canal, levels: tuple[Level, ...], brightness: Floats) -> Floats:
+    """(n,): 1 along the sac, 0 below its end: where the brightness falls for good, below the middle of S1 and nowhere above it, since a sac
+    that is dark higher up is narrow or full of flow, and one that is left out is a hazard that nobody sees."""
+    n = len(brightness)
+    inside = np.ones(n)
+    first = next((_place(canal, level.s_mm) for level in levels if level.name == "S1"), n)
+    above = max(0, n - _END_MM)
+    if first >= n - 5:
+        return inside
+    sums = [
+        float(np.var(brightness[above:at]) * (at - above) + np.var(brightness[at:]) * (n - at)) if at - above >= 5 else np.inf
+        for at in range(first, n - 4)
+    ]
+    end = first + int(np.argmin(sums))
+    if np.median(brightness[end:]) < _DARKER * np.median(brightness[max(0, end - _END_MM // 2) : end]):
+        inside[end:] = 0.0
+    return inside
+
+
+def _centred(volume: Volume, curve: Curve, canal: Canal, levels: tuple[Level, ...]) -> tuple[Level, ...]:
+    """The levels with their bodies' middles between the borders that are seen at back and front."""
+    n = len(curve.points_mm)
+    u, depth = np.arange(-8.0, 8.1, 2.0), np.arange(0.0, 56.0, 0.5)
+    shape = (n, len(depth), len(u))
+    block = in_sections(volume, curve, np.broadcast_to(u, shape), np.broadcast_to(-depth[:, None], shape))
+    profile = np.where(block == OUTSIDE, 0.0, block).mean(axis=2)
+    back, across = np.arange(3.0, 20.0, 0.5), np.arange(24.0, 38.1, 0.5)
+    out = []
+    for at, level in enumerate(levels):
+        around = levels[max(at - 1, 0) : at + 2]
+        gap = (around[-1].s_mm - around[0].s_mm) / max(1, len(around) - 1)
+        rows = np.abs(canal.s_mm - level.s_mm) < 0.28 * gap  # the body without its rims
+        if len(around) < 2 or not rows.any():
+            out.append(level)
+            continue
+        mean = ndimage.gaussian_filter1d(profile[rows].mean(axis=0), 2.0)
+        steep = np.minimum(np.abs(np.gradient(mean, 0.5)) / max(float(np.median(mean)), 1e-6), _STEEP)
+        expected = float(np.median(canal.wall_mm[rows, ANGLES * 3 // 4]))
+        borders = np.interp(back, depth, steep)[:, None] + np.interp(back[:, None] + across, depth, steep)
+        off = back[:, None] - expected - _CORTEX_MM
+        odd = ((across - _BODY_DEPTH_MM) / 3.0) ** 2 + (off / 3.0) ** 2 + 100.0 * (np.abs(off) > 6.0)
+        b, c = divmod(int((borders - 0.01 * odd).argmax()), len(across))
+        here = _place(canal, level.s_mm)
+        x, y, z = canal.centreline_mm[here] - (back[b] + across[c] / 2) * canal.back[here]
+        out.append(replace(level, centre_mm=(float(x), float(y), float(z))))
+    return tuple(out)
 
 
 def _usual(strong: Floats) -> Floats:

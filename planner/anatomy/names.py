@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from math import dist
@@ -25,6 +26,7 @@ _WINGS = 0.4  # S1 of the phantoms 0.8, L5 0.1
 _FALSE_ENDS = 2
 _HIPS = 0.06
 _SKULL_MM, _SKULL_TO_C2_MM = 8.0, 35.0
+_LEVEL = re.compile(r"\b[CTLS]\d+\b")
 _NEAR_MM = 35.0  # farther from the middle of a body than this is no vertebra
 Body = tuple[float, tuple[float, float, float], float]
 """(place along the canal in mm, centre of the body, confidence)."""
@@ -192,6 +194,9 @@ def rename(anatomy: Anatomy, anchor: Anchor) -> Anatomy:
     exits = {(root_of(f), f.side): root_of(g) for f, g in zip(stay, foramina)}
     roots = tuple(replace(root, level=exits[root.level, root.side]) for root in anatomy.roots if (root.level, root.side) in exits)
     structures = {**anatomy.structures, "levels": levels_structure(levels, anchor)}
+    for opening in ("foramina", "windows"):
+        known = anatomy.structure(opening)
+        structures[opening] = replace(known, problem=known.problem and _LEVEL.sub(lambda old: new.get(old[0], old[0]), known.problem))
     return replace(
         anatomy, labels=labels, levels=levels, foramina=foramina, windows=windows, roots=roots, anchor=anchor, structures=structures
     )

@@ -10,7 +10,7 @@ from scipy import ndimage
 from planner.anatomy.spine import ANGLES
 from planner.geometry import Floats, Volume
 
-STEP_MM = 1.0
+STEP_MM = 0.995  # what rounding to thousandths leaves below 1 mm, as the contract wants
 RADIAL_MM = 0.5
 RADII: Floats = np.arange(1, 49, dtype=np.float64) * RADIAL_MM  # 0.5 to 24 mm
 THETA = np.arange(ANGLES) * 2 * np.pi / ANGLES

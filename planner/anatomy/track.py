@@ -20,6 +20,7 @@ _AREA_MM2, _AREA_SD_MM2 = 330.0, 230.0  # polygon of the rays; start values of a
 _PAYS_ABOVE = 0.22  # a slice whose score is below this costs the path
 _BACK_COST_PER_MM, _LEFT_COST_PER_MM = 0.04, 0.2  # spines bend forward and back far more than sideways
 _SIDEWAYS = 0.8  # tangent of the steepest course to a side
+_CORRIDOR_MM, _BENDS = 10.0, 0.35  # a spine goes on no farther to a side than this, and this much a mm
 _BREAK_MM, _BREAK_SCORE = 15.0, 0.35  # over this length below this score the path leaves the canal
 
 
@@ -190,12 +191,32 @@ def track_canal(search: Volume, body: NDArray[np.bool_], bone: Bone, progress: P
     for k, b, c in cells:
         rival[k, max(0, b - clear) : b + clear + 1, max(0, c - clear) : c + clear + 1] = -_PAYS_ABOVE
     second, _ = _best_path(rival, 1, *costs)
-    straight = np.abs(np.gradient(ndimage.gaussian_filter1d(cells[:, 2] * stride * spacing[2], 6.0 / spacing[0]))) < spacing[0] * _SIDEWAYS
-    cells = cells[_unbroken(score[cells[:, 0], cells[:, 1], cells[:, 2]] * straight, max(1, round(_BREAK_MM / spacing[0])))]
+    kept = _kept(score, cells, stride, spacing)
+    if len(kept) < len(cells):  # it went astray, such as into a hip: what is left may go on in its own line, as into the sacrum
+        in_line = np.where(_corridor(kept, gain.shape, stride, spacing), gain, np.float32(-1.0))
+        kept = _kept(score, _best_path(in_line, 1, *costs)[1], stride, spacing)
+    cells = kept
     index = np.stack([cells[:, 0], cells[:, 1] * stride, cells[:, 2] * stride], axis=1)
     along = score[cells[:, 0], cells[:, 1], cells[:, 2]].astype(np.float64)
     shares = enclosed[cells[:, 0], cells[:, 1], cells[:, 2]].astype(np.float64)
     return Path(search.frame.to_world(index), along, shares, float(best - second) / (len(cells) * spacing[0]))
+
+
+def _kept(score: NDArray[np.float32], cells: NDArray[np.int64], stride: int, spacing: tuple[float, float, float]) -> NDArray[np.int64]:
+    """The part of a path that keeps its score and does not run off to a side."""
+    aside = np.gradient(ndimage.gaussian_filter1d(cells[:, 2] * stride * spacing[2], 6.0 / spacing[0]))
+    straight = np.abs(aside) < spacing[0] * _SIDEWAYS
+    return cells[_unbroken(score[cells[:, 0], cells[:, 1], cells[:, 2]] * straight, max(1, round(_BREAK_MM / spacing[0])))]
+
+
+def _corridor(cells: NDArray[np.int64], shape: tuple[int, ...], stride: int, spacing: tuple[float, float, float]) -> NDArray[np.bool_]:
+    """(slices, 1, columns): places beside a path, no farther to a side than a spine bends, wider beyond the path's ends."""
+    order = np.argsort(cells[:, 0])
+    k = np.arange(shape[0])
+    beyond = np.maximum(np.maximum(cells[order[0], 0] - k, k - cells[order[-1], 0]), 0) * spacing[0]
+    middle = np.interp(k, cells[order, 0], cells[order, 2])
+    aside = np.abs(np.arange(shape[2]) - middle[:, None]) * stride * spacing[2]
+    return np.asarray(aside <= _CORRIDOR_MM + _BENDS * beyond[:, None])[:, None, :]
 
 
 def _unbroken(score: NDArray[np.float32], length: int) -> slice:

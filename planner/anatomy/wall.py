@@ -19,6 +19,7 @@ _PRIOR_MM = 9.0
 _NEIGHBOURS_MM = 30  # the prior is the running median of the seen wall over this length to both sides
 _BEYOND_MM = 4.5  # bone this far beyond the prior belongs to what lies outside an opening
 _SHORT_MM = 4.5
+_PINCHED = 0.5  # of the usual area around: less than this is a centreline that strayed, more often than a narrow canal
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,6 +169,15 @@ def centroids(radius_mm: Floats) -> tuple[Floats, Floats]:
     return (triangles * reach * np.cos(middle)).sum(axis=1) / weight, (triangles * reach * np.sin(middle)).sum(axis=1) / weight
 
 
+def _steady_centroids(radius_mm: Floats) -> tuple[Floats, Floats]:
+    """Centroids; where the wall closes in on a centreline that touches bone, those of the sections above and below."""
+    area = area_of(radius_mm)
+    good = np.flatnonzero(area > _PINCHED * ndimage.median_filter(area, 2 * _NEIGHBOURS_MM + 1, mode="nearest"))
+    u, v = centroids(radius_mm)
+    at = np.arange(len(area))
+    return np.interp(at, good, u[good]), np.interp(at, good, v[good])
+
+
 def canal_along(volume: Volume, curve: Curve, threshold: float, cleared: Volume | None, progress: Progress = silent) -> tuple[Curve, Wall]:
     """The wall along a rough curve: found, centred on what it encloses, and found again.
 
@@ -183,7 +193,7 @@ def canal_along(volume: Volume, curve: Curve, threshold: float, cleared: Volume 
         wall = find_wall(rays, threshold, coarse)
         if turn == 2:
             break
-        u, v = centroids(wall.radius_mm)
+        u, v = _steady_centroids(wall.radius_mm)
         points = curve.points_mm + u[:, None] * curve.left + v[:, None] * curve.back
         curve = curve_through(points, 5.0 if turn == 0 else 4.0)
     return curve, wall

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.anatomy import Anatomy, Anchor, find
-from planner.geometry import Frame
+from planner.geometry import Frame, Volume
 from planner.phantom import Phantom, PhantomParameters, build
 
 
@@ -37,6 +37,17 @@ def mirrored() -> Anatomy:
     flipped = replace(one, frame=Frame(frame.shape, affine), voxels=np.ascontiguousarray(one.voxels[:, :, ::-1]))
     x, y, z = next(level.centre for level in phantom().truth.levels if level.name == "L3")
     return find(flipped, Anchor("L3", (-x, y, z), "user"))
+
+
+def thickened(volume: Volume, block: tuple[int, int, int]) -> Volume:
+    """The same patient with voxels this many times as long: means of blocks, as a scanner's thicker slices are."""
+    count = [size // step for size, step in zip(volume.frame.shape, block)]
+    kept = volume.voxels[: count[0] * block[0], : count[1] * block[1], : count[2] * block[2]]
+    means = kept.reshape(count[0], block[0], count[1], block[1], count[2], block[2]).mean(axis=(1, 3, 5), dtype=np.float32)
+    affine = volume.frame.affine.copy()
+    affine[:3, :3] *= np.array(block)
+    affine[:3, 3] = volume.frame.to_world((np.array(block) - 1) / 2)
+    return replace(volume, frame=Frame((count[0], count[1], count[2]), affine), voxels=np.rint(means).astype(np.int16))
 
 
 def true_mask(one: Phantom, *names: str) -> NDArray[np.bool_]:

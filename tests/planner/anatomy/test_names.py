@@ -1,11 +1,12 @@
 """One named vertebra names all others."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from planner.anatomy import Anchor, labels, rename, vertebra_at
+from planner.anatomy import Anchor, Structure, labels, rename, vertebra_at
 from planner.refusal import Refusal
 from tests.planner.anatomy.phantoms import found
 
@@ -28,6 +29,14 @@ def test_naming_one_vertebra_shifts_all_names_by_the_same_step() -> None:
     assert np.array_equal(before.labels == labels.disc("L2"), after.labels == labels.disc("L3"))
     assert np.array_equal(before.mask(labels.CANAL), after.mask(labels.CANAL))
     assert after.anchor == Anchor("L4", _centre("L3"), "user")
+
+
+def test_what_is_said_of_the_openings_follows_the_names() -> None:
+    """A level that was said to be closed keeps being the closed one when its name changes."""
+    closed = Structure("found", 0.5, "No open window was found at L2-L3, L4-L5.")
+    before = replace(found(), structures={**found().structures, "windows": closed})
+    after = rename(before, Anchor("L4", _centre("L3"), "user"))
+    assert after.structure("windows").problem == "No open window was found at L3-L4, L5-S1."
 
 
 def test_naming_there_and_back_changes_nothing() -> None:

@@ -15,8 +15,8 @@ def test_canal_overlaps_the_true_one() -> None:
 
 def test_centreline_runs_head_to_foot_in_steps_of_a_millimetre_or_less() -> None:
     canal = found().canal
-    steps = np.linalg.norm(np.diff(canal.centreline_mm, axis=0), axis=1)
-    assert steps.max() <= 1.0 + 1e-6
+    written = np.round(canal.centreline_mm, 3)  # as files carry it
+    assert np.linalg.norm(np.diff(written, axis=0), axis=1).max() <= 1.0
     assert np.all(np.diff(canal.centreline_mm[:, 2]) < 0)
     true = np.array(phantom().truth.centreline)
     inside = (true[:, 2] < canal.centreline_mm[0, 2]) & (true[:, 2] > canal.centreline_mm[-1, 2])

@@ -127,8 +127,8 @@ def test_the_bodies_of_mr_are_counted_right(name: str) -> None:
     for code, place in points.items():
         nearest = min(anatomy.levels, key=lambda level: float(np.linalg.norm(np.subtract(level.centre_mm, place.mean(axis=0)))))
         apart.append(np.linalg.norm(np.subtract(nearest.centre_mm, place.mean(axis=0))))
-        assert apart[-1] < 8.0, code
-    assert np.median(apart) < 6.0
+        assert apart[-1] < 6.5, code
+    assert np.median(apart) < 3.5
 
 
 def test_the_neck_has_seven_evenly_spaced_vertebrae_and_open_upper_windows() -> None:
@@ -154,6 +154,21 @@ def test_lumbar_windows_are_as_high_as_in_life() -> None:
     _, anatomy = _anatomy("lumbar-ct-labelled-3mm")
     assert len(anatomy.windows) >= 4
     assert all(6.0 < window.height_mm < 18.0 for window in anatomy.windows)
+
+
+def test_the_lumbar_canal_goes_on_into_the_sacrum() -> None:
+    """The hips, which bone encloses too, do not lead it astray: S1 to S3 are counted below L5, and the canal ends behind them."""
+    volume, guessed = _anatomy("lumbar-ct-labelled-3mm")
+    _, points = _labelled("lumbar-ct-labelled-3mm", "vertebrae.nii.gz")
+    x, y, z = points[29].mean(axis=0)
+    anatomy = rename(guessed, Anchor("L3", (x, y - 12.0, z), "user"))
+    assert anatomy.canal.s_mm[-1] > 240.0
+    assert {"L5", "S1", "S2"} <= {level.name for level in anatomy.levels}
+    assert "L5-S1" in {window.level for window in anatomy.windows}
+    below = anatomy.canal.centreline_mm[anatomy.canal.centreline_mm[:, 2] < points[26].mean(axis=0)[2]]
+    assert len(below) > 20
+    assert np.ptp(below[:, 0]) < 10.0
+    assert volume.frame.contains(below).all()
 
 
 def test_thoracic_roots_pass_through_soft_tissue_in_their_foramina() -> None:

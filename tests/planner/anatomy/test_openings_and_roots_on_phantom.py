@@ -5,8 +5,8 @@ import pytest
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from planner.anatomy import labels
-from tests.planner.anatomy.phantoms import dice, found, phantom, true_mask
+from planner.anatomy import Anchor, find, labels
+from tests.planner.anatomy.phantoms import dice, found, phantom, thickened, true_mask
 
 LUMBAR = ("L1", "L2", "L3", "L4", "L5")
 USUAL_TILT_DEG = {
@@ -35,6 +35,18 @@ def test_every_window_from_t10_down_is_open_as_far_as_it_says() -> None:
     for name in ("T11", "T12", *LUMBAR):
         window = mine[name]
         assert window.height_mm == pytest.approx(_true_gap_mm(np.array(window.centre_mm), window.tilt_deg), abs=3.0), name
+
+
+@pytest.mark.parametrize("block", [(2, 1, 1), (2, 2, 2)])
+def test_thicker_voxels_neither_close_a_window_nor_open_it(block: tuple[int, int, int]) -> None:
+    """The same patient in slices of 3 mm, and in cubes of 3 mm."""
+    one = phantom()
+    centre = next(level.centre for level in one.truth.levels if level.name == "L3")
+    windows = {w.between[0]: w for w in find(thickened(one.volume, block), Anchor("L3", centre, "user")).windows}
+    assert {"T11", "T12", *LUMBAR} <= set(windows)
+    off = [windows[n].height_mm - _true_gap_mm(np.array(windows[n].centre_mm), windows[n].tilt_deg) for n in ("T11", "T12", *LUMBAR)]
+    assert np.median(off) == pytest.approx(0.0, abs=1.2)
+    assert np.abs(off).max() < 3.0
 
 
 def test_windows_lie_in_the_middle_and_their_sizes_are_near_the_design() -> None:
@@ -115,6 +127,17 @@ def test_the_dura_of_a_myelogram_encloses_cord_and_roots() -> None:
     assert dice(true_mask(one, "thecal sac", "spinal cord"), sac) > 0.88
     for k in np.flatnonzero(sac.any(axis=(1, 2)))[5:-5:10]:
         assert (ndimage.binary_fill_holes(sac[k]) == sac[k]).all()
+
+
+def test_bodies_and_the_end_of_the_sac_are_seen_in_mr() -> None:
+    one, mine = phantom("mr"), found("mr")
+    centres = {level.name: level.centre_mm for level in mine.levels}
+    for true in one.truth.levels:
+        if true.name in ("L1", "L2", "L3", "L4", "L5"):
+            assert np.linalg.norm(np.subtract(centres[true.name], true.centre)) < 5.0, true.name
+    lowest = [np.flatnonzero(mask.any(axis=(1, 2)))[0] for mask in (
+        true_mask(one, "thecal sac", "spinal cord"), mine.mask((labels.THECAL_SAC, labels.SPINAL_CORD)))]  # fmt: skip
+    assert abs(lowest[0] - lowest[1]) * one.volume.frame.spacing_mm[0] < 12.0
 
 
 def test_the_canal_of_an_mr_has_the_size_of_its_level() -> None:
