@@ -16,10 +16,11 @@ from planner.geometry import Floats, PatientPosition
 from planner.leak.leak import Leak
 from planner.patch.dose import dose_warnings
 from planner.patch.forecast import Band, DoseRow, Forecast, Injection
+from planner.patch.grid import SPACING_MM
 from planner.patch.march import DORSAL, Marched
 from planner.patch.measure import Measures, Site, leak_site, level_coordinate, measure
-from planner.patch.space import OFFSETS, SPACING_MM, Space, epidural_space
-from planner.patch.spread import ROWS_ML, needles_of, places_at_tips, spread
+from planner.patch.space import OFFSETS, Space, epidural_space
+from planner.patch.spread import ROWS_ML, is_sealed, needles_of, places_at_tips, pocket, spread
 from planner.progress import Progress, part, silent
 
 COVERS = (50, 90, 95)
@@ -45,7 +46,7 @@ def forecast(
     measures = found.measures
     fills = np.stack([m.canal_fill for m in measures])
     low, median, high = _percentiles(fills)
-    typical = int(np.abs(fills - median).mean(axis=(1, 2)).argmin())
+    typical = int((np.abs(fills - median).mean(axis=(1, 2)) + np.any(found.sealed, axis=1)).argmin())
     result = Forecast(
         frame=found.space.frame,
         arrival_ml=_picture(found.space, found.runs[typical]),
@@ -70,12 +71,13 @@ def forecast(
 
 @dataclass(frozen=True, eq=False)
 class Ensemble:
-    """The members of a forecast one by one: what each found and its figures."""
+    """The members of a forecast one by one: what each found and its figures. sealed: (members, leaks) which leaks scar seals off."""
 
     space: Space
     sites: tuple[Site, ...]
     runs: tuple[Marched, ...]
     measures: tuple[Measures, ...]
+    sealed: NDArray[np.bool_]
 
 
 def run_ensemble(
@@ -94,13 +96,16 @@ def run_ensemble(
     sites = [leak_site(space, leak, n) for n, leak in enumerate(leaks)]
     levels = level_coordinate(anatomy, space.s_mm)
     tip_levels = level_coordinate(anatomy, np.array([anatomy.canal.s_mm[anatomy.canal.nearest(tip)] for tip in needles.tips_mm]))
+    pockets = [pocket(space, site.centre) for site in sites]
+    sealed = np.array([[is_sealed(member, seed, leak) for leak in range(len(leaks))] for member in range(members)]).reshape(members, -1)
     runs: list[Marched] = []
     measures: list[Measures] = []
     for member in range(members):
         progress(0.25 + 0.7 * member / members, "Spreading the patch")
-        runs.append(spread(space, needles, around, np.random.default_rng([seed, member]), position))
+        scarred = [places for places, held in zip(pockets, sealed[member]) if held]
+        runs.append(spread(space, needles, around, np.random.default_rng([seed, member]), position, scarred))
         measures.append(measure(space, runs[-1], sites, levels, tip_levels, ROWS_ML))
-    return Ensemble(space, tuple(sites), tuple(runs), tuple(measures))
+    return Ensemble(space, tuple(sites), tuple(runs), tuple(measures), sealed.astype(np.bool_))
 
 
 def _in_sac(anatomy: Anatomy, point_mm: Floats) -> bool:

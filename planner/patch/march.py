@@ -13,6 +13,11 @@ from planner.geometry import Floats
 DORSAL, LATERAL, VENTRAL, FORAMEN, BEYOND = range(1, 6)
 """Compartments: behind, beside and in front of the sac; in a foramen; lateral of it."""
 
+PAD, SIDE, FRONT, OUT = 0, 2, 4, 6
+"""Rooms with walls between them: the fat pad behind the sac, what is beside and behind it, in front of it, outside the canal.
+Each is the left one; the right one is one more."""
+ROOMS = 8
+
 MOST_GIVE_WAY = 3.0
 """The sac takes at most this many mL for each mL that the space takes: keeps the explicit steps stable."""
 
@@ -24,16 +29,16 @@ class Graph(NamedTuple):
     """The places that injectate can fill, n of them, and how they touch.
 
     neighbours: int32 (n, 26), -1 for none. steps_mm: (26, 3) LPS. tangent: float32 (n, 3), along the canal to the feet. zone: int8 (n,)
-    compartment. left: bool (n,) side of the midline. section: int32 (n,) section of the canal, -1 outside it. opens: int16 (n,) the
-    foramen that a place lies in beyond its narrowest part, -1 for none. bulk: float32 (n,) share of a voxel that a place opens.
-    section_bulk: (sections,) their sum per section.
+    compartment. room: int8 (n,) see PAD. section: int32 (n,) section of the canal, -1 outside it. opens: int16 (n,) the foramen that a
+    place lies in beyond its narrowest part, -1 for none. bulk: float32 (n,) share of a voxel that a place opens. section_bulk:
+    (sections,) their sum per section.
     """
 
     neighbours: NDArray[np.int32]
     steps_mm: Floats
     tangent: NDArray[np.float32]
     zone: NDArray[np.int8]
-    left: NDArray[np.bool_]
+    room: NDArray[np.int8]
     section: NDArray[np.int32]
     opens: NDArray[np.int16]
     bulk: NDArray[np.float32]
@@ -44,7 +49,8 @@ class Medium(NamedTuple):
     """What one member of the ensemble takes the tissue to be.
 
     slowness: float32 (n,), fat = 1. capacity_ml: float32 (n,). along_ease: how much easier along the canal. cephalad: -1..1, bias to the
-    head. down: (3,) LPS direction of gravity times its weight. septum_dorsal_mm, septum_ventral_mm: effort to cross the midline.
+    head. down: (3,) LPS direction of gravity times its weight. walls_mm: float32 (ROOMS, ROOMS) effort to go from room to room.
+    film_from_mm, film_reach_mm, film_least: up to this effort a place takes all it can, beyond it less and less, down to this share.
     conductance: (foramina,), the canal = 1. sac_ml: (sections,) the most that the sac of a section can give. engaged_fill: filled share
     at which a section's sac feels the full pressure. pressure_half_mmhg, pressure_power: the sac's law. pressure_law: quadratic and
     linear factor and greatest mL. fibrin_slowness: factor once it has set.
@@ -55,8 +61,10 @@ class Medium(NamedTuple):
     along_ease: float
     cephalad: float
     down: Floats
-    septum_dorsal_mm: float
-    septum_ventral_mm: float
+    walls_mm: NDArray[np.float32]
+    film_from_mm: float
+    film_reach_mm: float
+    film_least: float
     conductance: Floats
     sac_ml: Floats
     engaged_fill: float
@@ -69,7 +77,8 @@ class Medium(NamedTuple):
 class Marched(NamedTuple):
     """What a march found.
 
-    arrival_ml: float32 (n,) total volume injected when a place was filled, inf where never. filled: (rows, sections) voxels filled.
+    arrival_ml: float32 (n,) total volume injected when a place was filled, inf where never. filled: (rows, sections) voxels filled, a
+    film counting as the share that it opens.
     freed_ml: (rows, sections) what the sac gave. totals: (rows, 6) mL in canal, in its ventral part (also counted in canal), in foramina,
     beyond them, from the sac, and lost through foramina; canal + foramina + beyond + sac + lost = row's volume to a place's own capacity.
     """
@@ -125,9 +134,7 @@ def _pop(heap, place, effort, size):  # type: ignore[no-untyped-def]
 def _relax(node, graph, medium, lengths, inverse, falls, slowness, effort, heap, place, size):  # type: ignore[no-untyped-def]
     shrink = 1.0 - 1.0 / (medium.along_ease * medium.along_ease)
     tangent_x, tangent_y, tangent_z = graph.tangent[node, 0], graph.tangent[node, 1], graph.tangent[node, 2]
-    half, left, start = 0.5 * slowness[node], graph.left[node], effort[node]
-    zone = graph.zone[node]
-    septum = medium.septum_dorsal_mm if zone == DORSAL else medium.septum_ventral_mm if zone == VENTRAL else 0.0
+    half, room, start = 0.5 * slowness[node], graph.room[node], effort[node]
     for direction in range(graph.neighbours.shape[1]):
         other = graph.neighbours[node, direction]
         if other < 0 or place[other] == -2:
@@ -137,9 +144,7 @@ def _relax(node, graph, medium, lengths, inverse, falls, slowness, effort, heap,
         straight = lengths[direction]
         bias = medium.cephalad * along * inverse[direction] - falls[direction]
         length = np.sqrt(straight * straight - shrink * along * along) * (1.0 + bias)
-        cost = (half + 0.5 * slowness[other]) * length
-        if graph.left[other] != left:
-            cost += septum
+        cost = (half + 0.5 * slowness[other]) * length + medium.walls_mm[room, graph.room[other]]
         reached = start + cost
         if reached < effort[other]:
             effort[other] = reached
@@ -200,14 +205,16 @@ def march(graph, medium, seeds, shares, fibrin_ml, rows_ml):  # type: ignore[no-
             node, graph, medium, lengths, inverse, falls, slowness, effort[needle], heap[needle], place[needle], size[needle]
         )
         if arrival[node] == np.inf:
-            taken = medium.capacity_ml[node]
+            opened = np.exp((medium.film_from_mm - effort[needle, node]) / medium.film_reach_mm)
+            opened = min(1.0, max(opened, medium.film_least))
+            taken = medium.capacity_ml[node] * opened
             zone = graph.zone[node]
             now[SAC_CANAL if zone <= VENTRAL else SAC_FORAMEN if zone == FORAMEN else SAC_BEYOND] += taken
             if zone == VENTRAL:
                 now[SAC_VENTRAL] += taken
             section = graph.section[node]
             if section >= 0:
-                count[section] += graph.bulk[node]
+                count[section] += graph.bulk[node] * opened
                 feels = min(1.0, count[section] / (medium.engaged_fill * graph.section_bulk[section]))
                 squeezable += (feels - engaged[section]) * medium.sac_ml[section]
                 engaged[section] = feels

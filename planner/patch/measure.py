@@ -12,8 +12,9 @@ from planner.anatomy.spine import Anatomy
 from planner.evidence import number
 from planner.geometry import Floats
 from planner.leak.leak import Leak
+from planner.patch.grid import SPACING_MM
 from planner.patch.march import GIVE_WAY, LOST, SAC_BEYOND, SAC_CANAL, SAC_VENTRAL, Marched
-from planner.patch.space import SPACING_MM, Space
+from planner.patch.space import Space
 from planner.refusal import Refusal
 
 LEAK_REACH_MM = 8.0
@@ -24,8 +25,10 @@ LEVEL_MM = 35.0
 
 @dataclass(frozen=True, eq=False)
 class Site:
-    """A leak on the dura: the places on it (q,), and for each the places (q, 7) within cover distance, itself first, -1 for none."""
+    """A leak on the dura: the place in its middle, the places on it (q,), and for each the places (q, 7) within cover distance, itself
+    first, -1 for none."""
 
+    centre: int
     places: NDArray[np.int64]
     within: NDArray[np.int32]
 
@@ -59,7 +62,7 @@ def leak_site(space: Space, leak: Leak, number_of: int) -> Site:
     places = candidates[around]
     reach = np.linalg.norm(space.graph.steps_mm, axis=1) <= number("patch.cover_distance") + 0.01 * SPACING_MM
     within = np.concatenate([places[:, None], space.graph.neighbours[places][:, reach]], axis=1)
-    return Site(places, within.astype(np.int32))
+    return Site(nearest, places, within.astype(np.int32))
 
 
 def level_coordinate(anatomy: Anatomy, s_mm: Floats) -> Floats:
@@ -97,5 +100,5 @@ def measure(space: Space, marched: Marched, sites: Sequence[Site], levels: Float
         np.maximum(tip_levels.min() - np.minimum(top, tip_levels.min()), 0.0),
         np.maximum(np.maximum(bottom, tip_levels.max()) - tip_levels.max(), 0.0),
         marched.totals[:, SAC_BEYOND] + marched.totals[:, LOST],
-        ventral_share * (canal + marched.totals[:, GIVE_WAY]),
+        np.maximum.accumulate(ventral_share * (canal + marched.totals[:, GIVE_WAY])),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -15,24 +15,17 @@ from planner.anatomy import labels as code
 from planner.anatomy.spine import Anatomy
 from planner.evidence import number
 from planner.geometry import Floats, Frame, resample
-from planner.patch.march import BEYOND, DORSAL, FORAMEN, LATERAL, VENTRAL, Graph
+from planner.patch.grid import LENGTH_MM, SPACING_MM, Grid, foramen_voxels, grid_around
+from planner.patch.march import BEYOND, DORSAL, FORAMEN, FRONT, LATERAL, OUT, PAD, SIDE, VENTRAL, Graph
 from planner.progress import Progress, silent
 from planner.refusal import Refusal
 
-SPACING_MM = 1.0
-SECTION_MM = 2.0
-REACH_MM = 230.0
-"""Along the canal from a tip: further than 40 mL get in an ordinary canal; the march says when they get to the end."""
-SIDE_MM, FRONT_MM = 45.0, 25.0
-"""How far the grid goes beyond the centreline, to hold canal, foramina and what lies beyond them."""
-LENGTH_MM = 6.0
-"""Half the length of a foramen along its axis."""
-INWARD_MM = 14.0
-"""How far toward the sac a foramen is looked for when the canal's wall does not meet it."""
-WIDENING = 0.12
-"""Growth of the room beyond a foramen per mm."""
 DORSAL_DEG, VENTRAL_DEG = (30.0, 150.0), (210.0, 330.0)
 """Sectors around the sac's centre, 90 = back."""
+PAD_DEG = (55.0, 125.0)
+"""The fat pad behind the sac: about 12 mm wide (reference: anatomy in numbers 3.3)."""
+STREAK_SECTIONS, STREAK_DEG = 10, 30.0
+"""Tissue is alike over 20 mm along the canal and a sector of 30 deg: longer than wide, so that fluid runs ahead in streaks."""
 
 OFFSETS = np.array([(k, j, i) for k in (-1, 0, 1) for j in (-1, 0, 1) for i in (-1, 0, 1) if (k, j, i) != (0, 0, 0)], dtype=np.int64)
 _FILM_BULK = 0.35
@@ -45,9 +38,9 @@ _ROOT = (code.NERVE_ROOT, code.GANGLION)
 class Space:
     """The space as a graph of n places and what is around it.
 
-    frame: the 1 mm grid. index: int32 (n, 3) voxel [k, j, i] of each place; places_mm: (n, 3) LPS. film: (n,) dura on bone.
-    root: (n,) inside a nerve root, takes nothing. thin: (n,) 0..1, 1 in a sheet one voxel thick. dural: (n,) touches sac or root.
-    foramen: int16 (n,) which foramen or -1. cell: int32 (n,) neighbourhood of 10 mm and a quadrant. s_mm: (sections,) places along
+    frame: the 1 mm grid. index: int32 (n, 3) voxel [k, j, i] of each place; places_mm: (n, 3) LPS. left: (n,) side of the midline.
+    film: (n,) dura on bone. root: (n,) inside a nerve root, takes nothing. thin: (n,) 0..1, 1 in a sheet one voxel thick. dural: (n,)
+    touches sac or root. foramen: int16 (n,) which foramen or -1. cell: int32 (n,) streak of like tissue. s_mm: (sections,) places along
     the canal. canal_mm3, sac_mm3: (sections,) space plus sac without the cord; sac with cord. floor_mm3: (sections,) what the sac
     keeps. sac_index: int32 (m, 3) sac voxels inside the dura and their sac_section. ends: (n,) where the canal stops in this scan.
     """
@@ -56,6 +49,7 @@ class Space:
     graph: Graph
     index: NDArray[np.int32]
     places_mm: Floats
+    left: NDArray[np.bool_]
     film: NDArray[np.bool_]
     root: NDArray[np.bool_]
     thin: NDArray[np.float32]
@@ -72,64 +66,170 @@ class Space:
     ends: NDArray[np.bool_]
 
 
-@njit(cache=True, nogil=True)
-def _locate(matrix, shape, centreline, left, back, wall, reach_mm):  # type: ignore[no-untyped-def]
-    """For every voxel the nearest cross-section (-1 far away), offsets to left and back, and whether it lies inside the wall."""
-    nearest = np.full(shape, -1, dtype=np.int32)
-    across = np.zeros(shape, dtype=np.float32)
-    behind = np.zeros(shape, dtype=np.float32)
-    inside = np.zeros(shape, dtype=np.bool_)
-    count = len(centreline)
-    guess_of_slice = 0
-    for k in range(shape[0]):
-        guess_of_row = guess_of_slice
-        for j in range(shape[1]):
-            guess = guess_of_row
-            for i in range(shape[2]):
-                x = matrix[0, 0] * k + matrix[0, 1] * j + matrix[0, 2] * i + matrix[0, 3]
-                y = matrix[1, 0] * k + matrix[1, 1] * j + matrix[1, 2] * i + matrix[1, 3]
-                z = matrix[2, 0] * k + matrix[2, 1] * j + matrix[2, 2] * i + matrix[2, 3]
-                first, last = guess - 3, guess + 3
-                if j == 0 and i == 0:
-                    first, last = 0, count
-                best, least = guess, np.inf
-                for c in range(max(first, 0), min(last + 1, count)):
-                    d = (x - centreline[c, 0]) ** 2 + (y - centreline[c, 1]) ** 2 + (z - centreline[c, 2]) ** 2
-                    if d < least:
-                        best, least = c, d
-                guess = best
-                if i == 0:
-                    guess_of_row = best
-                    if j == 0:
-                        guess_of_slice = best
-                if least > reach_mm * reach_mm:
-                    continue
-                dx, dy, dz = x - centreline[best, 0], y - centreline[best, 1], z - centreline[best, 2]
-                u = dx * left[best, 0] + dy * left[best, 1] + dz * left[best, 2]
-                v = dx * back[best, 0] + dy * back[best, 1] + dz * back[best, 2]
-                nearest[k, j, i] = best
-                across[k, j, i] = u
-                behind[k, j, i] = v
-                off = least - u * u - v * v
-                if off < 4.0:
-                    turn = np.arctan2(v, u) / (2 * np.pi) * wall.shape[1]
-                    low = int(np.floor(turn))
-                    share = turn - low
-                    radius = wall[best, low % wall.shape[1]] * (1 - share) + wall[best, (low + 1) % wall.shape[1]] * share
-                    inside[k, j, i] = u * u + v * v <= radius * radius
-    return nearest, across, behind, inside
+def epidural_space(anatomy: Anatomy, points_mm: ArrayLike, progress: Progress = silent) -> Space:
+    """The space within reach of some points (m, 3) LPS. Raises Refusal where canal or sac are not known there."""
+    points = np.asarray(points_mm, dtype=np.float64).reshape(-1, 3)
+    if len(anatomy.canal.centreline_mm) < 2:
+        raise Refusal("The spinal canal was not found, so the spread cannot be forecast.", "Load a scan that shows the canal.")
+    progress(0.0, "Building the epidural space")
+    grid = grid_around(anatomy, points)
+    tissue = _tissue(anatomy, grid)
+    progress(0.5, "Building the epidural space")
+    index = _in_one_piece(tissue)
+    at = (index[:, 0], index[:, 1], index[:, 2])
+    neighbours = _touching(grid.frame, index)
+    progress(0.7, "Building the epidural space")
+    where = _compartments(grid, tissue, at)
+    film, root = tissue.film[at], tissue.root[at]
+    bulk = np.where(film, _FILM_BULK, 1.0).astype(np.float32) * ~root
+    section = where.section
+    graph = Graph(
+        neighbours=neighbours,
+        steps_mm=OFFSETS @ grid.frame.affine[:3, :3].T,
+        tangent=_to_feet(anatomy, grid)[grid.nearest[at]],
+        zone=where.zone,
+        room=where.room,
+        section=section,
+        opens=where.opens,
+        bulk=bulk,
+        section_bulk=np.maximum(np.bincount(section[section >= 0], weights=bulk[section >= 0], minlength=grid.sections), 1.0),
+    )
+    lumen = tissue.lumen & (grid.section >= 0)
+    sac_mm3 = _per_section(grid, lumen)
+    sac_index = np.argwhere(tissue.sac & ~tissue.film & (grid.section >= 0)).astype(np.int32)
+    progress(1.0, "Building the epidural space")
+    return Space(
+        frame=grid.frame,
+        graph=graph,
+        index=index,
+        places_mm=index[:, ::-1] * SPACING_MM + grid.frame.affine[:3, 3],
+        left=grid.across_mm[at] >= 0,
+        film=film,
+        root=root,
+        thin=np.clip((17 - (neighbours >= 0).sum(axis=1)) / 9.0, 0.0, 1.0).astype(np.float32),
+        dural=_grow(lumen | tissue.root)[at] & ~root,
+        foramen=where.foramen,
+        foramina=len(anatomy.foramina),
+        cell=where.cell,
+        s_mm=grid.s_mm,
+        canal_mm3=_per_section(grid, (tissue.epidural | tissue.sac) & ~tissue.cord),
+        sac_mm3=sac_mm3,
+        floor_mm3=np.minimum(_per_section(grid, tissue.cord) + number("patch.sac_roots_share") * sac_mm3, sac_mm3),
+        sac_index=sac_index,
+        sac_section=grid.section[sac_index[:, 0], sac_index[:, 1], sac_index[:, 2]],
+        ends=tissue.in_canal[at] & ((grid.nearest[at] <= 1) | (grid.nearest[at] >= len(grid.within) - 2)),
+    )
 
 
-@njit(cache=True, nogil=True)
-def _neighbours(number_of, index, offsets):  # type: ignore[no-untyped-def]
-    nk, nj, ni = number_of.shape
-    out = np.full((len(index), len(offsets)), -1, dtype=np.int32)
-    for n in range(len(index)):
-        for d in range(len(offsets)):
-            k, j, i = index[n, 0] + offsets[d, 0], index[n, 1] + offsets[d, 1], index[n, 2] + offsets[d, 2]
-            if 0 <= k < nk and 0 <= j < nj and 0 <= i < ni:
-                out[n, d] = number_of[k, j, i]
-    return out
+class _Tissue(NamedTuple):
+    """Masks on the grid, [k, j, i]. film: outermost sac voxels that lie on bone. which: int16 foramen or -1; outward_mm: along its axis."""
+
+    cord: NDArray[np.bool_]
+    sac: NDArray[np.bool_]
+    root: NDArray[np.bool_]
+    epidural: NDArray[np.bool_]
+    film: NDArray[np.bool_]
+    in_canal: NDArray[np.bool_]
+    which: NDArray[np.int16]
+    outward_mm: NDArray[np.float32]
+
+    @property
+    def lumen(self) -> NDArray[np.bool_]:
+        """Inside the dura."""
+        return self.sac | self.cord
+
+
+def _tissue(anatomy: Anatomy, grid: Grid) -> _Tissue:
+    labels = resample(anatomy.labels, anatomy.frame, grid.frame, 0, nearest=True)
+
+    def has(codes: Sequence[int]) -> NDArray[np.bool_]:
+        table = np.zeros(256, dtype=np.bool_)
+        table[list(codes)] = True
+        return table[labels]
+
+    cord, sac, root, soft = has((code.SPINAL_CORD,)), has((code.THECAL_SAC,)), has(_ROOT), has(_SOFT)
+    epidural = (has((code.EPIDURAL_SPACE,)) | (grid.inside & soft)) & (grid.nearest >= 0)
+    root_inside = grid.inside & root
+    canal = epidural | sac | cord | root_inside
+    film = sac & _grow(~canal) & ~_grow(epidural)
+    which, outward = foramen_voxels(anatomy, grid.frame, (soft | root) & ~canal)
+    return _Tissue(cord, sac, root, epidural, film, epidural | film | root_inside, which, outward)
+
+
+def _in_one_piece(tissue: _Tissue) -> NDArray[np.int32]:
+    """Voxels (n, 3) of the piece of space that holds most of the canal's. Raises Refusal where there is none."""
+    active = tissue.in_canal | (tissue.which >= 0)
+    parts, count = ndimage.label(active, structure=np.ones((3, 3, 3)))
+    sizes = np.bincount(parts[tissue.in_canal], minlength=count + 1)
+    sizes[0] = 0
+    if sizes.max(initial=0) == 0:
+        sentence = "No epidural space was found here, so the spread cannot be forecast."
+        raise Refusal(sentence, "Check the canal and the sac in the Anatomy step.")
+    return np.argwhere(parts == sizes.argmax()).astype(np.int32)
+
+
+class _Where(NamedTuple):
+    """Of each place (n,): compartment, room, section (-1 outside the canal), foramen it lies in, foramen it opens, streak."""
+
+    zone: NDArray[np.int8]
+    room: NDArray[np.int8]
+    section: NDArray[np.int32]
+    foramen: NDArray[np.int16]
+    opens: NDArray[np.int16]
+    cell: NDArray[np.int32]
+
+
+def _compartments(grid: Grid, tissue: _Tissue, at: tuple[NDArray[np.int32], ...]) -> _Where:
+    """Sort places by their angle around the sac's centre and by foramen. Raises Refusal where the sac is not known."""
+    section, across, in_canal = grid.section[at], grid.across_mm[at], tissue.in_canal[at]
+    behind = grid.behind_mm[at] - _sac_behind_mm(grid, tissue)[section]
+    angle = np.degrees(np.arctan2(behind, across)) % 360.0
+    outward = tissue.outward_mm[at]
+    zone = np.full(len(angle), LATERAL, dtype=np.int8)
+    zone[(angle >= DORSAL_DEG[0]) & (angle <= DORSAL_DEG[1])] = DORSAL
+    zone[(angle >= VENTRAL_DEG[0]) & (angle <= VENTRAL_DEG[1])] = VENTRAL
+    zone[~in_canal] = np.where(outward[~in_canal] > LENGTH_MM, BEYOND, FORAMEN)
+    room = np.full(len(angle), SIDE, dtype=np.int8)
+    room[(angle >= PAD_DEG[0]) & (angle <= PAD_DEG[1])] = PAD
+    room[angle > 180.0] = FRONT
+    room[~in_canal] = OUT
+    room[across < 0] += 1
+    foramen = np.where(in_canal, -1, tissue.which[at]).astype(np.int16)
+    opens = np.where(~in_canal & (outward > 0.0), foramen, -1).astype(np.int16)
+    cell = (section // STREAK_SECTIONS) * int(360.0 / STREAK_DEG) + (angle // STREAK_DEG).astype(np.int32)
+    return _Where(zone, room, np.where(in_canal, section, -1).astype(np.int32), foramen, opens, cell.astype(np.int32))
+
+
+def _sac_behind_mm(grid: Grid, tissue: _Tissue) -> Floats:
+    """How far the sac's centre lies behind the canal's, (sections,). Raises Refusal where no section shows the sac."""
+    lumen = tissue.lumen & (grid.section >= 0)
+    count = _per_section(grid, lumen)
+    known = np.flatnonzero(count)
+    if known.size == 0:
+        raise Refusal("The thecal sac is not known here, so the spread cannot be forecast.", "Find or draw the sac first.")
+    total = np.bincount(grid.section[lumen], weights=grid.behind_mm[lumen], minlength=grid.sections)
+    return np.interp(np.arange(grid.sections), known, total[known] / count[known])
+
+
+def _per_section(grid: Grid, mask: NDArray[np.bool_]) -> Floats:
+    """Voxels of a mask in each section: mm3."""
+    return np.bincount(grid.section[mask & (grid.section >= 0)], minlength=grid.sections).astype(np.float64)
+
+
+def _to_feet(anatomy: Anatomy, grid: Grid) -> NDArray[np.float32]:
+    """Unit vectors along the canal to the feet, one a cross-section of the grid: left x back, turned where it points to the head."""
+    canal = anatomy.canal
+    axes = np.cross(canal.left[grid.within], canal.back[grid.within])
+    down = float(np.einsum("ij,ij->", axes[:-1], np.diff(canal.centreline_mm[grid.within], axis=0)))
+    return (axes if down > 0 else -axes).astype(np.float32)
+
+
+def _touching(frame: Frame, index: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The 26 neighbours (n, 26) of each place, -1 for none."""
+    number_of = np.full(frame.shape, -1, dtype=np.int32)
+    number_of[index[:, 0], index[:, 1], index[:, 2]] = np.arange(len(index))
+    found: NDArray[np.int32] = _neighbours(number_of, index, OFFSETS)
+    return found
 
 
 def _grow(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -145,161 +245,13 @@ def _grow(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return mask
 
 
-def _grid(anatomy: Anatomy, points_mm: Floats) -> tuple[Frame, NDArray[np.int64]]:
-    """A 1 mm grid around the canal within reach of the points, and the cross-sections in it."""
-    canal = anatomy.canal
-    s, at = canal.s_mm, [canal.nearest(point) for point in points_mm]
-    within = np.flatnonzero((s >= s[min(at)] - REACH_MM) & (s <= s[max(at)] + REACH_MM))
-    line = canal.centreline_mm[within]
-    low, high = anatomy.frame.bounds_mm
-    margin = np.array([SIDE_MM, FRONT_MM, 2.0])
-    low, high = np.maximum(line.min(axis=0) - margin, low), np.minimum(line.max(axis=0) + margin, high)
-    shape = np.maximum(np.floor((high - low) / SPACING_MM).astype(int) + 1, 1)
-    return Frame.axial(shape[::-1], (SPACING_MM,) * 3, low), within
-
-
-def _foramina(anatomy: Anatomy, frame: Frame, soft: NDArray[np.bool_]) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
-    """Which foramen (and the room beyond it) each voxel lies in, -1 for none, and how far along its axis from its middle, mm."""
-    which = np.full(frame.shape, -1, dtype=np.int16)
-    outward = np.zeros(frame.shape, dtype=np.float32)
-    reach = LENGTH_MM + number("patch.beyond_foramen")
-    for number_of, foramen in enumerate(anatomy.foramina):
-        centre, axis = np.array(foramen.centre_mm), np.array(foramen.axis) / np.linalg.norm(foramen.axis)
-        if not frame.contains(centre, -reach):
-            continue
-        canal = anatomy.canal
-        at = canal.nearest(centre)
-        up = -np.cross(canal.left[at], canal.back[at])
-        up = up - (up @ axis) * axis
-        up /= np.linalg.norm(up)
-        box = frame.box_around(centre[None], reach + 2.0)
-        voxels = np.stack(np.meshgrid(*[np.arange(s.start, s.stop) for s in box], indexing="ij"), axis=-1)
-        offset = frame.to_world(voxels) - centre
-        u, h = offset @ axis, offset @ up
-        w = offset @ np.cross(axis, up)
-        widening = WIDENING * np.maximum(u - LENGTH_MM, 0.0)
-        half_height, half_width = (max(size / 2, SPACING_MM) for size in (foramen.height_mm, foramen.width_mm))
-        ring = (h / (half_height + widening)) ** 2 + (w / (half_width + widening)) ** 2
-        taken = soft[box] & (ring <= 1.0) & (u >= -INWARD_MM) & (u <= reach) & (which[box] < 0)
-        which[box][taken] = number_of
-        outward[box][taken] = u[taken]
-    return which, outward
-
-
-def epidural_space(anatomy: Anatomy, points_mm: ArrayLike, progress: Progress = silent) -> Space:
-    """The space within reach of some points (m, 3) LPS. Raises Refusal where canal or sac are not known there."""
-    points = np.asarray(points_mm, dtype=np.float64).reshape(-1, 3)
-    if len(anatomy.canal.centreline_mm) < 2:
-        raise Refusal("The spinal canal was not found, so the spread cannot be forecast.", "Load a scan that shows the canal.")
-    frame, within = _grid(anatomy, points)
-    progress(0.0, "Building the epidural space")
-    canal = anatomy.canal
-    first = int(within[0])
-    axes = np.cross(canal.left[within], canal.back[within])
-    nearest, across, behind, inside = _locate(
-        frame.affine, frame.shape, canal.centreline_mm[within], canal.left[within], canal.back[within], canal.wall_mm[within], SIDE_MM
-    )
-    labels = resample(anatomy.labels, anatomy.frame, frame, 0, nearest=True)
-    progress(0.3, "Building the epidural space")
-
-    def has(codes: Sequence[int]) -> NDArray[np.bool_]:
-        table = np.zeros(256, dtype=np.bool_)
-        table[list(codes)] = True
-        return table[labels]
-
-    cord = has((code.SPINAL_CORD,))
-    sac = has((code.THECAL_SAC,))
-    root = has(_ROOT)
-    open_soft = has(_SOFT)
-    epidural = has((code.EPIDURAL_SPACE,)) | (inside & open_soft)
-    epidural &= nearest >= 0
-    canal_voxels = epidural | sac | cord | (inside & root)
-    film = sac & _grow(~canal_voxels) & ~_grow(epidural)
-    which, outward = _foramina(anatomy, frame, (open_soft | root) & ~canal_voxels)
-    in_canal = epidural | film | (inside & root)
-    active = in_canal | (which >= 0)
-    progress(0.5, "Building the epidural space")
-
-    parts, count = ndimage.label(active, structure=np.ones((3, 3, 3)))
-    sizes = np.bincount(parts[in_canal], minlength=count + 1)
-    sizes[0] = 0
-    if sizes.max(initial=0) == 0:
-        sentence = "No epidural space was found here, so the spread cannot be forecast."
-        raise Refusal(sentence, "Check the canal and the sac in the Anatomy step.")
-    active = parts == sizes.argmax()
-    index = np.argwhere(active).astype(np.int32)
-    at = (index[:, 0], index[:, 1], index[:, 2])
-    number_of = np.full(frame.shape, -1, dtype=np.int32)
-    number_of[at] = np.arange(len(index))
-    neighbours = _neighbours(number_of, index, OFFSETS)
-    progress(0.7, "Building the epidural space")
-
-    s = canal.s_mm[within] - canal.s_mm[first]
-    sections = int(s[-1] / SECTION_MM) + 1
-    section_of = np.where(nearest >= 0, (s[np.maximum(nearest, 0)] / SECTION_MM).astype(np.int32), -1)
-    lumen = (sac | cord) & (section_of >= 0)
-    sac_row = np.bincount(section_of[lumen], weights=behind[lumen], minlength=sections)
-    sac_count = np.bincount(section_of[lumen], minlength=sections)
-    known = np.flatnonzero(sac_count)
-    if known.size == 0:
-        raise Refusal("The thecal sac is not known here, so the spread cannot be forecast.", "Find or draw the sac first.")
-    sac_behind = np.interp(np.arange(sections), known, sac_row[known] / sac_count[known])
-
-    section = section_of[at]
-    place_in_canal = in_canal[at]
-    angle = np.degrees(np.arctan2(behind[at] - sac_behind[section], across[at])) % 360.0
-    zone = np.full(len(index), LATERAL, dtype=np.int8)
-    zone[(angle >= DORSAL_DEG[0]) & (angle <= DORSAL_DEG[1])] = DORSAL
-    zone[(angle >= VENTRAL_DEG[0]) & (angle <= VENTRAL_DEG[1])] = VENTRAL
-    place_foramen = np.where(place_in_canal, -1, which[at]).astype(np.int16)
-    zone[~place_in_canal] = np.where(outward[at][~place_in_canal] > LENGTH_MM, BEYOND, FORAMEN)
-    opens = np.where(~place_in_canal & (outward[at] > 0.0), place_foramen, -1).astype(np.int16)
-    quadrant = (angle // 90.0).astype(np.int32)
-    cell = (section // 5) * 4 + quadrant
-    section = np.where(place_in_canal, section, -1).astype(np.int32)
-
-    floor = np.bincount(section_of[cord & lumen], minlength=sections) + number("patch.sac_roots_share") * sac_count
-    sac_only = sac & ~film & (section_of >= 0)
-    sac_index = np.argwhere(sac_only).astype(np.int32)
-    dural = _grow(lumen | root)[at] & ~root[at]
-    bulk = np.where(film[at], _FILM_BULK, 1.0).astype(np.float32) * ~root[at]
-    graph = Graph(
-        neighbours=neighbours,
-        steps_mm=OFFSETS @ frame.affine[:3, :3].T,
-        tangent=axes[nearest[at]].astype(np.float32) * _to_feet(axes, canal.centreline_mm[within]),
-        zone=zone,
-        left=across[at] >= 0,
-        section=section,
-        opens=opens,
-        bulk=bulk,
-        section_bulk=np.maximum(np.bincount(section[section >= 0], weights=bulk[section >= 0], minlength=sections), 1.0),
-    )
-    last = len(within) - 1
-    progress(1.0, "Building the epidural space")
-    return Space(
-        frame=frame,
-        graph=graph,
-        index=index,
-        places_mm=index[:, ::-1] * SPACING_MM + frame.affine[:3, 3],
-        film=film[at],
-        root=root[at],
-        thin=np.clip((17 - (neighbours >= 0).sum(axis=1)) / 9.0, 0.0, 1.0).astype(np.float32),
-        dural=dural,
-        foramen=place_foramen,
-        foramina=len(anatomy.foramina),
-        cell=cell.astype(np.int32),
-        s_mm=canal.s_mm[first] + (np.arange(sections) + 0.5) * SECTION_MM,
-        canal_mm3=np.bincount(section_of[(epidural | sac) & ~cord & (section_of >= 0)], minlength=sections).astype(np.float64),
-        sac_mm3=sac_count.astype(np.float64),
-        floor_mm3=np.minimum(floor, sac_count).astype(np.float64),
-        sac_index=sac_index,
-        sac_section=section_of[sac_index[:, 0], sac_index[:, 1], sac_index[:, 2]].astype(np.int32),
-        ends=place_in_canal & ((nearest[at] <= 1) | (nearest[at] >= last - 1)),
-    )
-
-
-def _to_feet(axes: Floats, line: Floats) -> float:
-    """1 where left x back points along the centreline, head to foot; -1 where it points against it."""
-    return 1.0 if float(np.einsum("ij,ij->", axes[:-1], np.diff(line, axis=0))) > 0 else -1.0
-
-
+@njit(cache=True, nogil=True)
+def _neighbours(number_of, index, offsets):  # type: ignore[no-untyped-def]
+    nk, nj, ni = number_of.shape
+    out = np.full((len(index), len(offsets)), -1, dtype=np.int32)
+    for n in range(len(index)):
+        for d in range(len(offsets)):
+            k, j, i = index[n, 0] + offsets[d, 0], index[n, 1] + offsets[d, 1], index[n, 2] + offsets[d, 2]
+            if 0 <= k < nk and 0 <= j < nj and 0 <= i < ni:
+                out[n, d] = number_of[k, j, i]
+    return out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 from planner.evidence import evidence, number
 from planner.geometry import Floats, PatientPosition
 from planner.patch.forecast import Injection
-from planner.patch.march import BEYOND, FORAMEN, Marched, Medium, march
-from planner.patch.space import SPACING_MM, Space
+from planner.patch.grid import SPACING_MM
+from planner.patch.march import DORSAL, FORAMEN, FRONT, OUT, PAD, ROOMS, SIDE, Marched, Medium, march
+from planner.patch.space import Space
 from planner.refusal import Refusal
 
 ROWS_ML = np.concatenate([np.arange(0.5, 10.0, 0.5), np.arange(10.0, 41.0, 1.0)])
@@ -23,6 +25,8 @@ TIP_REACH_MM = 3.0
 
 TIP_ROOM_MM = 12.0
 """Where a tip with its error may be."""
+
+_GOLDEN = (5.0**0.5 - 1.0) / 2.0
 
 _DOWN = {"prone": (0.0, -1.0, 0.0), "supine": (0.0, 1.0, 0.0), "left": (1.0, 0.0, 0.0), "right": (-1.0, 0.0, 0.0)}
 
@@ -84,40 +88,21 @@ def _between(random: np.random.Generator, name: str, logarithmic: bool = False) 
 
 def draw_medium(space: Space, random: np.random.Generator, position: PatientPosition) -> Medium:
     """Draw what the tissue might be like (priors: resources/evidence/patch.json)."""
-    zone = space.graph.zone
-    voxel_ml = SPACING_MM**3 / 1000.0
-    fat, ventral = _between(random, "capacity_fat"), _between(random, "capacity_ventral")
-    film_share = _between(random, "capacity_film") / SPACING_MM
-    film, recess = _between(random, "slowness_film"), _between(random, "slowness_recess")
-    neck = _between(random, "slowness_neck", logarithmic=True)
     patency = np.exp(random.normal(0.0, number("patch.patency_spread"), space.foramina))
-    share_of = np.array([0.0, fat, fat, ventral, number("patch.capacity_foramen"), number("patch.capacity_beyond")])
-    capacity = share_of[zone] * voxel_ml
-    capacity[space.film] = film_share * voxel_ml
-    capacity[space.root] = 0.0
-    slow_of = np.array([0.0, 1.0, recess, 1.0, 1.0, number("patch.slowness_beyond")])
-    slowness = slow_of[zone]
-    slowness *= 1.0 + (film - 1.0) * np.where((zone == FORAMEN) | (zone == BEYOND), 0.0, space.thin)
-    slowness[space.film] = film
-    in_neck = zone == FORAMEN
-    slowness[in_neck] *= neck / patency[space.foramen[in_neck]]
-    slowness[space.root] = np.maximum(slowness[space.root], film)
-    patches = np.exp(random.normal(0.0, number("patch.patchiness"), int(space.cell.max()) + 1))
-    slowness *= patches[space.cell]
-    head = _between(random, "cephalad_share")
     compliance = np.exp(random.normal(0.0, number("patch.sac_compliance_spread")))
-    shares = np.array([_between(random, "foramen_share") for _ in range(space.foramina)])
-    conductance = shares * np.minimum(patency, number("patch.patency_most"))
+    leakiness = _between(random, "foramen_share", logarithmic=True)
     return Medium(
-        slowness=np.maximum(slowness, 0.05).astype(np.float32),
-        capacity_ml=capacity.astype(np.float32),
+        slowness=_draw_slowness(space, random, patency),
+        capacity_ml=_draw_capacity_ml(space, random),
         along_ease=_between(random, "along_ease"),
-        cephalad=2.0 * head - 1.0,
+        cephalad=2.0 * _between(random, "cephalad_share") - 1.0,
         down=np.array(_DOWN[position]) * number("patch.gravity"),
-        septum_dorsal_mm=_between(random, "septum_dorsal", logarithmic=True),
-        septum_ventral_mm=_between(random, "septum_ventral", logarithmic=True),
-        conductance=conductance,
-        sac_ml=(space.sac_mm3 - space.floor_mm3) * voxel_ml,
+        walls_mm=_draw_walls_mm(random),
+        film_from_mm=number("patch.film_from"),
+        film_reach_mm=_between(random, "film_reach", logarithmic=True),
+        film_least=number("patch.film_least"),
+        conductance=leakiness * np.minimum(patency, number("patch.patency_most")),
+        sac_ml=(space.sac_mm3 - space.floor_mm3) * SPACING_MM**3 / 1000.0,
         engaged_fill=number("patch.sac_engaged_fill"),
         pressure_half_mmhg=number("patch.sac_pressure_half") / compliance,
         pressure_power=number("patch.sac_pressure_power"),
@@ -126,11 +111,74 @@ def draw_medium(space: Space, random: np.random.Generator, position: PatientPosi
     )
 
 
+def _draw_slowness(space: Space, random: np.random.Generator, patency: Floats) -> NDArray[np.float32]:
+    """Of each place (n,), fat = 1. patency: (foramina,)."""
+    zone = space.graph.zone
+    film, recess = _between(random, "slowness_film"), _between(random, "slowness_recess", logarithmic=True)
+    neck, front = _between(random, "slowness_neck", logarithmic=True), _between(random, "slowness_ventral")
+    slowness = np.array([0.0, 1.0, recess, front, 1.0, number("patch.slowness_beyond")])[zone]
+    under_lamina = np.where(zone == DORSAL, np.where(space.film, 1.0, space.thin), 0.0)
+    slowness *= 1.0 + (film - 1.0) * under_lamina
+    in_neck = zone == FORAMEN
+    slowness[in_neck] *= neck / patency[space.foramen[in_neck]]
+    slowness[space.root] = np.maximum(slowness[space.root], film)
+    streaks = np.exp(random.normal(0.0, number("patch.patchiness"), int(space.cell.max()) + 1))
+    return np.maximum(slowness * streaks[space.cell], 0.05).astype(np.float32)
+
+
+def _draw_capacity_ml(space: Space, random: np.random.Generator) -> NDArray[np.float32]:
+    """What each place takes (n,)."""
+    fat, ventral = _between(random, "capacity_fat"), _between(random, "capacity_ventral")
+    share = np.array([0.0, fat, fat, ventral, number("patch.capacity_foramen"), number("patch.capacity_beyond")])[space.graph.zone]
+    share[space.film] = _between(random, "capacity_film") / SPACING_MM
+    share[space.root] = 0.0
+    return (share * SPACING_MM**3 / 1000.0).astype(np.float32)
+
+
+def _draw_walls_mm(random: np.random.Generator) -> NDArray[np.float32]:
+    """Effort to go from room to room (ROOMS, ROOMS), the two sides drawn apart: a dose takes the side that lets it."""
+    walls = np.zeros((ROOMS, ROOMS), dtype=np.float32)
+    walls[PAD, PAD + 1] = _between(random, "septum_dorsal", logarithmic=True)
+    walls[FRONT, FRONT + 1] = _between(random, "septum_ventral", logarithmic=True)
+    for side in (0, 1):
+        walls[PAD + side, SIDE:OUT] = _between(random, "wall_pad", logarithmic=True)
+        walls[SIDE + side, FRONT:OUT] = _between(random, "wall_recess", logarithmic=True)
+        walls[FRONT + side, OUT:] = _between(random, "wall_disc", logarithmic=True)
+    return np.maximum(walls, walls.T)
+
+
+def is_sealed(member: int, seed: int, leak: int) -> bool:
+    """Whether scar seals this leak off in this member: evenly spread over the members, so that few of them hold the share too."""
+    start = np.random.default_rng([seed, leak]).random()
+    return bool((start + member * _GOLDEN) % 1.0 < number("patch.sealed_share"))
+
+
+def pocket(space: Space, centre: int) -> NDArray[np.intp]:
+    """The places around one on the dura where scar would hold dura and wall together."""
+    near = np.flatnonzero(((space.places_mm - space.places_mm[centre]) ** 2).sum(axis=1) <= number("patch.sealed_radius") ** 2)
+    beside = space.graph.neighbours[near]
+    on_dura = space.dural[near] | (space.dural[beside] & (beside >= 0)).any(axis=1)
+    return near[on_dura & ~space.root[near]]
+
+
 def spread(
-    space: Space, needles: Needles, around: list[NDArray[np.intp]], random: np.random.Generator, position: PatientPosition
+    space: Space,
+    needles: Needles,
+    around: list[NDArray[np.intp]],
+    random: np.random.Generator,
+    position: PatientPosition,
+    scarred: Sequence[NDArray[np.intp]] = (),
 ) -> Marched:
-    """One member: a draw of tissue and tip error, and its march. around: the places near each tip."""
+    """One member: a draw of tissue and tip error, and its march. around: the places near each tip; scarred: places slowed by scar."""
     medium = draw_medium(space, random, position)
     tips = needles.tips_mm + random.normal(0.0, number("patch.tip_error"), needles.tips_mm.shape)
-    seeds = [near[((space.places_mm[near] - tip) ** 2).sum(axis=1).argmin()] for near, tip in zip(around, tips)]
+    scar = _between(random, "slowness_scar", logarithmic=True)
+    held = np.zeros(len(space.film), dtype=np.bool_)
+    for places in scarred:
+        held[places] = True
+    medium.slowness[held] *= scar
+    seeds = []
+    for near, tip in zip(around, tips):
+        loose = near[~held[near]] if not held[near].all() else near
+        seeds.append(loose[((space.places_mm[loose] - tip) ** 2).sum(axis=1).argmin()])
     return Marched(*march(space.graph, medium, np.array(seeds, dtype=np.int64), needles.shares, needles.fibrin_ml, ROWS_ML))

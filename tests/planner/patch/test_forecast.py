@@ -14,8 +14,8 @@ from planner.evidence import evidence
 from planner.leak.leak import Leak
 from planner.patch import Forecast, Injection, forecast
 from planner.patch.ensemble import Ensemble, run_ensemble
-from planner.patch.march import GIVE_WAY, LOST, SAC_BEYOND, SAC_CANAL, SAC_FORAMEN
-from planner.patch.spread import ROWS_ML
+from planner.patch.march import GIVE_WAY, LOST, SAC_BEYOND, SAC_CANAL, SAC_FORAMEN, VENTRAL
+from planner.patch.spread import ROWS_ML, is_sealed
 from planner.progress import Cancelled
 from planner.refusal import Refusal
 from tests.planner.patch.pipe import disc_z, pipe_spine
@@ -139,7 +139,7 @@ def test_two_needles_cover_two_leaks_where_one_does_not() -> None:
     leaks = [Leak((0.0, 6.0, z), "dorsal", "observed", None, "midline") for z in (high, low)]
     both = forecast(spine(), leaks, [needle(z=high, blood=5), needle(z=low, blood=5)], members=MEMBERS)
     one = forecast(spine(), leaks, [needle(z=low, blood=10)], members=MEMBERS)
-    assert both.at(10.0).leak_covered.median > 0.7
+    assert both.at(10.0).leak_covered.median > 0.5
     assert one.at(10.0).leak_covered.median < 0.2
 
 
@@ -191,6 +191,46 @@ def test_a_leak_far_from_the_dura_is_refused() -> None:
 def test_doses_that_cannot_be_given_are_refused(dose: tuple[float, float]) -> None:
     with pytest.raises(Refusal):
         forecast(spine(), [DORSAL], [Injection((0.0, 7.0, MIDDLE), *dose)], members=2)
+
+
+def test_a_leak_that_scar_seals_off_stays_bare_where_others_are_covered() -> None:
+    found = members()
+    bare = [m.cover[list(ROWS_ML).index(10.0), 0] for m, sealed in zip(found.measures, found.sealed[:, 0]) if sealed]
+    open_ones = [m.cover[list(ROWS_ML).index(10.0), 0] for m, sealed in zip(found.measures, found.sealed[:, 0]) if not sealed]
+    assert bare and max(bare) < 0.5 < np.median(open_ones)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3])
+def test_as_many_members_are_sealed_as_patients_were(seed: int) -> None:
+    """12 of 13 were covered: of the next 50, Laplace's rule says, 6 or 7 are not, so that the 10th percentile is one of them."""
+    for leak in range(3):
+        sealed = sum(is_sealed(member, seed, leak) for member in range(50))
+        assert 6 <= sealed <= 8
+
+
+def test_cover_is_never_promised_in_all() -> None:
+    covered = forecast(spine(), [DORSAL], [needle()], members=50).at(15.0).leak_covered
+    assert covered.low < 0.5 < covered.median
+
+
+def reaches_front(anatomy: Anatomy, injection: Injection, ml: float) -> float:
+    """The share of members in which the patch lies in front of the sac over 10 mm of the canal or more."""
+    found = run_ensemble(anatomy, [], [injection], members=20)
+    graph = found.space.graph
+    sections = [len(np.unique(graph.section[(graph.zone == VENTRAL) & (run.arrival_ml <= ml)])) for run in found.runs]
+    return float(np.mean(np.array(sections) >= 5))
+
+
+def test_from_behind_the_front_is_reached_in_some_patients_and_from_in_front_in_all() -> None:
+    assert 0.05 < reaches_front(spine(), needle(blood=5.0), 5.0) < 0.7
+    assert reaches_front(spine(), needle(x=4.0, y=-7.8, blood=5.0), 5.0) == 1.0
+
+
+def test_a_tip_inside_scar_gives_beside_it() -> None:
+    """The needle of a sealed leak is not caught in the scar: its blood goes somewhere."""
+    at_leak = run_ensemble(spine(), [DORSAL], [needle(y=6.0)], members=MEMBERS)
+    assert at_leak.sealed.any()
+    assert all(np.count_nonzero(run.arrival_ml <= 5.0) > 1000 for run in at_leak.runs)
 
 
 def test_without_a_sac_the_forecast_is_refused() -> None:

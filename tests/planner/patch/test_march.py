@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from planner.patch.march import GIVE_WAY, LOST, SAC_BEYOND, SAC_CANAL, SAC_FORAMEN, Graph, Marched, Medium, march
+from planner.patch.march import GIVE_WAY, LOST, PAD, ROOMS, SAC_BEYOND, SAC_CANAL, SAC_FORAMEN, Graph, Marched, Medium, march
 from planner.patch.space import OFFSETS, _neighbours
 
 VOXEL_ML = 0.001
@@ -21,7 +21,7 @@ def box(shape: tuple[int, int, int], capacity: float = 0.5, sac_ml: float = 0.0,
         OFFSETS[:, ::-1].astype(np.float64),
         np.tile(np.array([0.0, 0.0, -1.0], dtype=np.float32), (n, 1)),
         np.ones(n, dtype=np.int8),
-        index[:, 2] >= shape[2] // 2,
+        (PAD + (index[:, 2] < shape[2] // 2)).astype(np.int8),
         index[:, 0].astype(np.int32),
         np.full(n, -1, dtype=np.int16),
         np.ones(n, dtype=np.float32),
@@ -33,8 +33,10 @@ def box(shape: tuple[int, int, int], capacity: float = 0.5, sac_ml: float = 0.0,
         along_ease=1.0,
         cephalad=0.0,
         down=np.zeros(3),
-        septum_dorsal_mm=0.0,
-        septum_ventral_mm=0.0,
+        walls_mm=np.zeros((ROOMS, ROOMS), dtype=np.float32),
+        film_from_mm=1000.0,
+        film_reach_mm=1.0,
+        film_least=1.0,
         conductance=np.zeros(1),
         sac_ml=np.full(shape[0], sac_ml),
         engaged_fill=0.15,
@@ -104,10 +106,20 @@ def test_the_sac_never_gives_more_than_it_can() -> None:
 
 
 def test_a_septum_keeps_the_patch_on_its_side() -> None:
-    graph, medium, index = box((40, 11, 20), septum_dorsal_mm=30.0)
-    found = run(graph, medium, [at(index, 20, 5, 13)], [1.0])
-    left = graph.left[found.arrival_ml <= 1.0]
-    assert left.all()
+    walls = np.zeros((ROOMS, ROOMS), dtype=np.float32)
+    walls[PAD, PAD + 1] = walls[PAD + 1, PAD] = 30.0
+    graph, medium, index = box((40, 11, 20), walls_mm=walls)
+    found = run(graph, medium, [at(index, 20, 5, 13)], [1.0, 2.5])
+    assert (graph.room[found.arrival_ml <= 1.0] == PAD).all()
+    assert (graph.room[found.arrival_ml <= 2.5] == PAD + 1).any()
+
+
+def test_far_from_the_tip_a_film_goes_on_where_near_it_the_section_fills() -> None:
+    """In a rod of one voxel a full place takes 0.5 uL: 20 of them near the tip, then each the quarter."""
+    graph, medium, index = box((200, 1, 1), film_from_mm=19.5, film_reach_mm=1e-6, film_least=0.25)
+    found = run(graph, medium, [at(index, 0, 0, 0)], [0.01, 0.02])
+    assert [np.count_nonzero(found.arrival_ml <= ml + 1e-7) for ml in (0.01, 0.02)] == [20, 20 + 80]
+    assert found.filled.sum(axis=1) == pytest.approx([20, 40], abs=0.3)
 
 
 def test_two_needles_share_one_clock_and_overlap_counts_once() -> None:
