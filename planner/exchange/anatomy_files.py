@@ -82,8 +82,15 @@ def anatomy_content(anatomy: Anatomy, series_uid: str, part: int) -> dict[str, A
             }
             for window in anatomy.windows
         ],
-        "leak_hints": [_hint(anatomy, hint) for hint in anatomy.leak_hints],
+        "leak_hints": _hints(anatomy),
     }
+
+
+def _hints(anatomy: Anatomy) -> list[dict[str, Any]] | None:
+    """Null where nobody looked for contrast outside the sac: that is not none."""
+    if anatomy.structure("contrast outside").provenance == "not checked":
+        return None
+    return [_hint(anatomy, hint) for hint in anatomy.leak_hints]
 
 
 def _hint(anatomy: Anatomy, hint: LeakHint) -> dict[str, Any]:

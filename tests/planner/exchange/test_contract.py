@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from planner.anatomy import labels
+from planner.anatomy import LeakHint, Structure, labels
 from planner.exchange.anatomy_files import labels_on_scan, write_anatomy
 from planner.exchange.contract_json import json_text, number
 from planner.exchange.plan_file import plan_content
@@ -88,7 +88,9 @@ def test_anatomy_json_has_every_key_of_the_contract(tmp_path: Path) -> None:
     made = json.loads((tmp_path / "anatomy.json").read_text("utf-8"))
     assert list(made) == [
         *("format", "version", "series_uid", "part", "modality", "anchor", "structures", "canal", "levels", "foramina", "windows"),
+        "leak_hints",  # a key of our own; the contract lets new ones come
     ]
+    assert made["leak_hints"] is None  # nobody looked
     assert (made["format"], made["version"], made["series_uid"], made["part"], made["modality"]) == (
         "duraplan/anatomy",
         1,
@@ -113,6 +115,24 @@ def test_anatomy_json_has_every_key_of_the_contract(tmp_path: Path) -> None:
     assert made["windows"] == [
         {"between": ["L1", "L2"], "centre": [0.0, 12.0, -33.0], "height_mm": 9.1, "width_mm": 14.2, "tilt_deg": 8.0},
     ]
+
+
+def test_a_leak_hint_is_written_with_its_level_and_its_sentence(tmp_path: Path) -> None:
+    known = hand_made.anatomy()
+    at = (0.0, 5.0, -32.0)
+    hints = (LeakHint(at, at, at, "dorsal", "left", 1.2),)
+    looked = {**known.structures, "contrast outside": Structure("found", 0.7)}
+    write_anatomy(replace(known, leak_hints=hints, structures=looked), _series(None), tmp_path)  # type: ignore[arg-type]
+    (hint,) = json.loads((tmp_path / "anatomy.json").read_text("utf-8"))["leak_hints"]
+    assert hint == {
+        "position": [0.0, 5.0, -32.0],
+        "place": "dorsal",
+        "level": "L1-L2",
+        "reach": ["L1-L2", "L1-L2"],
+        "side": "left",
+        "volume_ml": 1.2,
+        "note": "Bright fluid behind the sac at L1-L2, 1.2 mL: looks like leaked contrast.",
+    }
 
 
 def test_an_anchor_that_nobody_named_is_null(tmp_path: Path) -> None:
