@@ -408,6 +408,7 @@ class SpatialView(QWidget):
     def close_stage(self) -> None:
         """Let go of the graphics; before the application goes. Painting then shows the name only."""
         self._still.stop()
+        self._next.stop()
         self._closed = True
         if self._stage is not None:
             self._stage.close()

@@ -285,9 +285,10 @@ class Dose(QWidget):
         self._done()
 
     def hideEvent(self, event: QHideEvent) -> None:
-        """The panel goes: what the hand has set stays."""
-        if self._rest.isActive():
+        """Another station comes: what the hand has set stays. Nothing can be set in a window that is closed."""
+        if self._rest.isActive() and self.window().isVisible():
             self._finish()
+        self._rest.stop()
 
 
 class _Box(QDoubleSpinBox):
