@@ -3,6 +3,8 @@
 from planner.phantom.build import Phantom, build
 from planner.phantom.example import write_example
 from planner.phantom.parameters import PhantomParameters
-from planner.phantom.truth import TrueForamen, TrueLeak, TrueLevel, TrueWindow, Truth
+from planner.phantom.truth import TrueForamen, TrueLead, TrueLeak, TrueLevel, TrueWindow, Truth
 
-__all__ = ["Phantom", "PhantomParameters", "TrueForamen", "TrueLeak", "TrueLevel", "TrueWindow", "Truth", "build", "write_example"]
+__all__ = [
+    "Phantom", "PhantomParameters", "TrueForamen", "TrueLead", "TrueLeak", "TrueLevel", "TrueWindow", "Truth", "build", "write_example",
+]

@@ -90,20 +90,21 @@ def vertebra_parts(layout: Layout, v: Vertebra, jitter: np.random.Generator) -> 
     width = t("canal_width", v.name) / 2
     ridge = {True: 0.82, False: 0.55}[lumbar]
     slope = tan(radians(t("lamina_slope", v.name)))
-    parts.append(lamina(v.origin, axes, inner, slope, v.lamina_top_mm, v.lamina_bottom_mm, ridge, thickness * 0.94, width * 0.86 + 1.0,
+    parts.append(lamina(v.origin, axes, inner, slope, v.lamina_top_mm, v.lamina_bottom_mm, ridge, thickness * 0.94, width * 0.86,
                         t("window_width", v.name) / 2))
     parts += _spinous(layout, v, thickness, wobble(0.1))
 
     joint = Joint(layout, v, lower)
     under = v.local(joint.centre - joint.normal * joint.reach)
     pars_up = min(pu - half_ph + 2.0, v.lamina_top_mm - 3.0)
-    pars = v.place(max(under[0] + (0.5 if lumbar else 2.0), width - 1.5), under[1] - (0.5 if lumbar else 1.0), pars_up)
+    # the isthmus is the narrowest place of the arch: the processes spread above and below it
+    pars = v.place(max(under[0] + (-1.2 if lumbar else 2.0), width - 1.8), under[1] - (0.5 if lumbar else 1.0), pars_up)
     tip = joint.centre - joint.normal * joint.reach - joint.up * (joint.tall - 2.5)
-    parts += both(capsule(pars, tip, joint.normal, (3.9, 4.6 if lumbar else 4.8),
+    parts += both(capsule(pars, tip, joint.normal, (3.3, 4.6) if lumbar else (3.9, 4.8),
                           (joint.deep * wobble(), (joint.wide - 0.3) * wobble()), blend=5.0,
                           clip=(joint.centre - joint.normal * joint.gap / 2, joint.normal), curve=joint.curve))
     neck = v.place(px + 5.5 * aim[0], pd + 6.0 * aim[1], pu - 2.0)
-    parts += both(capsule(neck, pars, X, (half_pw * 0.5 + 1.8, 4.0), (4.2, 4.2), blend=5.0))
+    parts += both(capsule(neck, pars, X, (half_pw * 0.5 + 1.8, 4.6 if lumbar else 4.0), (4.0, 4.6) if lumbar else (4.2, 4.2), blend=5.0))
     if upper is not None:
         above = Joint(layout, upper, v)
         tip = above.centre + above.normal * above.reach + above.up * (above.tall - 3.0)
@@ -134,7 +135,9 @@ def _spinous(layout: Layout, v: Vertebra, thickness: float, wobble: float = 1.0)
     t = layout.table
     dip = radians(t("spinous_dip", v.name))
     length, height = t("spinous_length", v.name) - 0.5 * thickness, t("spinous_height", v.name)
-    middle = (v.lamina_top_mm + v.lamina_bottom_mm) / 2 - (1.0 if v.name[0] == "L" else 4.0)
+    # from T10 on it turns into the hatchet of the lumbar spine
+    share = 1.0 if v.name[0] == "L" else {"T10": 0.3, "T11": 0.6, "T12": 0.85}.get(v.name, 0.0)
+    middle = (v.lamina_top_mm + v.lamina_bottom_mm) / 2 - 4.0 + 3.0 * share
     inner = inner_lamina_mm(t, v, middle) if v.name[0] != "S" else t("canal_depth", v.name) / 2
     aim = np.array([cos(dip), -sin(dip)])
     base = v.place(0, *(np.array([inner + thickness * 0.5, middle])))
@@ -143,8 +146,6 @@ def _spinous(layout: Layout, v: Vertebra, thickness: float, wobble: float = 1.0)
         return [spinous(base, axes, length, (height * 0.55, height * 0.3), 0.0, 2.6, 0.8, 0.0, 0.0, blend=6.0)]
     if v.name[0] == "L":
         return [spinous(base, axes, length, (height * 0.40, height * 0.48), 1.0, 1.7, 2.0 * wobble, 2.2 * wobble, 1.6)]
-    # from T11 on it turns into the hatchet
-    share = {"T11": 0.5, "T12": 0.85}.get(v.name, 0.0)
     tip = (0.36 + 0.09 * share) * height if share else max(3.0, 0.30 * height)
     return [spinous(base, axes, length, (height * (0.52 - 0.1 * share), tip), 0.4, 1.8, (1.7 + 0.4 * share) * wobble, 0.5 + 1.2 * share,
                     2.5 * (1 - share))]
@@ -180,14 +181,7 @@ def sacrum_parts(layout: Layout) -> list[Part]:
         parts.append(lamina(v.origin, axes, inner, slope * 0.1, v.lamina_top_mm, v.lamina_bottom_mm - 4.0, 0.38,
                             t("lamina_thickness", v.name), width + 4.0, 40.0, blend=6.0))
         parts += _spinous(layout, v, t("lamina_thickness", v.name))
-    # the wings, fused into one plate on each side: from body to lateral edge (x, d, up, half height, half depth) of each segment
-    for v, start, stop in ((s1, (12.0, -19.0, 0.0, 13.5, 12.0), (40.0, -12.0, -5.0, 10.0, 11.0)),
-                           (s2, (8.0, -13.0, 1.0, 11.0, 8.0), (36.0, -5.0, -1.0, 13.0, 9.5)),
-                           (s3, (6.0, -9.0, 0.0, 8.0, 5.5), (27.0, -3.0, -3.0, 11.0, 6.5))):
-        parts += both(capsule(v.place(*start[:3]), v.place(*stop[:3]), v.up, start[3:], stop[3:], blend=7.0))
-    edge = [s1.place(44, -11, -8), s2.place(40, -4, 2), s3.place(30, -2, 0), s3.place(24, -1, -18)]
-    for a, b, thick, thin in zip(edge, edge[1:], (8.5, 8.0, 6.5), (8.0, 6.5, 5.0)):
-        parts += both(capsule(a, b, s1.back, (thick, thick), (thin, thin), blend=7.0))
+    parts += _sacral_wings(s1, s2, s3)
     # articular processes for L5, on pillars that join the roof to the wings and run down beside the crest
     above = Joint(layout, layout["L5"], s1)
     inner, width = t("canal_depth", "S1") / 2, t("canal_width", "S1") / 2
@@ -200,12 +194,33 @@ def sacrum_parts(layout: Layout) -> list[Part]:
         parts += both(capsule(a, b, X, (thick + 1.0, thick), (thin + 1.0, thin), blend=6.0))
     for v in (s1, s2, s3):
         width, inner = t("canal_width", v.name) / 2, t("canal_depth", v.name) / 2
-        parts += both(capsule(v.place(width + 8, -5, 0), v.place(width + 2, inner, 0), v.up, (8.0, 6.0), (6.0, 4.5), blend=6.0))
+        # that of S1 is the floor of the foramen above it
+        up, half = (4.5, 9.2) if v.name == "S1" else (0.0, 8.0)
+        parts += both(capsule(v.place(width + 8, -5, up), v.place(width + 2, inner, 0), v.up, (half, 6.0), (6.0, 4.5), blend=6.0))
     crest = [v.place(0, t("canal_depth", v.name) / 2 + t("lamina_thickness", v.name) + 1.0, 0) for v in (s1, s2, s3)]
     for a, b in itertools.pairwise(crest):
         parts.append(capsule(a, b, X, (2.4, 3.0), (2.0, 2.6), blend=5.0))
     for v in (s1, s2):
         parts += [p for hole in sacral_foramen(layout, v) for p in both(hole)]
+    return parts
+
+
+def _sacral_wings(s1: Vertebra, s2: Vertebra, s3: Vertebra) -> list[Part]:
+    """The wings, one plate on each side: ribs from the bodies to the edge that meets the ilium, close enough to be one surface."""
+    # where a rib starts and stops (x, d, up), and half its height and depth at both ends
+    rows = [(s1, 3.5, (21.0, -16.0, 0.0), (43.0, -9.0, 1.0), (11.5, 13.5), (8.5, 9.5)),
+            (s1, -9.0, (20.0, -15.5, 0.0), (43.0, -8.0, -1.5), (10.0, 10.5), (9.0, 10.0)),
+            (s2, 6.0, (18.0, -12.0, 0.0), (38.5, -5.5, 0.0), (9.5, 8.5), (8.5, 9.5)),
+            (s2, -6.0, (16.0, -11.0, 0.0), (34.5, -4.5, -1.5), (9.0, 7.0), (8.0, 8.0)),
+            (s3, 4.0, (14.0, -8.5, 0.0), (29.5, -3.5, -1.0), (8.0, 5.5), (7.0, 6.5)),
+            (s3, -10.0, (11.0, -7.0, 0.0), (25.0, -2.5, -3.0), (7.5, 5.0), (6.5, 5.0))]
+    parts: list[Part] = []
+    for (v, up, a, b, thick, thin), (w, next_up, c, d, next_thick, next_thin) in itertools.pairwise(rows):
+        for share in (0.0, 0.5):
+            inner = (1 - share) * v.place(a[0], a[1], a[2] + up) + share * w.place(c[0], c[1], c[2] + next_up)
+            outer = (1 - share) * v.place(b[0], b[1], b[2] + up) + share * w.place(d[0], d[1], d[2] + next_up)
+            first, last = (tuple((1 - share) * m + share * n for m, n in zip(*ends)) for ends in ((thick, next_thick), (thin, next_thin)))
+            parts += both(capsule(inner, outer, v.up, (first[0], first[1]), (last[0], last[1]), blend=8.0))
     return parts
 
 

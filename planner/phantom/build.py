@@ -8,11 +8,13 @@ import numpy as np
 
 from planner.geometry import Frame, Volume
 from planner.phantom import canal as canal_painting
+from planner.phantom.beams import bone_field
 from planner.phantom.bones import sacrum_parts, vertebra_parts
 from planner.phantom.canal import CanalField
 from planner.phantom.canvas import Box, Canvas, noise_cube, side_curve
 from planner.phantom.layout import Layout, Vertebra, lay_out
-from planner.phantom.leaks import leak_sites, paint_leaks, true_leaks
+from planner.phantom.leads import leads, paint_leads, true_leads
+from planner.phantom.leaks import LeakSite, leak_sites, paint_leaks, true_leaks
 from planner.phantom.painters import paint_bone, paint_disc, roughen
 from planner.phantom.parameters import PhantomParameters
 from planner.phantom.roots import paint_roots, paint_soft, roots
@@ -68,9 +70,14 @@ def build(parameters: PhantomParameters, progress: Progress = silent) -> Phantom
     progress(0.44, "Building discs and ligaments")
     _paint_discs(canvas, layout, canal, labels)
     canal_painting.paint_ligaments(canvas, layout, canal, labels["ligamentum flavum"])
-    _paint_bones(canvas, layout, canal, skin, labels, generator, part(progress, 0.46, 0.75))
+    arches = {v.name: vertebra_parts(layout, v, generator) for v in layout.vertebrae if v.name[0] != "S"}
+    _paint_bones(canvas, layout, canal, skin, labels, arches, part(progress, 0.46, 0.75))
     progress(0.75, "Filling the canal")
-    truth = _paint_canal(canvas, layout, canal, labels, parameters, generator)
+    sites = _paint_canal(canvas, layout, canal, labels, parameters, generator)
+    bones = bone_field([p for parts in (*arches.values(), sacrum_parts(layout)) for p in parts], layout)
+    wires = leads(parameters, layout, skin)
+    paint_leads(canvas, wires, labels)
+    truth = measure(canvas, layout, bones, true_leaks(canvas, sites), true_leads(canvas, wires))
     scan(canvas, generator, part(progress, 0.8, 1.0))
     names = {value: name for name, value in labels.items() if name != "contrast outside the sac" or parameters.modality == "myelogram"}
     volume = Volume(canvas.frame, canvas.image, "MR" if canvas.magnetic else "CT")
@@ -135,7 +142,7 @@ def _paint_discs(canvas: Canvas, layout: Layout, canal: CanalField, labels: dict
                    canvas.value("annulus"))
 
 
-def _paint_bones(canvas: Canvas, layout: Layout, canal: CanalField, skin: Outline, labels: dict[str, int], generator: np.random.Generator,
+def _paint_bones(canvas: Canvas, layout: Layout, canal: CanalField, skin: Outline, labels: dict[str, int], vertebrae: dict[str, list[Part]],
                  progress: Progress) -> None:
     for parts in iliac_parts(layout):
         field, box = canvas.field(parts)
@@ -149,7 +156,7 @@ def _paint_bones(canvas: Canvas, layout: Layout, canal: CanalField, skin: Outlin
     for n, v in enumerate(layout.vertebrae):
         progress(0.3 + 0.7 * n / len(layout.vertebrae), f"Building {v.name}")
         if v.name[0] != "S":
-            _paint_one_bone(canvas, layout, v, vertebra_parts(layout, v, generator), labels[f"vertebra {v.name}"], canal)
+            _paint_one_bone(canvas, layout, v, vertebrae[v.name], labels[f"vertebra {v.name}"], canal)
             _paint_vein_hole(canvas, layout, v)
     _paint_one_bone(canvas, layout, layout["S1"], sacrum_parts(layout), labels["vertebra S1"], canal)
     _divide_sacrum(canvas, layout, labels)
@@ -201,7 +208,7 @@ def _paint_bone_field(canvas: Canvas, layout: Layout, v: Vertebra | None, field:
 
 
 def _paint_canal(canvas: Canvas, layout: Layout, canal: CanalField, labels: dict[str, int], parameters: PhantomParameters,
-                 generator: np.random.Generator) -> Truth:
+                 generator: np.random.Generator) -> list[LeakSite]:
     nerves = roots(layout)
     bone = frozenset(value for name, value in labels.items() if name.startswith("vertebra ") or name == "bone other")
     values, fluid = _sac_values(canvas, parameters)
@@ -212,7 +219,7 @@ def _paint_canal(canvas: Canvas, layout: Layout, canal: CanalField, labels: dict
     middle = sum(values) / 2
     paint_roots(canvas, layout, nerves, labels, bone, middle)
     paint_leaks(canvas, layout, canal, sites, nerves, labels, fluid, parameters.modality == "myelogram", middle, bone)
-    return measure(canvas, layout, true_leaks(canvas, sites))
+    return sites
 
 
 def _sac_values(canvas: Canvas, parameters: PhantomParameters) -> tuple[tuple[float, float], float]:

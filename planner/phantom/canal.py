@@ -15,7 +15,7 @@ from planner.phantom.painters import covered
 from planner.phantom.shapes import OUTSIDE_MM, Field, Floats, to_design
 
 _MAP_STEP = 0.5
-_SPLIT = -0.2
+SPLIT = -0.2
 """Where the canal is widest, as a share of its front depth; negative is ventral."""
 _FRONT_POWER = 3.2
 _FLOW_LOSS = 0.28
@@ -65,7 +65,7 @@ def wall_distance(  # type: ignore[no-untyped-def]
     x, d, p,
 ):
     """Signed distance (nearly) to the canal's wall of a point (x, d) of the cross-section p, a row of Layout.profile."""
-    middle = _SPLIT * p[VENTRAL]
+    middle = SPLIT * p[VENTRAL]
     if d > middle:
         deep, power = p[ROOF] - middle, p[ROOF_POWER]
     else:
@@ -292,7 +292,7 @@ def canal_section(layout: Layout, s: float) -> tuple[float, float]:
     """Area (mm2) and d of the centroid of the canal's cross-section at s, by counting a fine raster (unscaled)."""
     p = np.array([layout.at(s, name) for name in PROFILE])
     x, d = np.meshgrid(np.arange(-20, 20, 0.1), np.arange(-15, 25, 0.1))
-    middle = _SPLIT * p[VENTRAL]
+    middle = SPLIT * p[VENTRAL]
     back = d > middle
     deep = np.where(back, p[ROOF] - middle, p[VENTRAL] + middle)
     power = np.where(back, p[ROOF_POWER], _FRONT_POWER)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from math import atan2, cos, degrees, radians, sin, tan
+from math import cos, radians, sin, tan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -182,12 +182,6 @@ def _laminae(table: SpineTable, frames: list[tuple[str, float, float]]) -> tuple
                     break
         done.append(Vertebra(upper.name, upper.s_mm, upper.y_mm, upper.z_mm, upper.tilt_rad, upper.lamina_top_mm, bottom))
     return tuple(done)
-
-
-def window_tilt_deg(upper_edge: Floats, lower_edge: Floats) -> float:
-    """Cephalad tilt of a needle that goes square through the window between two edges in the plane x = 0."""
-    rise = upper_edge - lower_edge
-    return degrees(atan2(rise[1], rise[2]))
 
 
 def _smooth(low: float, high: float, x: NDArray[np.floating]) -> Floats:

@@ -112,12 +112,14 @@ def paint_swept(  # type: ignore[no-untyped-def]
                 if spread > 0:
                     inner += spread * sample_texture(texture, x / cells[0], y / cells[1], z / cells[2])
                 if septa > 0:
-                    # fat planes lie where a smooth noise is near zero; speckles of fat where a finer one is high
+                    # fat planes lie where a smooth noise, drawn out from spine to flank, is near zero; specks where a finer one is high
                     foot = septa * min(max(0.55 - z / 260.0, 0.25), 1.3)
-                    plane = sample_texture(texture, x / 7.0, y / 6.0, z / 34.0)
+                    side = 1.0 if x > 0 else -1.0
+                    along, across = 0.77 * side * x + 0.64 * y, 0.77 * y - 0.64 * side * x
+                    plane = sample_texture(texture, side * along / 15.0, across / 4.6, z / 34.0)
                     patch = sample_texture(texture, x / 17.0 + 9.0, y / 17.0, z / 40.0)
                     speck = sample_texture(texture, x / 1.9, y / 1.9, z / 9.0)
-                    lean = ridge(plane + 0.13 * speck, 0.30) * min(max(0.40 + 0.55 * patch, 0.0), 1.0)
+                    lean = ridge(plane + 0.22 * speck, 0.34) * min(max(0.34 + 0.50 * patch, 0.0), 1.0)
                     lean = min((lean + 0.45 * min(max(speck - 1.2, 0.0), 1.0)) * foot, 0.85)
                     inner = inner * (1 - lean) + fat * lean
                 if rim > 0:
@@ -169,8 +171,9 @@ def paint_bone(  # type: ignore[no-untyped-def]
                 inner = trabecular
                 if core > 0:
                     # struts run along the load; marrow fat lies between them in islands
-                    inner += spread * (1.5 * sample_texture(texture, x / 0.9, y / 0.9, z / 2.4)
-                                       + 1.0 * sample_texture(texture, x / 6.0, y / 6.0, z / 8.0))
+                    inner += spread * (1.3 * sample_texture(texture, x / 0.75, y / 0.75, z / 2.0)
+                                       + 0.8 * sample_texture(texture, x / 2.3, y / 2.3, z / 5.0)
+                                       + 0.7 * sample_texture(texture, x / 8.0, y / 8.0, z / 8.0))
                     # the spongy bone is denser towards the shell
                     inner += 0.35 * trabecular * np.exp((d + thick) / 2.5) - 0.06 * trabecular
                 image[a, b, c] = round(image[a, b, c] * (1 - share) + cortical * (share - core) + inner * core)

@@ -31,7 +31,7 @@ class Root:
     diameter_mm: float
 
 
-def _smooth_way(knots: list[Floats]) -> Floats:
+def smooth_way(knots: list[Floats]) -> Floats:
     """A curve through knots (Catmull-Rom), points 1 mm apart."""
     p = np.array([2 * knots[0] - knots[1], *knots, 2 * knots[-1] - knots[-2]])
     fine = []
@@ -89,7 +89,7 @@ def _root(layout: Layout, upper: Vertebra, lower: Vertebra) -> Root:
         far = under + np.array([out, 0, 0]) + bend * out * upper.back - upper.up * out / tan(max(angle, radians(42)))
         border = under + 0.42 * (far - under) + (0.0 if name[0] == "T" else 1.2) * upper.back
         knots = [start, leave, medial, under, border, far]
-    way = _smooth_way(knots)
+    way = smooth_way(knots)
     nearest = int(np.argmin(np.linalg.norm(way - under, axis=1)))
     ganglion = nearest + {"L5": 3, "S1": -5, "S2": -4}.get(name, 0 if name[0] == "L" else 1)
     exit_point = way[min(4, len(way) - 1)]

@@ -10,6 +10,7 @@ from planner.phantom.tables import imaging_table
 from planner.progress import Progress
 
 _SIGMA_PER_FWHM = 0.4247
+_METAL_HU, _ELECTRODE_MM, _STREAK_MM = 2600.0, 1.3, 28.0
 
 
 def scan(canvas: Canvas, generator: np.random.Generator, progress: Progress) -> None:
@@ -31,6 +32,7 @@ def scan(canvas: Canvas, generator: np.random.Generator, progress: Progress) -> 
         noise = cv2.GaussianBlur(white, (5, 5), grain) * np.float32(gain * level)
         if shading is None:
             noise += _streaks(white, slab) * np.float32(level)
+            noise += _metal_streaks(slab, canvas.frame.spacing_mm[1]) * np.float32(table["metal_streak_hu"]["value"])
         if shading is None:
             canvas.image[k] = np.clip(np.rint(slab + noise), -1024, 3071)
         else:
@@ -45,6 +47,24 @@ def _streaks(white: np.ndarray, slab: np.ndarray) -> np.ndarray:
     thick = cv2.GaussianBlur(bone[:, None], (1, 31), 6.0)
     drawn = cv2.blur(white, (31, 2))
     return np.asarray(np.clip(thick / 45.0 - 0.25, 0.0, 1.2) * drawn * 3.4, dtype=np.float32)
+
+
+def _metal_streaks(slab: np.ndarray, spacing_mm: float) -> np.ndarray:
+    """Bright and dark rays from metal, as long as it is dense: in units of their height beside an electrode."""
+    out = np.zeros_like(slab)
+    rows, columns = np.nonzero(slab > _METAL_HU)
+    if not len(rows):
+        return out
+    reach = int(_STREAK_MM / spacing_mm)
+    box = (slice(max(rows.min() - reach, 0), rows.max() + reach + 1), slice(max(columns.min() - reach, 0), columns.max() + reach + 1))
+    metal = np.clip((slab[box] - _METAL_HU) / 6000.0, 0.0, 1.0)
+    y, x = np.mgrid[-reach:reach + 1, -reach:reach + 1].astype(np.float32)
+    away, angle = np.hypot(x, y), np.arctan2(y, x)
+    # few views pass the metal end on: the rays alternate, and fade with the distance
+    rays = np.cos(7.0 * angle + 0.6) * np.cos(3.0 * angle - 0.4) / (1.0 + away * spacing_mm / 3.0) * (away <= reach) * (away > 0)
+    area = (_ELECTRODE_MM / spacing_mm) ** 2
+    out[box] = cv2.filter2D(metal.astype(np.float32), -1, rays / area, borderType=cv2.BORDER_CONSTANT)
+    return out
 
 
 def _coil(rows: int, columns: int) -> np.ndarray:

@@ -216,7 +216,7 @@ def _lamina(x, d, z, p):  # type: ignore[no-untyped-def]
     under = lower - z
     edges = -smooth_min(-over, -under, 1.5)
     # narrowest between the articular processes
-    waist = 2.2 * np.exp(-(((z - 0.55 * top - 0.45 * bottom) / 5.0) ** 2))
+    waist = 3.4 * np.exp(-(((z - 0.55 * top - 0.45 * bottom) / 5.5) ** 2))
     edges = -smooth_min(-edges, -(across - half_width + waist), 6.0)
     return -smooth_min(-plate, -edges, 3.5)
 

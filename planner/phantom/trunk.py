@@ -181,6 +181,15 @@ def _paint_trunk(  # type: ignore[no-untyped-def]
                     flesh = flesh * (1 - seam) + values[2] * seam
                     inner = inner * (1 - muscle) + flesh * muscle
                 inside = depth - fat - thick
+                # behind the lungs lie the ribs with muscle between and upon them
+                behind = 0.0
+                if v > 0.5 and z > lowest:
+                    behind = 21.0 * min((v - 0.5) / 0.25, 1.0) * min((z - lowest) / 30.0, 1.0)
+                    back_wall = covered(-inside, width) * covered(inside - behind, width)
+                    if back_wall > 0:
+                        strand = sample_texture(texture, x / 15.0, y / 5.0, z / 9.0)
+                        lean = 0.75 * ridge(strand, 0.22)
+                        inner = inner * (1 - back_wall) + (values[3] * (1 - lean) + values[2] * lean) * back_wall
                 if inside > 4.0:
                     # vessels of the mesentery
                     twig = sample_texture(texture, x / 4.6, y / 4.6, z / 6.5)
@@ -193,13 +202,14 @@ def _paint_trunk(  # type: ignore[no-untyped-def]
                     mx, my = x / lung_shape[3], min(y - lung_shape[5], 0.0) / lung_shape[4]
                     spine = (np.sqrt(mx * mx + my * my) - 1.0) * lung_shape[3]
                     rim = rho * rho
-                    floor = dome - (dome - lung_shape[0] + (18.0 if v < 0.2 else 18.0 * max(1 - (v - 0.2) * 2, 0.0))) * rim * rim
-                    lungs = min(min(z - floor, inside - 1.5), spine)
+                    # the recess reaches lowest at the back, less at the sides, and in front no further than the ninth rib
+                    floor = dome - (dome - lung_shape[0] - 38.0 * (1.0 - v)) * rim * rim
+                    lungs = min(min(z - floor, inside - behind - 1.5), spine)
                     air = covered(-lungs, width)
                     # its lower edge is round: it rises to the front and the back, and wanders
                     hill = 0.0035 * (y - centre - 10.0) ** 2 + 0.0012 * min(x + 95.0, 0.0) ** 2
                     under = z - liver[0] - 0.35 * (x + 60.0) - hill + 3.0 * sample_texture(texture, x / 27.0, y / 27.0, z / 27.0)
-                    flank = smooth_min(inside - 2.5, liver[1] + 0.5 * (z - liver[0] - 60.0) - x, 22.0)
+                    flank = smooth_min(inside - behind - 2.5, liver[1] + 0.5 * (z - liver[0] - 60.0) - x, 22.0)
                     flank = smooth_min(flank, liver[2] - 0.45 * (x + 60.0) - y, 26.0)
                     flank = smooth_min(flank, spine + 13.0, 10.0)
                     organ = covered(-min(smooth_min(under, flank, 26.0), floor - 3.0 - z), width)
@@ -291,7 +301,7 @@ def paint_organs(canvas: Canvas, layout: Layout, skin: Outline, labels: dict[str
         paint_solid(field, first, canvas.image, canvas.labels, canvas.origin, canvas.step, canvas.texture, canvas.value("bowel content"),
                     labels["soft tissue"], canvas.spread("muscle") * 2, np.array([3.0, 3.0, 3.0]), 2.2, canvas.value("bowel wall"),
                     canvas.value("gas"), labels["bowel gas"], level, gas_up if loop["gas"] else 0.0,
-                    2.6 if colon else 1.8, 0.75 if colon else 0.0)
+                    3.0 if colon else 2.6, 0.75 if colon else 0.0)
     for n, organ in enumerate(t["organs"]):
         progress(0.4 + 0.6 * n / len(t["organs"]), "Painting muscles and organs")
         for side in ((1.0, -1.0) if organ["sides"] == "both" else (1.0,)):
@@ -317,7 +327,7 @@ def _paint_organ(canvas: Canvas, layout: Layout, organ: dict[str, Any], side: fl
     first, stop = canvas.box(box_low, box_high)
     muscle = organ["tissue"] == "muscle"
     rim = 0.7 if muscle else float(organ.get("wall", 0.0))
-    rim_value = 0.55 * canvas.value("muscle") + 0.45 * canvas.value("fat") if muscle else canvas.value("vessel wall")
+    rim_value = 0.75 * canvas.value("muscle") + 0.25 * canvas.value("fat") if muscle else canvas.value("vessel wall")
     paint_swept(canvas.image, canvas.labels, first, stop, canvas.origin, canvas.step, canvas.bend, canvas.bend_z0,
                 np.ascontiguousarray(table), low, canvas.texture, canvas.value(organ["tissue"]), labels[organ["label"]],
                 canvas.spread("muscle") * (2.2 if muscle else 0.6), np.array([2.6, 2.6, 14.0]), rim, rim_value,

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from planner.phantom.beams import BoneField, widest_beam
 from planner.phantom.canal import canal_section
 from planner.phantom.canvas import Canvas
-from planner.phantom.layout import Layout, inner_lamina_mm, window_tilt_deg
+from planner.phantom.layout import Layout
 from planner.phantom.roots import foramen_place
 from planner.phantom.shapes import Floats
 
@@ -37,7 +38,7 @@ class TrueForamen:
 
 @dataclass(frozen=True)
 class TrueWindow:
-    """An interlaminar window; tilt_deg: of a needle square to it, cephalad positive."""
+    """An interlaminar window; tilt_deg: of the widest straight way through it to the dorsal epidural space, cephalad positive."""
 
     between: tuple[str, str]
     centre: Point
@@ -57,6 +58,15 @@ class TrueLeak:
 
 
 @dataclass(frozen=True)
+class TrueLead:
+    """A stimulator's lead: points 1 mm apart from its tip, its thickness, and both ends of each electrode."""
+
+    path: tuple[Point, ...]
+    diameter_mm: float
+    electrodes: tuple[tuple[Point, Point], ...]
+
+
+@dataclass(frozen=True)
 class Truth:
     """All of it; the centreline runs head to foot, at most 1 mm apart, with the canal's area square to it."""
 
@@ -66,6 +76,7 @@ class Truth:
     foramina: tuple[TrueForamen, ...]
     windows: tuple[TrueWindow, ...]
     leaks: tuple[TrueLeak, ...]
+    leads: tuple[TrueLead, ...]
 
     def as_json(self) -> dict[str, Any]:
         """The part of truth.json that this holds (CONTRACT.md)."""
@@ -77,6 +88,8 @@ class Truth:
             "windows": [{"between": list(w.between), "centre": list(w.centre), "height_mm": w.height_mm, "width_mm": w.width_mm,
                          "tilt_deg": w.tilt_deg} for w in self.windows],
             "leaks": [{"position": list(k.position), "kind": k.kind, "level": k.level, "side": k.side} for k in self.leaks],
+            "stimulator_leads": [{"path": [list(p) for p in lead.path], "diameter_mm": lead.diameter_mm,
+                                  "electrodes": [[list(a), list(b)] for a, b in lead.electrodes]} for lead in self.leads],
         }
 
 
@@ -86,9 +99,10 @@ def world_point(canvas: Canvas, design: Floats) -> Point:
     return x, y, z
 
 
-def measure(canvas: Canvas, layout: Layout, leaks: tuple[TrueLeak, ...]) -> Truth:
+def measure(canvas: Canvas, layout: Layout, bones: BoneField, leaks: tuple[TrueLeak, ...], leads: tuple[TrueLead, ...]) -> Truth:
     """The truth of a layout on this scan; what lies outside the scan is left out."""
-    return Truth(_levels(canvas, layout), *_centreline(canvas, layout), _foramina(canvas, layout), _windows(canvas, layout), leaks)
+    windows = _windows(canvas, layout, bones)
+    return Truth(_levels(canvas, layout), *_centreline(canvas, layout), _foramina(canvas, layout), windows, leaks, leads)
 
 
 def _inside(canvas: Canvas, point: Point) -> bool:
@@ -134,18 +148,15 @@ def _foramina(canvas: Canvas, layout: Layout) -> tuple[TrueForamen, ...]:
     return tuple(found)
 
 
-def _windows(canvas: Canvas, layout: Layout) -> tuple[TrueWindow, ...]:
+def _windows(canvas: Canvas, layout: Layout, bones: BoneField) -> tuple[TrueWindow, ...]:
     t = layout.table
     found = []
     for upper, lower in layout.pairs():
         if upper.name in ("S1", "S2"):
             continue
-        inner = inner_lamina_mm(t, upper, upper.lamina_bottom_mm)
-        edge = upper.place(0, inner + t("lamina_thickness", upper.name) / 2, upper.lamina_bottom_mm)
-        sill = lower.place(0, t("canal_depth", lower.name) / 2 + t("lamina_thickness", lower.name) / 2, lower.lamina_top_mm)
         s = (upper.s_mm + upper.lamina_bottom_mm + lower.s_mm + lower.lamina_top_mm) / 2
         centre = world_point(canvas, layout.place(0, layout.at(s, "roof") + t("flavum_thickness", upper.name) / 2, s))
         if _inside(canvas, centre):
-            found.append(TrueWindow((upper.name, lower.name), centre, round(t("window_height", upper.name) * canvas.scale, 2),
-                                    round(t("window_width", upper.name) * canvas.scale, 2), round(window_tilt_deg(edge, sill), 1)))
+            size = round(t("window_height", upper.name) * canvas.scale, 2), round(t("window_width", upper.name) * canvas.scale, 2)
+            found.append(TrueWindow((upper.name, lower.name), centre, *size, round(widest_beam(bones, layout, upper, lower)[0], 1)))
     return tuple(found)

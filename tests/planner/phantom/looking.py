@@ -30,7 +30,8 @@ def at(phantom: Phantom, mask: Mask, points: NDArray[np.float64]) -> Mask:
     index = np.rint(phantom.volume.frame.to_index(points)).astype(int)
     inside = np.all((index >= 0) & (index < mask.shape), axis=-1)
     index = np.clip(index, 0, np.array(mask.shape) - 1)
-    return inside & mask[index[..., 0], index[..., 1], index[..., 2]]
+    hit: Mask = inside & mask[index[..., 0], index[..., 1], index[..., 2]]
+    return hit
 
 
 def line(start: NDArray[np.float64], stop: NDArray[np.float64], step_mm: float = 0.4) -> NDArray[np.float64]:

@@ -135,7 +135,8 @@ def test_other_readers_see_the_same_scan(example: Path, coarse: Phantom) -> None
 def test_truth_json_keeps_the_contract(example: Path, coarse: Phantom) -> None:
     truth = json.loads((example / "truth.json").read_text(encoding="utf-8"))
     assert truth["format"] == "duraplan/truth" and truth["version"] == 1
-    assert set(truth) == {"format", "version", "labels", "parameters", "levels", "canal", "foramina", "windows", "leaks"}
+    assert set(truth) == {"format", "version", "labels", "parameters", "levels", "canal", "foramina", "windows", "leaks",
+                          "stimulator_leads"}
     assert truth["labels"] == {str(n): name for n, name in coarse.label_names.items()}
     assert len(truth["canal"]["centreline"]) == len(truth["canal"]["area_mm2"])
     assert {tuple(f["between"]) for f in truth["foramina"]} >= {("L4", "L5"), ("L5", "S1")}
