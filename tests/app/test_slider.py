@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from PySide6.QtCore import QEvent, QObject, Qt
-from PySide6.QtWidgets import QApplication, QSlider, QWidget
+from PySide6.QtWidgets import QSlider, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.window import Window
@@ -113,11 +113,13 @@ def test_a_key_on_the_slider_paints_every_view_once_and_a_held_key_is_one_act(wo
     frames = Frames(worked)
     planned_ml = worked.desk.planned_ml
     qtbot.keyClick(slider, Qt.Key.Key_Left)
-    for _ in range(8):
-        QApplication.processEvents()
-        qtbot.wait(3)
-    assert sorted(frames.painted) == ["3d", "axial", "coronal", "sagittal"]
-    assert frames.painted[-1] == "3d"  # numbers and slices are quick and come first
+    wait(qtbot, lambda: "3d" in frames.painted)
+    first = frames.painted.index("3d")
+    assert sorted(frames.painted[:first]) == ["axial", "coronal", "sagittal"]  # numbers and slices are quick and come first
+    shown = worked.session.forecast.value
+    wait(qtbot, lambda: worked.desk.planned_ml != planned_ml)  # it has become an act
+    if worked.session.forecast.value is shown:
+        assert [name for name in frames.painted if name != "3d"] == frames.painted[:first]  # and nothing was painted again
     for _ in range(6):
         qtbot.keyClick(slider, Qt.Key.Key_Left)
         qtbot.wait(20)
@@ -128,3 +130,8 @@ def test_a_key_on_the_slider_paints_every_view_once_and_a_held_key_is_one_act(wo
         qtbot.keyClick(worked, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
         acts += 1
     assert acts <= 2  # the first key, which was let go, and the held one
+    qtbot.keyClick(slider, Qt.Key.Key_Right)
+    worked.go_to(PATCH + 1)  # before the key has rested: the dose is kept
+    assert worked.desk.planned_ml == slider.value() / 10 != planned_ml
+    worked.go_to(PATCH)
+    qtbot.keyClick(slider, Qt.Key.Key_Right)  # the window is closed before it has rested: nothing fails
