@@ -138,6 +138,9 @@ class Walk(QObject):
             return find_anatomy(case, volume, progress, found)
 
         self._derive("anatomy", key, work)
+        if self.anatomy.state == "refused":
+            self.jobs.cancel("surfaces")
+            self.surfaces = Derived()
         if self.anatomy.value is not None and self.anatomy.key == key:
             anatomy = self.anatomy.value
 

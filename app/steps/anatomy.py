@@ -55,7 +55,7 @@ class AnatomyPanel(Panel):
         self._named = label(role="muted", name="Levels found")
         self._ask = button("Name a vertebra", lambda: self.desk.ask("vertebra"), hint="V names the vertebra under the pointer")
         self._ask.setCheckable(True)
-        self._back = button("Take the name back", self.session.take_name_back, hint="The levels are then not confirmed")
+        self._back = button("", self.session.take_name_back, name="Take the name back", hint="The levels are then not confirmed")
         self._levels.add(self._anchor, self._named, row(self._ask, self._back, None))
         self.body.addWidget(self._levels)
         self._chooser = Rows()
@@ -97,7 +97,9 @@ class AnatomyPanel(Panel):
             dress(self._anchor, "good" if by_user else "caution")
             say(self._named, _level_words(anatomy))
         self._ask.setChecked(self.desk.gesture == "vertebra")
-        self._back.setVisible(self.session.case.anchor is not None)
+        named = self.session.case.anchor
+        self._back.setText(f"Take {named.name} back" if named is not None else "")
+        self._back.setVisible(named is not None)
         self._show_map()
         at = self.desk.vertebra_at
         self._chooser.show_items([(("chooser", at), self._make_chooser)] if at is not None and anatomy is not None else [])
@@ -117,7 +119,7 @@ class AnatomyPanel(Panel):
         path = self.session.case.labels_path
         self._map.setVisible(self.session.volume.state == "ready")
         words = "What it holds wins over what the program finds."
-        say(self._map_words, f"Taken in: {Path(path).name}. {words}" if path is not None else f"None. {words}")
+        say(self._map_words, f"Given: {Path(path).name}. {words}" if path is not None else f"None. {words}")
         self._take_map.setText("Take in another…" if path is not None else "Take in a label map…")
         self._leave_map.setVisible(path is not None)
 

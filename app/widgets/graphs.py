@@ -59,8 +59,7 @@ class Graph(QWidget):
             self._paint(painter)
 
     def _paint(self, painter: QPainter) -> None:
-        """What the graph shows, on its ground."""
-        raise NotImplementedError
+        """What the graph shows, on its ground; of itself it is empty."""
 
     def _ground(self, painter: QPainter) -> None:
         look = theme()
