@@ -78,6 +78,20 @@ def test_the_palette_finds_a_command(worked: Window, qtbot: QtBot) -> None:
     assert "Command to find" not in names(worked)
 
 
+def test_a_key_acts_wherever_the_focus_is_and_esc_leaves_what_was_begun(worked: Window, qtbot: QtBot) -> None:
+    button = find(worked, "Needles, open")
+    button.setFocus()
+    qtbot.keyClick(button, Qt.Key.Key_N)
+    wait(qtbot, lambda: worked.desk.plan is not None and worked.desk.plan.taken is not None)
+    worked.views.grid.enlarge("axial")
+    qtbot.keyClick(worked, Qt.Key.Key_K, Qt.KeyboardModifier.ControlModifier)
+    qtbot.keyClick(find(worked, "Command to find"), Qt.Key.Key_Escape)
+    assert "Command to find" not in names(worked)
+    assert worked.views.grid.large == "axial"
+    qtbot.keyClick(button, Qt.Key.Key_Escape)
+    assert worked.views.grid.large is None
+
+
 def test_help_shows_the_keys_and_blocks_nothing(worked: Window, qtbot: QtBot) -> None:
     qtbot.keyClick(worked, Qt.Key.Key_F1)
     assert "Keys and mouse" in names(worked)

@@ -120,6 +120,7 @@ def test_a_needle_follows_the_hand_and_its_checks_with_it(worked: Window, qtbot:
     for step in range(1, 5):
         qtbot.mouseMove(view, start + QPoint(3 * step, 0))
     wait(qtbot, lambda: "Under your hand" in names(worked))
+    assert not offers(worked, "Look along Under your hand")
     qtbot.mouseRelease(view, Qt.MouseButton.LeftButton, pos=start + QPoint(12, 0))
     wait(qtbot, lambda: "Taken, moved by hand" in names(worked))
     moved = worked.session.case.sites[0].taken
