@@ -92,7 +92,7 @@ class PatchPanel(Panel):
         return f"{leak_words(plan.site.leak, self.unsure)}. {needle}, tip {used.depth_mm:.0f} mm from the skin, {place}."
 
     def refusals(self) -> tuple[Derived[object], ...]:
-        return (self.session.forecast,)  # type: ignore[return-value]
+        return (self.session.forecast,)
 
     def fill(self) -> None:
         self._switch.refresh()
