@@ -35,7 +35,8 @@ def test_plan_json_has_every_key_of_the_contract() -> None:
     approach = {"name": "transforaminal-ventral", "why": "A ventral leak calls for it.", "level": None, "warning": None}
     assert made["leaks"][0]["approach"] == approach
     assert [list(candidate) for candidate in made["candidates"]] == [CANDIDATE] * 2
-    assert [list(check) for check in made["candidates"][0]["checks"]] == [["name", "ok", "value", "limit", "unit", "source", "soft", "at_least"]] * 6
+    check_keys = ["name", "ok", "value", "limit", "unit", "source", "soft", "at_least"]
+    assert [list(check) for check in made["candidates"][0]["checks"]] == [check_keys] * 6
     assert made["none_found"] is None
     assert list(made["patch"]) == ["injections", "dose_response", "ml_for_cover"]
     assert all(list(row) == DOSE_ROW for row in made["patch"]["dose_response"])
