@@ -23,7 +23,6 @@ _TITLE_PX = 36.0  # the upper edge belongs to the title, the lower one to the sc
 _FOOT_PX = 44.0
 _STRONG = {"canal": 1.0, "sac": 1.0, "roots": 1.0, "cord": 0.7, "contrast outside": 1.0}
 _NAMED = ("aorta", "vena cava", "vertebral artery", "lung", "kidney", "bowel gas")
-_PROVENANCE_OF = {"ligamentum flavum": "canal", "contrast outside": "sac"}
 
 
 def half_slice_mm(scene: Scene, pose: Pose) -> float:
@@ -50,7 +49,7 @@ def paint_outlines(painter: QPainter, theme: Theme, scene: Scene, pose: Pose, st
             continue
         path = to_screen.map(found)
         width = _STRONG.get(name, 0.7)
-        modelled = scene.anatomy.structure(_PROVENANCE_OF.get(name, name)).provenance == "modelled"
+        modelled = scene.anatomy.structure(name).provenance == "modelled"
         dashes = (1.5, 2.0) if name == "contrast outside" else (5.0, 3.0) if modelled else ()
         painter.setPen(theme.pen(name, width, opacity=0.95 if name in _STRONG else 0.7, dashes=dashes))
         painter.drawPath(path)

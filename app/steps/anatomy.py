@@ -23,10 +23,11 @@ from planner.anatomy.labels import LEVELS
 from planner.anatomy.spine import Anatomy, Structure
 
 _SHOWN = (
-    "bone", "canal", "sac", "cord", "levels", "foramina", "windows", "roots", "ligamentum flavum", "skin", "lung", "kidney",
-    "bowel gas", "aorta", "vena cava", "vertebral artery",
+    "bone", "canal", "sac", "cord", "levels", "foramina", "windows", "roots", "contrast outside", "ligamentum flavum", "skin",
+    "lung", "kidney", "bowel gas", "aorta", "vena cava", "vertebral artery",
 )  # fmt: skip
 _ALWAYS = frozenset({"bone", "canal", "sac", "cord", "levels", "foramina", "windows", "roots", "skin", "lung", "kidney", "bowel gas"})
+_WHERE_LOOKED_FOR = frozenset({"contrast outside"})  # a plain scan cannot show it, and its absence there says nothing
 _LIKELY_REACH = 1
 
 
@@ -103,17 +104,9 @@ class AnatomyPanel(Panel):
         self._show_map()
         at = self.desk.vertebra_at
         self._chooser.show_items([(("chooser", at), self._make_chooser)] if at is not None and anatomy is not None else [])
-        names = [name for name in _SHOWN if anatomy is not None and (name in _ALWAYS or name in anatomy.structures)]
-        self._structures.show_items(
-            [
-                (
-                    (name, anatomy.structure(name), name in self.session.hidden),
-                    partial(self._structure, name, anatomy.structure(name)),
-                )
-                for name in names
-                if anatomy is not None
-            ]
-        )
+        known = [(name, anatomy.structure(name)) for name in _SHOWN if _is_told(anatomy, name)] if anatomy is not None else []
+        hidden = self.session.hidden
+        self._structures.show_items([((name, how, name in hidden), partial(self._structure, name, how)) for name, how in known])
 
     def _show_map(self) -> None:
         path = self.session.case.labels_path
@@ -180,6 +173,13 @@ class AnatomyPanel(Panel):
         nearest = min(anatomy.levels, key=lambda level: sum((a - b) ** 2 for a, b in zip(level.centre_mm, at)))
         here = LEVELS.index(nearest.name)
         return set(LEVELS[max(0, here - _LIKELY_REACH) : here + _LIKELY_REACH + 1])
+
+
+def _is_told(anatomy: Anatomy, name: str) -> bool:
+    """Whether a structure has a row."""
+    if name in _WHERE_LOOKED_FOR:
+        return anatomy.structure(name).provenance != "not checked"
+    return name in _ALWAYS or name in anatomy.structures
 
 
 def _level_words(anatomy: Anatomy) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, get_args
+from math import dist
+from typing import TYPE_CHECKING, Any, get_args
 
 from PySide6.QtWidgets import QButtonGroup, QRadioButton, QWidget
 
@@ -17,11 +18,16 @@ from planner.case.case import MOST_SITES, Site
 from planner.leak import KINDS
 from planner.leak.leak import Certainty, LeakKind, LeakSide
 
+if TYPE_CHECKING:
+    from planner.anatomy.spine import Anatomy, LeakHint
+
 _CERTAINTIES: dict[Certainty, str] = {"observed": "Observed: contrast seen outside", "potential": "Potential: suspected, not seen"}
+
+_SAME_PLACE_MM = 10.0  # a site so near to a hint is the answer to it
 
 
 class LeakPanel(Panel):
-    """Marks, moves and removes."""
+    """Marks, moves and removes. What the scan hints at is offered, never taken by itself."""
 
     station = 2
 
@@ -47,6 +53,8 @@ class LeakPanel(Panel):
         self.body.addWidget(self._new)
         self._full = label(f"{MOST_SITES} sites are marked. Remove one before you mark another.", "caution")
         self.body.addWidget(self._full)
+        self._hints = Rows()
+        self.body.addWidget(self._hints)
         self._sites = Rows()
         self.body.addWidget(self._sites)
 
@@ -76,6 +84,49 @@ class LeakPanel(Panel):
             key = (index, site.leak, chosen, confirmed, refusal, moving)
             items.append((key, partial(self._card, index, site, chosen, confirmed, refusal)))
         self._sites.show_items(items)
+        self._show_hints(anatomy, room)
+
+    def _show_hints(self, anatomy: Anatomy | None, room: bool) -> None:
+        """What looks like leaked contrast on this scan; nothing where nothing does."""
+        if anatomy is None or not anatomy.leak_hints:
+            self._hints.show_items([])
+            return
+        from planner.anatomy.outside import hint_words
+
+        unsure = " Level not confirmed." if self.unsure else ""
+        rows = tuple(
+            (hint, hint_words(anatomy.canal, anatomy.levels, hint) + unsure, *self._sites_at(anatomy, hint)) for hint in anatomy.leak_hints
+        )
+        self._hints.show_items([((rows, room), partial(self._hint_card, rows, room))])
+
+    def _sites_at(self, anatomy: Anatomy, hint: LeakHint) -> tuple[int | None, int | None]:
+        """The number of the site that is marked at a hint, and of one that lies along its reach of the canal."""
+        at = [site.leak.position_mm for site in self.session.case.sites]
+        canal = anatomy.canal
+        first, last = canal.nearest(hint.head_mm), canal.nearest(hint.foot_mm)
+        marked = next((n for n, place in enumerate(at, 1) if dist(place, hint.position_mm) <= _SAME_PLACE_MM), None)
+        return marked, next((n for n, place in enumerate(at, 1) if first <= canal.nearest(place) <= last), None)
+
+    def _hint_card(self, rows: tuple[tuple[LeakHint, str, int | None, int | None], ...], room: bool) -> QWidget:
+        card = Card(name="Seen on this scan")
+        card.add(label("Seen on this scan", "head"))
+        for number, (hint, said, marked, beside) in enumerate(rows, 1):
+            look = button("Look", partial(self.desk.place_wanted.emit, hint.position_mm), "small", f"Look at hint {number}: {said}")
+            look.setToolTip("Brings it into all views")
+            buttons = [look]
+            if room and marked is None:
+                mark = button("Mark here", partial(self.desk.mark_leak, hint.position_mm), "small", f"Mark a leak at hint {number}: {said}")
+                mark.setToolTip("Marks a leak of the kind that is chosen above")
+                buttons.append(mark)
+            answer = f"✓ Marked as site {marked}" if marked else f"Site {beside} lies along it" if beside else ""
+            if number > 1:
+                card.column.addSpacing(5)
+            card.add(label(said.replace(" mL", "\u00a0mL")))
+            card.add(row(*buttons, label(answer, "good" if marked else "small", wrap=False), None))
+        if room and any(marked is None for _, _, marked, _ in rows):
+            card.column.addSpacing(3)
+            card.add(label("Look before you mark. A mark takes the kind that is chosen above.", "small"))
+        return card
 
     def _read(self, index: int) -> Site:
         """The site with its level read from the anatomy of now, where that is ready."""
