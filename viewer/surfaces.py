@@ -112,19 +112,50 @@ def _mesh(frame: Frame, mask: Mask, name: str) -> Mesh | None:
     if box is None:
         return None
     fine, drag = _BUDGET.get(name, _BUDGET_OTHER)
-    still = _within_budget(frame, mask, box, name, fine, _PROBE_MM)
-    if still is None:
-        return None
-    surface, spacing_mm = still
-    light = _within_budget(frame, mask, box, name, drag, max(spacing_mm, spacing_mm * float(np.sqrt(len(surface.triangles) / drag))))
-    return Mesh(surface, light[0] if light is not None else surface)
+    surface = _within_budget(frame, mask, box, name, fine)
+    return Mesh(surface, lighter(surface, drag)) if surface is not None else None
 
 
-def _within_budget(
-    frame: Frame, mask: Mask, box: tuple[slice, slice, slice], name: str, budget: int, spacing_mm: float
-) -> tuple[Surface, float] | None:
-    """The finest surface of at most `budget` triangles, and the spacing of its grid; a try at spacing_mm tells how many there are."""
-    best: tuple[Surface, float] | None = None
+def lighter(surface: Surface, budget: int) -> Surface:
+    """A surface of at most `budget` triangles: points of one cube become one point, with cubes as small as the budget lets them be.
+
+    A thin bar becomes a coarse one but never breaks, as it does where the structure itself is contoured on a coarser grid.
+    After Rossignac and Borrel, Multi-resolution 3D approximations, 1993.
+    """
+    if len(surface.triangles) <= budget:
+        return surface
+    sides = np.linalg.norm(np.diff(surface.points_mm[surface.triangles[:, :2]], axis=1), axis=2)
+    cube_mm = 0.8 * float(np.median(sides)) * float(np.sqrt(len(surface.triangles) / budget))
+    while True:
+        found = _clustered(surface, cube_mm)
+        share = len(found.triangles) / budget
+        if share <= 1:
+            return found
+        cube_mm *= max(1.04, float(np.sqrt(share)))
+
+
+def _clustered(surface: Surface, cube_mm: float) -> Surface:
+    """A surface with one point in the middle of all points of a cube."""
+    cubes = np.floor((surface.points_mm - surface.points_mm.min(axis=0)) / cube_mm).astype(np.int64)
+    wide = cubes.max(axis=0) + 1
+    _, cluster, count = np.unique((cubes[:, 0] * wide[1] + cubes[:, 1]) * wide[2] + cubes[:, 2], return_inverse=True, return_counts=True)
+
+    def mean(values: NDArray[np.float32]) -> NDArray[np.float64]:
+        return np.bincount(cluster, values, len(count)) / count
+
+    points, normals = (np.stack([mean(part) for part in whole.T], axis=1) for whole in (surface.points_mm, surface.normals))
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
+    triangles = cluster[surface.triangles].astype(np.int32)
+    a, b, c = triangles.T
+    triangles = triangles[(a != b) & (b != c) & (c != a)]
+    light = None if surface.light is None else mean(surface.light).astype(np.float32)
+    return Surface(points.astype(np.float32), triangles, normals.astype(np.float32), light)
+
+
+def _within_budget(frame: Frame, mask: Mask, box: tuple[slice, slice, slice], name: str, budget: int) -> Surface | None:
+    """The finest surface of at most `budget` triangles; a try at a few millimetres tells how many there are."""
+    best: Surface | None = None
+    spacing_mm = _PROBE_MM
     for _ in range(8):
         field, step = _field(frame, mask, box, spacing_mm, name)
         surface = _contour(field, frame, box, step)
@@ -134,8 +165,8 @@ def _within_budget(
             spacing_mm = max(_FINEST_MM, spacing_mm / 3)
             continue
         share = len(surface.triangles) / budget
-        if best is None or len(best[0].triangles) > budget or 1 >= share > len(best[0].triangles) / budget:
-            best = (_lit(surface, field, frame, box, step) if name == "bone" else surface), spacing_mm
+        if best is None or len(best.triangles) > budget or 1 >= share > len(best.triangles) / budget:
+            best = _lit(surface, field, frame, box, step) if name == "bone" else surface
         # whole voxels are put together, so a small change of the spacing may change nothing
         wanted = max(_FINEST_MM, spacing_mm * float(np.sqrt(share)) * (1.15 if share > 1 else 1.03))
         if share <= 1 and wanted > 0.85 * spacing_mm:

@@ -12,7 +12,7 @@ from tests.viewer.patient import patient
 from viewer.orbit import Orbit
 from viewer.scene import Scene
 from viewer.spatial_view import SpatialView
-from viewer.surfaces import surfaces, surfaces_of_scan
+from viewer.surfaces import joined, lighter, surfaces, surfaces_of_scan, tube
 from viewer.theme import theme
 
 LEFT, RIGHT, MIDDLE = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton, Qt.MouseButton.MiddleButton
@@ -182,6 +182,21 @@ def test_meshes_keep_to_their_budget_and_lie_where_the_labels_are(meshed):
     normals = found["sac"].fine.normals[middle]
     outward = sac[middle] - [0, 30, 0]
     assert ((normals * outward)[:, :2].sum(axis=1) > 0).mean() > 0.99
+
+
+def test_a_light_mesh_keeps_thin_bars_whole():
+    """Ribs must not vanish while the hand turns the patient."""
+    sway = np.linspace(0, np.pi, 200)
+    rib = np.stack([120 * np.cos(sway), 90 * np.sin(sway), -20 * sway], axis=1)
+    whole = joined([tube(rib, 3.0, 24), tube([[0, 0, -90], [0, 0, 0], [0, 0, 90]], 25.0, 60)])
+    light = lighter(whole, 1500)
+    assert 750 < len(light.triangles) <= 1500
+    corners = light.points_mm[light.triangles]
+    sides = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max(axis=1)
+    for place in rib[2:-2]:
+        away = np.linalg.norm(corners.mean(axis=1) - place, axis=1)
+        assert (away < 3.0 + sides / 2).any(), f"the bar is broken at {place}"
+    assert np.linalg.norm(light.normals, axis=1) == pytest.approx(1.0, abs=1e-4)
 
 
 def test_surfaces_report_and_can_be_stopped(meshed):
