@@ -82,6 +82,8 @@ QListWidget::item:selected { background: $chosen; color: $text; }
 QRadioButton, QCheckBox { spacing: 7px; padding: 2px; border: 1px solid transparent; border-radius: 4px; }
 QRadioButton:focus, QCheckBox:focus { border: 1px solid $accent; }
 QRadioButton::indicator { width: 13px; height: 13px; border-radius: 8px; border: 1.5px solid $muted; background: $field; }
+QRadioButton:disabled { color: $faint; }
+QRadioButton::indicator:disabled { border: 1.5px dashed $faint; background: transparent; }
 QRadioButton::indicator:checked { border: 1.5px solid $accent;
     background: qradialgradient(cx:0.5, cy:0.5, radius:0.5, fx:0.5, fy:0.5,
         stop:0 $accent, stop:0.5 $accent, stop:0.62 $field, stop:1 $field); }
