@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +26,9 @@ from planner.anatomy.roots import find_roots, roots_structure
 from planner.anatomy.sac import find_sac
 from planner.anatomy.spine import NOT_CHECKED, Anatomy, Anchor, Canal, Foramen, Level, Structure, Window
 from planner.anatomy.track import Path, track_canal
+from planner.anatomy.view import out_of_view
 from planner.anatomy.wall import Wall, area_of, as_canal, canal_along
-from planner.anatomy.windows import find_windows, in_view
+from planner.anatomy.windows import find_windows
 from planner.geometry import Floats, Volume
 from planner.progress import Progress, part, silent
 from planner.refusal import Refusal
@@ -100,7 +102,7 @@ def _find_in_ct(volume: Volume, anchor: Anchor | None, progress: Progress) -> An
         "cord": sac.cord,
         "levels": levels_structure(levels, anchor),
         "foramina": _foramina_structure(foramina, levels),
-        "windows": _windows_structure(volume, canal, windows, levels),
+        "windows": NOT_CHECKED,
         "roots": roots_structure(roots) if roots else NOT_CHECKED,
         "contrast outside": contrast_structure(bright is not None, canal, levels, hints),
         "skin": _skin_structure(volume, labels),
@@ -112,7 +114,8 @@ def _find_in_ct(volume: Volume, anchor: Anchor | None, progress: Progress) -> An
         **{name: Structure("not checked", None, f"The program does not look for the {name}.") for name in _NOT_LOOKED_FOR},
     }
     progress(1.0, "Anatomy found")
-    return Anatomy(volume.frame, volume.modality, labels, structures, canal, levels, foramina, windows, roots, anchor, hints)
+    found = Anatomy(volume.frame, volume.modality, labels, structures, canal, levels, foramina, windows, roots, anchor, hints)
+    return replace(found, structures={**structures, "windows": _windows_structure(found)})
 
 
 def checked(path: Path | None, search: Volume, body: NDArray[np.bool_], bone: Bone) -> Path:
@@ -216,18 +219,19 @@ def _foramina_structure(foramina: tuple[Foramen, ...], levels: tuple[Level, ...]
     return Structure("found", round(float(np.mean([f.confidence for f in foramina])), 2), " ".join(sentences) or None)
 
 
-def _windows_structure(volume: Volume, canal: Canal, windows: tuple[Window, ...], levels: tuple[Level, ...]) -> Structure:
-    pairs = [(a, b) for a, b in itertools.pairwise(levels) if a.name[0] != "S"]
+def _windows_structure(found: Anatomy) -> Structure:
+    """How the windows are known: one that is missing is closed where it could be seen."""
+    pairs = [(a.name, b.name) for a, b in itertools.pairwise(found.levels) if a.name[0] != "S"]
     if not pairs:
         return Structure("not checked", None, "No pair of vertebrae lies in view.")
-    missing = [(a, b) for a, b in pairs if (a.name, b.name) not in {window.between for window in windows}]
-    closed = [f"{a.name}-{b.name}" for a, b in missing if in_view(volume, canal, a, b)]
-    cut = [f"{a.name}-{b.name}" for a, b in missing if not in_view(volume, canal, a, b)]
+    missing = {pair: out_of_view(found, pair) for pair in pairs if pair not in {window.between for window in found.windows}}
+    closed = ["-".join(pair) for pair, unseen in missing.items() if unseen is None]
+    cut = [f"{'-'.join(pair)}: {unseen}" for pair, unseen in missing.items() if unseen is not None]
     sentences = [f"No open window was found at {', '.join(closed)}."] if closed else []
-    sentences += [f"{', '.join(cut)}: the laminae lie partly outside the scan."] if cut else []
-    if volume.frame.spacing_mm[0] > 2.0:
-        sentences.append(f"Slices {volume.frame.spacing_mm[0]:.1f} mm apart blur the windows; sizes are uncertain by as much.")
-    sure = float(np.mean([w.confidence for w in windows])) if windows else 0.3
+    sentences += cut
+    if found.frame.spacing_mm[0] > 2.0:
+        sentences.append(f"Slices {found.frame.spacing_mm[0]:.1f} mm apart blur the windows; sizes are uncertain by as much.")
+    sure = float(np.mean([w.confidence for w in found.windows])) if found.windows else 0.3
     return Structure("found", round(sure, 2), " ".join(sentences) or None)
 
 

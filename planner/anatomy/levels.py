@@ -237,23 +237,22 @@ def _depth_of(search: Volume, curve: Curve, front: Floats) -> float:
 
 
 def bodies(curve: Curve, column: Column) -> list[tuple[float, tuple[float, float, float], float]]:
-    """(s, centre of the body, confidence) of every vertebra of which at least half lies in view, head to foot."""
+    """(s, centre of the body, confidence) of every vertebra whose middle lies in view, head to foot."""
     if len(column.discs) < 2:
         return []
     length = float(curve.s_mm[-1])
     places = [disc.s_mm for disc in column.discs]
     strengths = [disc.strength for disc in column.discs]
     gaps = np.diff(places)
-    first, last = places[0] - gaps[0] * 0.95, places[-1] + gaps[-1] * 1.02
-    borders = ([first] if (places[0] - max(first, 0.0)) > 0.55 * gaps[0] else []) + places
-    marks = ([0.0] if len(borders) > len(places) else []) + strengths
-    if (min(last, length) - places[-1]) > 0.55 * gaps[-1]:
-        borders, marks = borders + [last], marks + [0.0]
+    # the borders that lie beyond the scan stand where the neighbour's would
+    borders = [places[0] - gaps[0] * 0.95, *places, places[-1] + gaps[-1] * 1.02]
+    marks = [0.0, *strengths, 0.0]
     found = []
     for n in range(len(borders) - 1):
-        s = (borders[n] + borders[n + 1]) / 2
+        s = float(borders[n] + borders[n + 1]) / 2
         sure = float(np.clip(0.5 + 0.2 * min(marks[n], marks[n + 1]), 0.3, 0.97))
-        found.append((min(max(s, 0.0), length), _body_centre(curve, column, s), sure))
+        if 0.0 <= s <= length:
+            found.append((s, _body_centre(curve, column, s), sure))
     return found
 
 

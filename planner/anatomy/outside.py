@@ -21,7 +21,7 @@ from planner.geometry import Floats, Frame
 _DURA_MM = 1.0  # so near to the sac brightness is its own blurred edge
 _THICK_MM = 2.0  # thinner things are the blurred edge of bone
 _GROWN_MM = 2.0  # from its heart a pool goes on to its edge by so much
-_SLEEVE_MM = 3.0  # so near to a root or ganglion contrast is in its sleeve, which a myelogram fills
+_SLEEVE_MM = 2.5  # so near to a root, which is placed to 1.8 mm, contrast is in its sleeve, which a myelogram fills
 _LEAST_ML = 0.2  # a pool smaller than this is taken for noise, vein or the edge of a sleeve
 _ENCLOSED = 0.5  # of its surface bone borders on marrow, and less on contrast in a foramen
 _VALLEY = 0.5  # two pools part where their cross-section falls to this share of the smaller one

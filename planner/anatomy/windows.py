@@ -62,14 +62,6 @@ def find_windows(volume: Volume, threshold: float, canal: Canal, levels: tuple[L
     return tuple(window for window, _, _ in found)
 
 
-def in_view(volume: Volume, canal: Canal, upper: Level, lower: Level) -> bool:
-    """Whether the laminae of both lie in the scan, so that a closed window was seen and not cut off."""
-    ends = (upper.s_mm, lower.s_mm + 0.5 * (lower.s_mm - upper.s_mm))
-    places = np.interp(ends, canal.s_mm, np.arange(len(canal.s_mm))).round().astype(int)
-    behind = canal.centreline_mm[places] + 20.0 * canal.back[places]
-    return bool(ends[1] <= canal.s_mm[-1] + 5.0 and all(volume.frame.contains(point) for point in behind))
-
-
 def _window_between(volume: Volume, threshold: float, canal: Canal, upper: Level, lower: Level) -> Window | None:
     gap = lower.s_mm - upper.s_mm
     s = np.arange(upper.s_mm, min(lower.s_mm + 0.35 * gap, float(canal.s_mm[-1])), _ROW_MM)
