@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 TITLES = {"axial": "Axial", "sagittal": "Sagittal", "coronal": "Coronal", "oblique": "Along the needle"}
 _BESIDE = {
     "sagittal": ("midline", "right of the midline", "left of the midline"),
-    "coronal": ("canal's middle", "behind the canal's middle", "in front of the canal's middle"),
+    "coronal": ("middle of the canal", "behind mid-canal", "in front of mid-canal"),
 }
 _BARS_MM = (1, 2, 5, 10, 20, 50, 100, 200)
 _BESIDE_SPINE_MM = 56.0
@@ -78,8 +78,10 @@ def paint_title(painter: QPainter, theme: Theme, name: str, words: str, width: f
     bold = theme.font(bold=True)
     base = _MARGIN + theme.text_px
     start = _MARGIN + QFontMetricsF(bold).horizontalAdvance(name) + 8
-    metrics = QFontMetricsF(theme.font())
-    words = metrics.elidedText(words, Qt.TextElideMode.ElideRight, max(0.0, width - start - _MARGIN))
+    metrics, room = QFontMetricsF(theme.font()), max(0.0, width - start - _MARGIN)
+    while " · " in words and metrics.horizontalAdvance(words) > room:
+        words = words.rpartition(" · ")[0]  # a number that is cut would be another number
+    words = metrics.elidedText(words, Qt.TextElideMode.ElideRight, room)
     end = start + metrics.horizontalAdvance(words)
     # a quiet ground: the words lie over bone as often as over air
     painter.fillRect(QRectF(0, 0, end + _MARGIN, base + 0.6 * theme.text_px), theme.colour("view", 0.62))
@@ -116,9 +118,10 @@ def paint_space_levels(painter: QPainter, theme: Theme, scene: Scene, orbit: Orb
     metrics = QFontMetricsF(painter.font())
     for level in scene.anatomy.levels:
         x, y = orbit.to_screen(np.array(level.centre_mm) - _BESIDE_SPINE_MM * orbit.right, width, height)
-        if 34 < y < height - 90 and x > 8:
-            words = level.name + doubt(scene.anatomy)
-            text(painter, theme, "view text", QPointF(x - metrics.horizontalAdvance(words), y + metrics.capHeight() / 2), words)
+        words = level.name + doubt(scene.anatomy)
+        left = x - metrics.horizontalAdvance(words)
+        if 34 < y < height - 90 and left > 4:
+            text(painter, theme, "view text", QPointF(left, y + metrics.capHeight() / 2), words)
 
 
 def paint_scale(painter: QPainter, theme: Theme, pose: Pose) -> None:

@@ -142,8 +142,7 @@ def _paint_needle(painter: QPainter, theme: Theme, pose: Pose, needle: SceneNeed
         painter.drawLine(QPointF(*start), QPointF(*stop))
     if not strong:
         return
-    length = float(np.hypot(*(b - a)))
-    along = (b - a) / length if length > 1e-6 else np.array([0.0, 1.0])
+    length, along = float(np.hypot(*(b - a))), _along(a, b)
     hub = max(_HUB_MM * pose.px_per_mm, 14.0) * min(1.0, length / max(needle.depth_mm * pose.px_per_mm, 1e-6))
     on_slice = abs(from_plane[0]) <= max(half_mm, 3.0)
     painter.setPen(theme.pen(meaning, 3.2, opacity=0.8 if on_slice else 0.45))
@@ -152,20 +151,20 @@ def _paint_needle(painter: QPainter, theme: Theme, pose: Pose, needle: SceneNeed
         painter.setPen(theme.pen(meaning, 1.4))
         for dx, dy in ((5, 5), (5, -5)):
             painter.drawLine(QPointF(b[0] - dx, b[1] - dy), QPointF(b[0] + dx, b[1] + dy))
-    _needle_words(painter, theme, pose, needle, a, along, abs(from_plane[1]), half_mm)
 
 
-def _needle_words(
-    painter: QPainter,
-    theme: Theme,
-    pose: Pose,
-    needle: SceneNeedle,
-    a: NDArray[np.float64],
-    along: NDArray[np.float64],
-    off_mm: float,
-    half_mm: float,
-) -> None:
-    words = needle.words
+def paint_needle_words(painter: QPainter, theme: Theme, scene: Scene, pose: Pose) -> None:
+    """Depth and angle beside each needle, or how far off its tip is; over leaks, which would cut the words."""
+    if not scene.shows("needles"):
+        return
+    half = half_slice_mm(scene, pose)
+    for needle in scene.needles:
+        if needle.role != "other":
+            _needle_words(painter, theme, pose, needle, half)
+
+
+def _needle_words(painter: QPainter, theme: Theme, pose: Pose, needle: SceneNeedle, half_mm: float) -> None:
+    words, off_mm = needle.words, abs(float(pose.distance_mm(needle.target_mm)))
     if off_mm > half_mm:
         words = " · ".join(part for part in (words if pose.plane.name in ("axial", "oblique") else "", f"tip {off_mm:.0f} mm off") if part)
     elif pose.plane.name not in ("axial", "oblique"):
@@ -174,12 +173,20 @@ def _needle_words(
         return
     painter.setFont(theme.font(scale=0.92))
     metrics = QFontMetricsF(painter.font())
+    a, b = pose.to_screen(needle.entry_mm), pose.to_screen(needle.target_mm)
+    along = _along(a, b)
     side = np.array([along[1], -along[0]])
     side = side if side[1] > 0 else -side  # below the shaft
     x, y = a + 18 * along + 20 * side
     x = min(max(8.0, x if side[0] >= -0.2 else x - metrics.horizontalAdvance(words)), pose.width - metrics.horizontalAdvance(words) - 8)
     y = min(max(_TITLE_PX, y), pose.height - _FOOT_PX)
     text(painter, theme, "needle", QPointF(x, y), words)
+
+
+def _along(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The direction from one place on the screen to another; down where they are one."""
+    length = float(np.hypot(*(b - a)))
+    return (b - a) / length if length > 1e-6 else np.array([0.0, 1.0])
 
 
 def _share_within(distances: tuple[float, float], half: float) -> tuple[float, float] | None:

@@ -88,6 +88,7 @@ class SlicePainter:
             overlays.paint_levels(painter, theme, scene, pose)
             overlays.paint_needles(painter, theme, scene, pose)
             overlays.paint_leaks(painter, theme, scene, pose)
+            overlays.paint_needle_words(painter, theme, scene, pose)
             half = overlays.half_slice_mm(scene, pose)
             for measurement in scene.measurements:
                 overlays.paint_measurement(painter, theme, pose, measurement, half)

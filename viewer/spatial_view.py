@@ -430,7 +430,7 @@ def reach(scene: Scene) -> Any:
     """Points that should be in sight: the spine if it is known, else the bone, else the scan."""
     if scene.surfaces:
         for names in (("sac", "canal"), _SEEN_FIRST):
-            found = [scene.surfaces[name].drag.points_mm for name in names if name in scene.surfaces]
+            found = [scene.surfaces[name].fine.points_mm for name in names if name in scene.surfaces]
             if found:
                 points = np.concatenate(found)
                 low, high = points.min(axis=0), points.max(axis=0)

@@ -10,6 +10,7 @@ from app.report.needle_card import anchor_words, is_counted, leak_title, limit_w
 from app.report.numbers import band_cell, measured, millilitres, millimetres, volume
 from app.report.room_words import in_plane, out_of_plane
 from app.report.sheet import Graph, Picture, Row, Section, Table
+from app.steps.words import ONLY_ON_MYELOGRAMS
 from planner.anatomy.spine import Anatomy
 from planner.case.derive import Plan, SitePlan
 from planner.case.words import APPROACH_WORDS
@@ -91,7 +92,7 @@ def _dose_response(plan: Plan, forecast: Forecast) -> Section:
     dose = plan.planned_ml
     least, most = forecast.rows[0].ml, forecast.rows[-1].ml
     volumes = sorted({*(ml for ml in _VOLUMES_ML if least <= ml <= most), dose})
-    head = ("Total, mL", "Leak covered, %", "Canal filled, %", "Levels up", "Levels down", "Sac area, \u2212%", "Out, mL", "Ventral, mL")
+    head = ("Total, mL", "Leak covered, %", "Canal filled, %", "Levels up", "Levels down", "Sac narrowed, %", "Out, mL", "Ventral, mL")
     rows = tuple(Row(_dose_cells(forecast.at(ml), ml), "good" if ml == dose else "") for ml in volumes)
     paragraphs = [
         f"Medians of {forecast.members} runs, 10th and 90th percentile in brackets. The planned total is {millilitres(dose)}."
@@ -204,6 +205,8 @@ def _structures(anatomy: Anatomy) -> Section:
     for name, structure in structures_content(anatomy).items():
         confidence = structure["confidence"]
         unknown = structure["provenance"] == "not checked"
+        if unknown and name in ONLY_ON_MYELOGRAMS:
+            continue
         sure = "" if confidence is None or unknown else f"{100 * confidence:.0f} %"
         rows.append(Row((name, structure["provenance"], sure, structure["problem"] or ""), "bad" if unknown else ""))
     table = Table(("Structure", "Known how", "How sure", "What failed, and where"), (0.18, 0.14, 0.1, 0.58), tuple(rows))

@@ -178,13 +178,12 @@ def patch_figures(plan: Plan, index: int) -> tuple[Figure, ...]:
         return doses
     row = forecast.at(plan.planned_ml)
     covered = row.each_leak_covered[index] if index < len(row.each_leak_covered) else row.leak_covered
-    least = percent(row.sac_reduction_max)
     figures = [
         *doses,
         Figure("This leak covered" if len(plan.sites) > 1 else "Leak covered", *percent(covered)),
         Figure("Canal filled, fullest slice", *percent(row.canal_fill_max)),
         Figure("Extent", *levels(row.levels_up, row.levels_down)),
-        Figure("Sac area, least", f"\u2212{least[0]}", least[1]),
+        Figure("Sac narrowed, at most", *percent(row.sac_reduction_max)),
     ]
     if 90 in forecast.ml_for_cover:
         figures.append(Figure("90 % cover from", *volume(forecast.ml_for_cover[90])))

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 SIGNS = {"found": "●", "imported": "◆", "drawn": "✎", "modelled": "◌", "not checked": "△"}
 """The sign beside a provenance."""
+ONLY_ON_MYELOGRAMS = frozenset({"contrast outside"})
+"""Structures that a plain scan cannot show: that nobody looked for them there is no news."""
 
 
 def leak_words(leak: Leak, unsure: bool = False) -> str:

@@ -203,7 +203,8 @@ def test_space_shows_the_newest_volume_of_the_newest_forecast(qtbot, space):
         qtbot.wait(20)
         assert agreement(red(view), silhouette(view, shown.patch)) > 0.8
     qtbot.wait(500)  # the hand rests: the fine surface
-    assert agreement(red(view), silhouette(view, at_volume(scene, 3.0).patch)) > 0.85
+    # the smallest patch is 40 by 47 pixels: an edge of one pixel is a tenth of it
+    assert agreement(red(view), silhouette(view, at_volume(scene, 3.0).patch)) > 0.83
     grid.set_scene(replace(scene, hidden=scene.hidden | {"patch"}))
     assert red(view).sum() == 0
 

@@ -68,7 +68,7 @@ def test_the_room_card_says_where_to_go_in(sheet: Sheet) -> None:
     assert figures["Blood, to tolerance"][0] == "8 mL"
     assert figures["Leak covered"] == ("100 %", "(80–100)")
     assert figures["Canal filled, fullest slice"] == ("57 %", "(44–66)")
-    assert figures["Sac area, least"] == ("−38 %", "(24–51)")
+    assert figures["Sac narrowed, at most"] == ("38 %", "(24–51)")
     assert figures["90 % cover from"] == ("9.6 mL", "(7.2–not reached)")
 
 
@@ -188,6 +188,32 @@ def test_page_one_holds_the_whole_card(sheet: Sheet, tmp_path: Path) -> None:
     first = subprocess.run(["pdftotext", "-l", "1", str(tmp_path / "report.pdf"), "-"], capture_output=True, text=True, check=True).stdout
     for words in ("ROOM CARD", "THE WAY IN", "CHECKS", "PATCH", "IN THE ROOM", "ASK BEFORE", "patient can report and move"):
         assert words in first.replace("\u00a0", " ")
+
+
+def pages_of_card(sheet: Sheet, more: int) -> int:
+    """How many pages the first card takes with so many more lines for the room."""
+    lines = tuple(f"Line {n} that the room has to read." for n in range(more))
+    card = replace(sheet.cards[0], in_the_room=sheet.cards[0].in_the_room + lines)
+    return len(page_images(replace(sheet, cards=(card,), sections=()), 30))
+
+
+def test_a_card_that_is_a_little_too_long_is_drawn_smaller_and_stays_one_page(sheet: Sheet, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert pages_of_card(sheet, 0) == 1
+    with monkeypatch.context() as full_size:
+        full_size.setattr("app.report.pdf._SHARES", (1.0,))
+        too_long = next(more for more in range(60) if pages_of_card(sheet, more) == 2)
+    fitted = [pages_of_card(sheet, too_long + more) for more in range(12)]
+    assert fitted[:3] == [1, 1, 1]
+    assert 2 in fitted, "letters that are ever smaller cannot be read at arm's length"
+
+
+def test_a_card_that_cannot_fit_keeps_its_full_size(sheet: Sheet, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = tuple(f"Line {n} that the room has to read." for n in range(60))
+    long = replace(sheet, cards=(replace(sheet.cards[0], in_the_room=lines),), sections=())
+    pages = page_images(long, 30)
+    monkeypatch.setattr("app.report.pdf._SHARES", (1.0,))
+    assert len(pages) > 1
+    assert pages == page_images(long, 30)
 
 
 def test_pages_are_drawn_for_the_screen_too(sheet: Sheet) -> None:
