@@ -12,7 +12,7 @@ from viewer.theme import THEMES, Theme, ThemeName
 from viewer.theme import theme as named_theme
 
 FONT = "Inter"
-PANEL_WIDTH = 330
+_PANEL_WIDTH = 330
 _PROJECTOR_SCALE = 1.3
 
 _SHEET = Template("""
@@ -42,8 +42,8 @@ QLabel[role="good"] { color: $good; }
 QLabel[role="chip"] { color: $muted; border: 1px solid $edge; border-radius: 9px; padding: 1px 7px; font-size: ${small}px; }
 QLabel[role="chip caution"] { color: $caution; border: 1px solid $caution; border-radius: 9px; padding: 1px 7px; font-size: ${small}px; }
 
-QFrame[role="card"] { background: $panel; border: 1px solid $edge; border-radius: 8px; }
-QFrame[role="card chosen"] { background: $panel; border: 1px solid $needle; border-left: 4px solid $needle; border-radius: 8px; }
+QFrame[role="card"] { background: $panel; border: 1px solid $edge; border-radius: 8px; padding-left: 3px; }
+QFrame[role="card chosen"] { background: $panel; border: 1px solid $good; border-left: 4px solid $good; border-radius: 8px; }
 QFrame[role="card current"] { background: $panel; border: 1px solid $accent; border-left: 4px solid $accent; border-radius: 8px; }
 QFrame[role="card caution"] { background: $panel; border: 1px solid $caution; border-radius: 8px; }
 QFrame[role="card bad"] { background: $panel; border: 1px solid $bad; border-radius: 8px; }
@@ -121,6 +121,11 @@ def apply(application: QApplication, name: ThemeName) -> Theme:
     application.setProperty("theme", name)
     application.setStyleSheet(sheet(chosen, size))
     return chosen
+
+
+def panel_width(name: ThemeName) -> int:
+    """How wide a panel is in a theme, logical pixels: text that is larger needs more."""
+    return round(_PANEL_WIDTH * (_PROJECTOR_SCALE if name == "projector" else 1.0))
 
 
 def load_fonts() -> None:

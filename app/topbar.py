@@ -7,8 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QHBoxLayout, QMenu, QPushButton, QSizePolicy, QWidget
+from PySide6.QtGui import QAction, QPainter, QPaintEvent
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QPushButton, QSizePolicy, QWidget
 
 from app.commands import Command
 from app.widgets.text import button, label
@@ -30,9 +30,7 @@ class Topbar(QWidget):
         line = QHBoxLayout(self)
         line.setContentsMargins(14, 5, 10, 5)
         line.setSpacing(7)
-        self._case = label("", "muted", wrap=False, name="What is open")
-        self._case.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self._case.setMinimumWidth(60)
+        self._case = _Elided("What is open")
         self.undo = button("↶", lambda: self._run("Undo"), name="Undo")
         self.redo = button("↷", lambda: self._run("Redo"), name="Redo")
         menu = self._menu("☰", "Menu", ("File", "Edit", "Stations", "Window"))
@@ -101,6 +99,24 @@ class Topbar(QWidget):
         command = self._find(name)
         if command is not None and command.enabled():
             command.act()
+
+
+class _Elided(QLabel):
+    """A line of quiet text that ends in an ellipsis where there is no room for it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.setAccessibleName(name)
+        self.setProperty("role", "muted")
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.setMinimumWidth(60)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        words = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
+        flags = int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft)
+        with QPainter(self) as painter:
+            self.style().drawItemText(painter, self.rect(), flags, self.palette(), True, words, self.foregroundRole())
 
 
 def case_words(session: Session) -> str:

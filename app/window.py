@@ -15,12 +15,12 @@ from app import style
 from app.commands import HANDS, Command, commands
 from app.filing import Filing
 from app.jobs import Jobs, Outcome
+from app.panels import MODULES, Panels
 from app.rail import STATIONS, Rail
 from app.recent import kept_theme, remember, settings
 from app.statusline import StatusLine
 from app.topbar import Notice, Topbar, case_words
 from app.widgets.palette import Help, Palette
-from app.widgets.text import label
 from planner.progress import Progress
 from viewer.theme import ThemeName
 
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from app.views import Views
 
 _BEHIND = ("app.desk", "app.steps.state", "app.steps.scan", "app.views", "app.keeper", "app.sheet_view")
-_PANELS = ("scan", "anatomy", "leak", "approach", "needles", "patch", "report")
 _NEEDLES, _REPORT = 4, 6
 _AT_THE_LEAK = (3, 5)
 _NEAR = 2  # from here on the views come near the leak
@@ -57,7 +56,6 @@ class Window(QMainWindow):
         self._views: Views | None = None
         self._keeper: Keeper | None = None
         self._sheet: SheetView | None = None
-        self._panels: dict[int, Panel] = {}
         self._loading = self._navigated = self._prompting = self._closed = False
         self._jobs = Jobs(self)
         self.filing = Filing(self)
@@ -82,8 +80,7 @@ class Window(QMainWindow):
         self._notice = Notice()
         self._rail = Rail()
         self._rail.wanted.connect(self.go_to)
-        self._holder = QStackedWidget()
-        self._holder.addWidget(_waiting())
+        self._panels = Panels(self._make_panel, self._theme)
         self._stage = QStackedWidget()
         empty = QWidget()
         empty.setAccessibleName("Views, not ready yet")
@@ -91,7 +88,7 @@ class Window(QMainWindow):
         middle = QHBoxLayout()
         middle.setSpacing(0)
         middle.addWidget(self._rail)
-        middle.addWidget(self._holder)
+        middle.addWidget(self._panels)
         middle.addWidget(self._stage, 1)
         self._status = StatusLine()
         column.addWidget(self._topbar)
@@ -127,7 +124,7 @@ class Window(QMainWindow):
             return
 
         def work(progress: Progress) -> None:
-            for name in (*_BEHIND, *(f"app.steps.{one}" for one in _PANELS)):
+            for name in (*_BEHIND, *MODULES):
                 importlib.import_module(name)
                 progress(0.0, "Starting")
 
@@ -163,7 +160,7 @@ class Window(QMainWindow):
         self._desk.sheet_wanted.connect(self.filing.make_sheet)
         self._views.pointed.connect(self._pointed)
         self._views.window_named.connect(self._topbar.show_window)
-        self._show_panel()
+        self._panels.open(self._station)
         self._follow()
         self._keeper.offer()
         if self._path is not None:
@@ -222,7 +219,7 @@ class Window(QMainWindow):
         session = self.session
         states = stations(self.desk)
         self._rail.show_stations(self._station, [(one.mark, MARK_WORDS[one.mark]) for one in states])
-        self._panels[self._station].refresh()
+        self._panels.refresh()
         self.views.show(self._station)
         on_sheet = self._station == _REPORT and session.plan is not None
         if self._sheet is not None:
@@ -265,21 +262,9 @@ class Window(QMainWindow):
 
         self._notice.say(refusal.sentence, [("Say where the scan is", say_where), ("Close", lambda: None)])
 
-    def _show_panel(self) -> None:
-        if self._station not in self._panels:
-            panel = self._make_panel(self._station)
-            panel.setFixedWidth(round(style.PANEL_WIDTH * (1.3 if self._theme == "projector" else 1.0)))
-            self._panels[self._station] = panel
-            self._holder.addWidget(panel)
-        self._holder.setCurrentWidget(self._panels[self._station])
-        self._holder.setFixedWidth(self._panels[self._station].width())
-
-    def _make_panel(self, station: int) -> Panel:
-        module = importlib.import_module(f"app.steps.{_PANELS[station]}")
-        kind = getattr(module, f"{STATIONS[station]}Panel")
+    def _make_panel(self, station: int, kind: type[Panel]) -> Panel:
         doors = {0: (self.filing.choose_folder, self.filing.choose_file), 1: (self.filing.choose_labels,)}
-        made: Panel = kind(self.desk, self.go_on, *doors.get(station, ()))
-        return made
+        return kind(self.desk, self.go_on, *doors.get(station, ()))
 
     def _pointed(self, at: tuple[float, float, float] | None, value: float | None) -> None:
         if at is None:
@@ -306,7 +291,7 @@ class Window(QMainWindow):
             self.desk.problem = ""
             if self.desk.gesture and station not in (1, 2):
                 self.desk.gesture = ""
-            self._show_panel()
+            self._panels.open(station)
         self._follow()
 
     def go_on(self) -> None:
@@ -316,7 +301,7 @@ class Window(QMainWindow):
 
     def can_go_on(self) -> bool:
         """Whether the blue button is offered."""
-        return self.is_ready and self._panels[self._station].can_go_on
+        return self.is_ready and self._panels.can_go_on
 
     def open(self, path: Path) -> None:
         """Open a folder, a file, a ZIP or a case; what is not saved is asked for first."""
@@ -387,10 +372,7 @@ class Window(QMainWindow):
         style.apply(_application(), name)
         if self._views is not None:
             self._views.grid.set_theme(name)
-        for panel in self._panels.values():
-            panel.setFixedWidth(round(style.PANEL_WIDTH * (1.3 if name == "projector" else 1.0)))
-        if self._panels:
-            self._holder.setFixedWidth(self._panels[self._station].width())
+        self._panels.widen(name)
         self._rail.updateGeometry()
         self._follow()
         self._topbar.show_state(name == "projector")
@@ -486,16 +468,3 @@ def _application() -> QApplication:
     application = QApplication.instance()
     assert isinstance(application, QApplication)
     return application
-
-
-def _waiting() -> QWidget:
-    panel = QWidget()
-    panel.setObjectName("panel")
-    panel.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-    panel.setFixedWidth(style.PANEL_WIDTH)
-    column = QVBoxLayout(panel)
-    column.setContentsMargins(14, 13, 14, 12)
-    column.addWidget(label("Scan", "title"))
-    column.addWidget(label("Starting", "lead"))
-    column.addStretch(1)
-    return panel

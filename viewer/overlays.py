@@ -178,8 +178,10 @@ def _needle_words(painter: QPainter, theme: Theme, pose: Pose, needle: SceneNeed
     side = np.array([along[1], -along[0]])
     side = side if side[1] > 0 else -side  # below the shaft
     x, y = a + 18 * along + 20 * side
-    x = min(max(8.0, x if side[0] >= -0.2 else x - metrics.horizontalAdvance(words)), pose.width - metrics.horizontalAdvance(words) - 8)
     y = min(max(_TITLE_PX, y), pose.height - _FOOT_PX)
+    letter = theme.letters_px if abs(y - pose.height / 2) < 1.5 * theme.letters_px else 0  # which stands in the middle of an edge
+    wide, edge = metrics.horizontalAdvance(words), 8.0 + letter
+    x = min(max(edge, x if side[0] >= -0.2 else x - wide), pose.width - wide - edge)
     text(painter, theme, "needle", QPointF(x, y), words)
 
 

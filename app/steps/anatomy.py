@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QPushButton, QVBoxLayout
 from app.derived import Derived
 from app.desk import Desk
 from app.steps.panel import Next, Panel
-from app.steps.words import SIGNS, anchor_words
+from app.steps.words import ONLY_ON_MYELOGRAMS, SIGNS, anchor_words
 from app.style import theme
 from app.widgets.painting import painting
 from app.widgets.progress import ProgressRow
@@ -27,7 +27,6 @@ _SHOWN = (
     "lung", "kidney", "bowel gas", "aorta", "vena cava", "vertebral artery",
 )  # fmt: skip
 _ALWAYS = frozenset({"bone", "canal", "sac", "cord", "levels", "foramina", "windows", "roots", "skin", "lung", "kidney", "bowel gas"})
-_WHERE_LOOKED_FOR = frozenset({"contrast outside"})  # a plain scan cannot show it, and its absence there says nothing
 _LIKELY_REACH = 1
 
 
@@ -177,7 +176,7 @@ class AnatomyPanel(Panel):
 
 def _is_told(anatomy: Anatomy, name: str) -> bool:
     """Whether a structure has a row."""
-    if name in _WHERE_LOOKED_FOR:
+    if name in ONLY_ON_MYELOGRAMS:
         return anatomy.structure(name).provenance != "not checked"
     return name in _ALWAYS or name in anatomy.structures
 

@@ -146,7 +146,12 @@ class LeakPanel(Panel):
         head.setText(f"{index + 1} · {KINDS[leak.kind].title}, {leak.level or 'level not known'}")
         card.add(head)
         side = "midline" if leak.side == "midline" else f"{leak.side} of the midline"
-        card.add(label(f"{side}, {leak.certainty}" + ("" if confirmed else ". Level not confirmed"), "muted" if confirmed else "caution"))
+        card.add(
+            label(
+                f"{side[0].upper()}{side[1:]}, {leak.certainty}" + ("" if confirmed else ". Level not confirmed"),
+                "muted" if confirmed else "caution",
+            )
+        )
         if refusal:
             card.add(label(f"× {refusal}", "bad"))
         if not chosen:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
 from app.derived import Derived
 from app.steps.panel import Panel
@@ -45,7 +45,8 @@ class NeedlesPanel(Panel):
         self._why_open = False
         for widget in (self._switch, self._working, self._stopped, self._mine, self._none, self._cards):
             self.body.addWidget(widget)
-        self.body.addWidget(row(self._counts, self._why))
+        self.body.addWidget(self._counts)
+        self.body.addWidget(row(self._why, None))
         self.body.addWidget(self._rejected)
 
     def lead(self) -> str:
@@ -81,11 +82,12 @@ class NeedlesPanel(Panel):
 
     def _show_search(self, plan: SitePlan | None) -> None:
         """How many ways were tried, and why the others were none."""
-        tried = plan.search if plan is not None and plan.search.directions else None
+        tried = plan.search if plan is not None and plan.search.directions and plan.search.targets else None
         say(self._counts, f"{_thousands(tried.directions)} directions × {tried.targets} targets" if tried else "")
         rejected = sorted(tried.rejected.items(), key=lambda item: -item[1]) if tried else []
-        self._why.setVisible(bool(rejected))
-        shown = rejected if self._why_open or (tried is not None and not tried.candidates) else []
+        none_is_left = tried is not None and not tried.candidates
+        self._why.setVisible(bool(rejected) and not none_is_left)
+        shown = rejected if self._why_open or none_is_left else []
         self._rejected.show_items([((what, many), partial(ValueRow, what, _thousands(many))) for what, many in shown])
 
     @property
@@ -119,7 +121,7 @@ class NeedlesPanel(Panel):
         name = f"Candidate {rank}" if rank is not None else title
         card = Card("card chosen" if candidate.passes else "card bad", name)
         head = label(f"{title if rank is None else rank} · {_place_words(candidate)}", "head")
-        card.add(row(head, None, label(f"{candidate.depth_mm:.0f} mm", "number", wrap=False, name="Depth, skin to tip")))
+        card.add(row(head, _depth(candidate)))
         card.add(*_angles(candidate, self.session.case.position), *_clearances(candidate), *_doubts(candidate))
         if rank is None and not taken:
             return card
@@ -133,9 +135,9 @@ class NeedlesPanel(Panel):
     def _short(self, candidate: Candidate, index: int) -> QWidget:
         card = Card("card", f"Candidate {index + 1}, short")
         head = button(f"{index + 1} · {_level_words(candidate)}", lambda: self.desk.look_at(index), "row", f"Open candidate {index + 1}")
-        card.add(row(head, None, label(f"{candidate.depth_mm:.0f} mm", "number", wrap=False)))
+        card.add(row(head, None, _depth(candidate)))
         in_plane, out = f"in plane {abs(candidate.in_plane_deg):.0f}°", out_of_plane_words(candidate.out_of_plane_deg)
-        chip = label(*_chip(candidate), wrap=False)
+        chip = _narrow(label(*_chip(candidate), wrap=False))
         said = f"{candidate.remark}; {in_plane}, {out}" if candidate.remark else f"{in_plane}, {out}"
         card.add(row(label(said[0].upper() + said[1:], "small"), chip))
         return card
@@ -157,6 +159,16 @@ class NeedlesPanel(Panel):
 
     def _resume(self) -> None:
         self.session.resume_site(self.desk.site)
+
+
+def _depth(candidate: Candidate) -> QWidget:
+    return _narrow(label(f"{candidate.depth_mm:.0f} mm deep", "number", wrap=False, name="Depth, skin to tip"))
+
+
+def _narrow(made: QLabel) -> QLabel:
+    """No wider and no higher than its words."""
+    made.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Maximum)
+    return made
 
 
 def _angles(candidate: Candidate, position: PatientPosition) -> list[QWidget]:
@@ -184,6 +196,8 @@ def _clearances(candidate: Candidate) -> list[QWidget]:
             made.append(ValueRow(title, "none in the scan", f"(over {check.at_least:.0f} mm)", hint))
         else:
             unseen.append(title)
+    if made:
+        made.append(label("Tick: the clearance asked. Amber: near it.", "small"))
     if unseen:
         words = ", ".join(unseen).lower()
         made.append(label(f"△ Not checked: {words}", "caution", name=f"Not checked: {words}"))
@@ -201,7 +215,7 @@ def _doubts(candidate: Candidate) -> list[QWidget]:
             made.append(label(f"{sign} {_check_words(check.name, check.value, check.limit, check.unit)}", role))
     parts = [f"{part.replace('_', ' ')} {value:.2f}" for part, value in candidate.score.items() if part != "total"]
     if parts:
-        made.append(label(f"Score {candidate.score['total']:.2f}: {', '.join(parts)}", "small"))
+        made.append(label(f"Score {candidate.score['total']:.2f} of 1: {', '.join(parts)}", "small"))
     return made
 
 

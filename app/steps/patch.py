@@ -57,7 +57,7 @@ class PatchPanel(Panel):
         self._volume = Dose("Volume in all", "all", most, self._move_all, self._commit_all)
         self._cover, self._fill = ValueRow("Leak covered"), ValueRow("Canal filled, fullest slice")
         self._up, self._down = ValueRow("Up"), ValueRow("Down")
-        self._sac, self._out = ValueRow("Sac area, least"), ValueRow("Out of the foramina")
+        self._sac, self._out = ValueRow("Sac narrowed, at most"), ValueRow("Out of the foramina")
         self._ventral = ValueRow("In the ventral space")
         self._each = Rows(3)
         self._beyond = label(role="caution", name="Beyond the forecast")
@@ -141,8 +141,9 @@ class PatchPanel(Panel):
         remark = f" {preset.remark}" if preset.remark else ""
         say(
             self._preset,
-            f"Preset: {preset.name}, {preset.fibrin_ml:g} mL fibrin and {preset.blood_ml:g} mL blood. Source: {preset.source}.{remark}",
+            f"Preset: {preset.name}, {preset.fibrin_ml:g} mL fibrin and {preset.blood_ml:g} mL blood.{remark}",
         )
+        self._preset.setToolTip(f"Source: {preset.source}")
         site = self.session.case.sites[self.desk.site]
         self._reset.setVisible(site.blood_ml is not None or site.fibrin_ml is not None)
 
@@ -153,8 +154,7 @@ class PatchPanel(Panel):
         self._fill.put(*percent(now.canal_fill_max))
         for shown, band in ((self._up, now.levels_up), (self._down, now.levels_down)):
             shown.put(f"{band.median:.1f} levels", f"({band.low:.1f}–{band.high:.1f})")
-        value, span = percent(now.sac_reduction_max)
-        self._sac.put(f"−{value}" if value != "0 %" else value, span)
+        self._sac.put(*percent(now.sac_reduction_max))
         self._out.put(*ml(now.escaped_ml))
         self._ventral.put(*ml(now.ventral_ml))
 

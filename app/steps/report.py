@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtWidgets import QPlainTextEdit
 
 from app.steps.panel import Panel
-from app.steps.words import anchor_words, leak_words
+from app.steps.words import ONLY_ON_MYELOGRAMS, anchor_words, leak_words
 from app.widgets.progress import ProgressRow
 from app.widgets.text import Card, button, label, row, say
 from app.widgets.values import ValueRow
@@ -60,7 +60,8 @@ class ReportPanel(Panel):
             taken = sum(site.taken is not None for site in plan.sites)
             self._sites.put(f"{len(plan.sites)}", f"({taken} needle{'s' if taken != 1 else ''} taken)")
             say(self._level, f"{anchor_words(plan.anatomy.anchor)}.")
-            unseen = [name for name, known in plan.anatomy.structures.items() if known.provenance == "not checked"]
+            known = plan.anatomy.structures.items()
+            unseen = [name for name, one in known if one.provenance == "not checked" and name not in ONLY_ON_MYELOGRAMS]
             say(self._unseen, f"△ Not checked: {', '.join(unseen)}" if unseen else "")
         if self.session.case.notes != self._shown_notes:
             self._shown_notes = self.session.case.notes

@@ -218,7 +218,8 @@ class FillGraph(Graph):
 
 
 class ClearanceGraph(Graph):
-    """The least clearance to any hazard along a needle, skin at the left, tip at the right; the limit as a dashed line."""
+    """The least clearance to any hazard along a needle, skin at the left, tip at the right; a
+    round figure as a dashed line, for scale."""
 
     def __init__(self, depth_mm: Sequence[float], clearance_mm: Sequence[float], limit_mm: float, height: int = 74) -> None:
         super().__init__("Clearance along the needle", height)
@@ -232,8 +233,8 @@ class ClearanceGraph(Graph):
         look = theme()
         painter.setPen(QPen(look.colour("caution"), 1, Qt.PenStyle.DashLine))
         painter.drawLine(self._at(0, self._limit), self._at(self._x_range[1], self._limit))
-        painter.setPen(QPen(look.colour("needle"), 1.6))
+        painter.setPen(QPen(look.colour("good"), 1.6))
         painter.drawPath(self._line(self._depth, self._clearance))
-        self._words(painter, 0, True, f"clearance, 0 to {self._y_range[1]:.0f} mm")
+        self._words(painter, 0, True, f"clearance, 0 to {self._y_range[1]:.0f} mm; dashes at {self._limit:g} mm")
         self._words(painter, 0, False, "skin")
         self._words(painter, self.width(), False, "tip")

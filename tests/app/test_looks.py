@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QAbstractButton, QLabel, QLineEdit, QWidget
+from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QLineEdit, QRadioButton, QWidget
 from pytestqt.qtbot import QtBot
 
+from app import style
 from app.rail import StationButton
 from app.window import Window
 from tests.app.conftest import find, names, wait
-from viewer.theme import THEMES, theme
+from viewer.theme import THEMES, ThemeName, theme
 
 
 def ground(window: Window) -> QColor:
@@ -131,3 +133,24 @@ def test_an_eye_hides_a_structure(worked: Window, qtbot: QtBot) -> None:
     qtbot.keyClick(again, Qt.Key.Key_Space)
     qtbot.wait(60)
     assert worked.views.grid.scene.shows("canal")
+
+
+def strength(widget: QWidget) -> int:
+    """How far the strongest pixel of a widget stands out from its ground, 0 to 255."""
+    image = widget.grab().toImage()
+    ground = image.pixelColor(image.width() - 1, 0).lightness()
+    return max(abs(image.pixelColor(x, y).lightness() - ground) for x in range(image.width()) for y in range(image.height()))
+
+
+@pytest.mark.parametrize("name", THEMES)
+def test_a_choice_that_is_barred_looks_barred(qtbot: QtBot, name: ThemeName) -> None:
+    application = QApplication.instance()
+    assert isinstance(application, QApplication)
+    style.apply(application, name)
+    ground = QWidget()
+    ground.setObjectName("window")
+    free, barred = QRadioButton("Interlaminar, midline", ground), QRadioButton("Interlaminar, midline", ground)
+    barred.setEnabled(False)
+    qtbot.addWidget(ground)
+    ground.show()
+    assert strength(barred) < 0.75 * strength(free)

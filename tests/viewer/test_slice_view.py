@@ -5,9 +5,11 @@ import gc
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtGui import QImage, QPainter
 
 from tests.viewer.conftest import collect, drag, pixels, turn_wheel
 from tests.viewer.patient import CANAL_Y, sphere
+from viewer.furniture import paint_title
 from viewer.scene import Measurement, Scene
 from viewer.slice_view import SliceView
 from viewer.theme import theme
@@ -398,3 +400,16 @@ def test_warming_can_run_in_a_thread_beside_a_painting_view(qtbot, scene):
     thread.join()
     assert warming.ready() and warming.spatial_ready()
     assert gc.isenabled() and gc.get_freeze_count() > 1000  # what the libraries brought is no garbage to search
+
+
+def test_a_number_that_does_not_fit_beside_the_name_is_left_out_whole(qtbot):
+    def title(words, width):
+        picture = QImage(420, 40, QImage.Format.Format_RGB32)
+        picture.fill(0)
+        with QPainter(picture) as painter:
+            paint_title(painter, theme(), "Sagittal", words, width)
+        return picture
+
+    whole = "11 mm right of the midline · 198 / 423"
+    assert title(whole, 420) != title("11 mm right of the midline", 420)
+    assert title(whole, 270) == title("11 mm right of the midline", 270)
