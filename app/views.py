@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from math import dist
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from app.desk import Desk, Point
 from viewer.linked import ViewGrid
-from viewer.scene import Scene, SceneNeedle, ScenePatch
+from viewer.scene import Scene, SceneNeedle, ScenePatch, point
 from viewer.theme import ThemeName
 from viewer.windows import preset, presets
+
+if TYPE_CHECKING:
+    from planner.anatomy.spine import Anatomy
 
 PATCH_STATION = 5
 _OTHERS = 3
@@ -33,6 +36,7 @@ class Views(QObject):
         self.grid.setAccessibleName("Views")
         self.grid.set_theme(theme)
         self._station = 0
+        self._at_first: Point | None = None  # where the crosshair stood when the scan came
         self._held: int | None = None
         self._dragged: list[int] = []  # the site of each needle of the scene
         grid = self.grid
@@ -62,6 +66,10 @@ class Views(QObject):
         self.grid.set_scene(scene)
         if fresh and leaks:
             self.show_place(leaks[min(self._desk.site, len(leaks) - 1)].position_mm)
+        if fresh:
+            self._at_first = self.grid.crosshair
+        if scene.anatomy is not None and before.anatomy is None and not leaks and self.grid.crosshair == self._at_first:
+            self.show_canal(scene.anatomy)
         if fresh and scene.watermark and volume is not None:
             self.grid.set_window(*preset("myelogram").window(volume))
         if fresh:
@@ -139,6 +147,12 @@ class Views(QObject):
         """Bring a place into all views."""
         if self.grid.scene.volume is not None:
             self.grid.set_crosshair(at)
+
+    def show_canal(self, anatomy: Anatomy) -> None:
+        """Bring the middle of the canal into all views: what a person looks for first lies along it."""
+        line = anatomy.canal.centreline_mm
+        if len(line):
+            self.show_place(point(line[len(line) // 2]))
 
     # ---- hands ---------------------------------------------------------------------------------------------------------
 

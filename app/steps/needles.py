@@ -136,7 +136,8 @@ class NeedlesPanel(Panel):
         card = Card("card", f"Candidate {index + 1}, short")
         head = button(f"{index + 1} · {_level_words(candidate)}", lambda: self.desk.look_at(index), "row", f"Open candidate {index + 1}")
         card.add(row(head, None, _depth(candidate)))
-        in_plane, out = f"in plane {abs(candidate.in_plane_deg):.0f}°", out_of_plane_words(candidate.out_of_plane_deg)
+        in_plane = f"in plane {abs(candidate.in_plane_deg):.0f}°"
+        out = out_of_plane_words(candidate.out_of_plane_deg).removeprefix("0°, ")
         chip = _narrow(label(*_chip(candidate), wrap=False))
         said = f"{candidate.remark}; {in_plane}, {out}" if candidate.remark else f"{in_plane}, {out}"
         card.add(row(label(said[0].upper() + said[1:], "small"), chip))

@@ -8,9 +8,11 @@ import pytest
 from PySide6.QtWidgets import QAbstractButton
 from pytestqt.qtbot import QtBot
 
+from app.derived import Derived
 from app.window import Window
 from planner.anatomy import NOT_CHECKED, Anatomy
 from tests.app.conftest import find, names, offers, press, wait, words
+from viewer.scene import EMPTY
 
 
 def anatomy_of(window: Window) -> Anatomy:
@@ -69,6 +71,25 @@ def test_mark_here_marks_the_kind_that_is_chosen_and_is_undone(worked: Window, q
     qtbot.wait(60)
     assert not worked.session.case.sites
     assert any(name.startswith("Mark a leak at hint 1: ") for name in names(worked))
+
+
+def test_a_scan_without_leaks_opens_on_its_canal_unless_a_hand_was_there(worked: Window, qtbot: QtBot) -> None:
+    worked.go_to(2)
+    qtbot.wait(60)
+    press(qtbot, worked, "Remove site 1")
+    found, line = worked.session.anatomy, anatomy_of(worked).canal.centreline_mm
+    for touched in (False, True):
+        worked.session.anatomy = Derived()
+        worked.views.grid.set_scene(EMPTY)
+        worked.views.show(2)
+        before = worked.views.grid.crosshair
+        if touched:
+            before = (before[0] + 7.0, before[1], before[2])
+            worked.views.grid.set_crosshair(before)
+        worked.session.anatomy = found
+        worked.views.show(2)
+        at = worked.views.grid.crosshair
+        assert at == pytest.approx(before if touched else line[len(line) // 2])
 
 
 def test_a_guessed_level_is_said_to_be_one(worked: Window, qtbot: QtBot) -> None:
