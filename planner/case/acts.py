@@ -120,11 +120,14 @@ def add_leak(case: Case, leak: Leak) -> Act:
 
 
 def move_leak(case: Case, index: int, leak: Leak) -> Act:
-    """Move a leak to where `planner.leak.place` put it. Clears the needle that was taken for it; approach, needle and doses stay."""
+    """Move a leak to where `planner.leak.place` put it. Clears the needle that was taken for it; approach, needle and doses stay. At
+    another level the entry level goes too: it was chosen for the old one."""
     _point(leak.position_mm, "the leak")
-    if leak == case.sites[index].leak:
+    site = case.sites[index]
+    if leak == site.leak:
         return Act("", case)
-    return _with_site(case, index, f"move {_site_words(case, index)}", leak=leak, taken=None)
+    entry_level = site.entry_level if leak.level == site.leak.level else None
+    return _with_site(case, index, f"move {_site_words(case, index)}", leak=leak, taken=None, entry_level=entry_level)
 
 
 def change_leak(
@@ -164,9 +167,11 @@ def remove_leak(case: Case, index: int) -> Act:
 
 def choose_approach(case: Case, index: int, approach: ApproachName | None, entry_level: str | None = None) -> Act:
     """Choose the approach, and the disc space where the needle goes in where that is a choice of its own; None lets the proposal stand.
-    Another approach or level clears needle, taken needle and doses. Refuses what is no disc space."""
+    Another approach or level clears needle, taken needle and doses. Refuses what is no disc space, and one without its approach."""
     if entry_level is not None and not is_disc_space(entry_level):
         raise Refusal(f"{entry_level} is no disc space.", "Name two neighbouring vertebrae, such as C6-C7.")
+    if entry_level is not None and approach is None:
+        raise Refusal(f"{entry_level} is a choice for one approach.", "Choose the approach as well.")
     site = case.sites[index]
     if (approach, entry_level) == (site.approach, site.entry_level):
         return Act("", case)

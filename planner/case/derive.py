@@ -93,8 +93,8 @@ class Plan:
 def find_anatomy(case: Case, volume: Volume, progress: Progress = silent, found: Anatomy | None = None) -> Anatomy:
     """The anatomy of a scan as a case asks for it: with its label map, its levels counted from its anchor.
 
-    found: what was found before on this scan without a label map; a vertebra that is named needs no new search. Raises Refusal for an
-    anchor outside the scan, and what `find` and `find_with_labels` refuse.
+    found: what was found before on this scan without a label map; in CT a vertebra that is named needs no new search, in MR canal and
+    windows have the sizes of their names. Raises Refusal for an anchor outside the scan, and what `find` and `find_with_labels` refuse.
     """
     anchor = case.anchor
     if anchor is not None and not volume.frame.contains(anchor.position_mm):
@@ -104,7 +104,7 @@ def find_anatomy(case: Case, volume: Volume, progress: Progress = silent, found:
         )
     if case.labels_path is not None:
         return anatomy_station.find_with_labels(volume, Path(case.labels_path), anchor, progress)
-    if found is not None and anchor is not None:
+    if found is not None and anchor is not None and found.modality == "CT":
         return anatomy_station.rename(found, anchor)
     return anatomy_station.find(volume, anchor, progress)
 
@@ -128,7 +128,7 @@ def plan_site(case: Case, index: int, volume: Volume, anatomy: Anatomy, progress
         search = needles.search(room, needle, case.position, part(progress, 0.5, 1.0))
     except Refusal as refusal:  # the user may choose another approach
         search = NeedleSearch((), {}, 0, 0, str(refusal))
-    preset = patch.preset(leak, approach.name, anatomy, _beside(case, index, anatomy))
+    preset = patch.preset(leak, approach.name, anatomy, _beside(case, index, anatomy, approach.name))
     plan = SitePlan(
         site=replace(site, leak=leak),
         anatomy=anatomy,
@@ -154,22 +154,20 @@ def with_taken(plan: SitePlan, case: Case, index: int) -> SitePlan:
         ends = (site.taken.entry_mm, site.taken.target_mm)
         found = next((candidate for candidate in plan.search.candidates if (candidate.entry_mm, candidate.target_mm) == ends), None)
         taken = found or needles.check(plan.room, plan.needle, *ends, plan.position)
-    preset = patch.preset(site.leak, plan.approach.name, plan.anatomy, _beside(case, index, plan.anatomy))
+    beside = _beside(case, index, plan.anatomy, plan.approach.name)
+    preset = patch.preset(site.leak, plan.approach.name, plan.anatomy, beside)
     blood_ml = preset.blood_ml if site.blood_ml is None else site.blood_ml
     fibrin_ml = preset.fibrin_ml if site.fibrin_ml is None else site.fibrin_ml
     return replace(plan, site=site, taken=taken, preset=preset, blood_ml=blood_ml, fibrin_ml=fibrin_ml)
 
 
-def _beside(case: Case, index: int, anatomy: Anatomy) -> list[Leak]:
+def _beside(case: Case, index: int, anatomy: Anatomy, way: ApproachName) -> list[Leak]:
     """The leaks of the other sites, at the levels that the anatomy names now; without those for which a way of another kind was chosen."""
-    own = case.sites[index].approach
-    others = [site for n, site in enumerate(case.sites) if n != index and _same_kind_of_way(site.approach, own)]
-    pairs = [(site.leak, anatomy.disc_space(site.leak.position_mm)) for site in others]
+    sideways = leak_station.is_transforaminal(way)
+    others = [site for n, site in enumerate(case.sites) if n != index]
+    same = [site for site in others if site.approach is None or leak_station.is_transforaminal(site.approach) == sideways]
+    pairs = [(site.leak, anatomy.disc_space(site.leak.position_mm)) for site in same]
     return [replace(leak, level="-".join(pair) if pair else None) for leak, pair in pairs]
-
-
-def _same_kind_of_way(one: ApproachName | None, other: ApproachName | None) -> bool:
-    return one is None or other is None or leak_station.is_transforaminal(one) == leak_station.is_transforaminal(other)
 
 
 def forecast_sites(anatomy: Anatomy, sites: Sequence[SitePlan], progress: Progress = silent) -> Forecast | None:

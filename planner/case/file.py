@@ -21,6 +21,7 @@ from planner.case.case import MOST_SITES, SHORTEST_NEEDLE_MM, Case
 from planner.case.json_values import decode, encode
 from planner.case.scan_reference import find_scan, series_of
 from planner.evidence import number
+from planner.leak import is_disc_space
 from planner.refusal import Refusal
 from planner.version import VERSION
 from planner.whole_files import refusal_of, write_whole
@@ -183,6 +184,8 @@ def _check(case: Case) -> None:
     for n, site in enumerate(case.sites):
         if not all(ml is None or 0 <= ml <= most_ml for ml in (site.blood_ml, site.fibrin_ml)):
             raise ValueError(f"case.sites[{n}] has a dose that is none")
+        if site.entry_level is not None and (site.approach is None or not is_disc_space(site.entry_level)):
+            raise ValueError(f"case.sites[{n}].entry_level is no disc space of an approach")
         if site.taken is not None and dist(site.taken.entry_mm, site.taken.target_mm) < SHORTEST_NEEDLE_MM:
             raise ValueError(f"case.sites[{n}].taken has its entry at its target")
 

@@ -32,7 +32,7 @@ def anatomy_key(case: Case) -> AnatomyKey:
     labels = None
     if case.labels_path is not None:
         path = Path(case.labels_path)
-        names = path.with_name(path.name.removesuffix(".gz").removesuffix(".nii") + ".json")  # what its numbers mean
+        names = path.parent / (path.name.removesuffix(".gz").removesuffix(".nii") + ".json")  # what its numbers mean
         labels = (str(path), _stamp(path), _stamp(names))
     return AnatomyKey(scan_key(case), labels, case.anchor)
 

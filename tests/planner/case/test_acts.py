@@ -78,6 +78,17 @@ def test_another_approach_clears_needle_and_doses_but_the_same_one_clears_nothin
     assert (site.needle, site.taken, site.blood_ml, site.fibrin_ml) == (None,) * 4
 
 
+def test_an_entry_level_belongs_to_an_approach_and_to_the_level_of_its_leak() -> None:
+    case = acts.choose_approach(PLANNED, 0, "interlaminar-midline", "L2-L3").case
+    assert case.sites[0].entry_level == "L2-L3"
+    assert acts.move_leak(case, 0, replace(VENTRAL, position_mm=(2.0, 2.0, 3.0))).case.sites[0].entry_level == "L2-L3"
+    assert acts.move_leak(case, 0, replace(VENTRAL, position_mm=(2.0, 2.0, 40.0), level="T12-L1")).case.sites[0].entry_level is None
+    assert acts.choose_approach(case, 0, None).case.sites[0].entry_level is None
+    for approach, level in ((None, "L2-L3"), ("interlaminar-midline", "L2-L4"), ("interlaminar-midline", "nonsense")):
+        with pytest.raises(Refusal, match=level):
+            acts.choose_approach(case, 0, approach, level)
+
+
 def test_an_act_that_changes_nothing_gives_an_equal_case() -> None:
     assert acts.change_leak(PLANNED, 0, kind="ventral").case == PLANNED
     assert acts.set_position(PLANNED, "prone").case == PLANNED

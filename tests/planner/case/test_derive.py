@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from planner.anatomy import Anchor, find
+from planner.anatomy.labels import CANAL, LEVELS
 from planner.case import derive as derived
 from planner.case.case import Case, Site
-from planner.case.derive import derive, patch_key, plan_site, with_taken
+from planner.case.derive import derive, find_anatomy, patch_key, plan_site, with_taken
 from planner.leak import place
 from planner.refusal import Refusal
+from tests.planner.anatomy.phantoms import phantom
 from tests.planner.case import hand_made
 from tests.planner.needles.pipe_spine import middle, pipe_spine
 
@@ -35,6 +39,18 @@ def test_a_second_hole_changes_the_dose_of_the_first_without_a_new_search() -> N
     assert both.search is made.search
     sideways = replace(holes[1], approach="transforaminal-foramen")
     assert with_taken(made, Case(sites=(replace(holes[0], approach="interlaminar-midline"), sideways)), 0).preset.name == made.preset.name
+    assert with_taken(made, Case(sites=(holes[0], sideways)), 0).preset.name == made.preset.name  # its own way is the one proposed
+
+
+def test_in_mr_a_name_given_after_the_search_leads_to_the_same_anatomy_as_one_given_before() -> None:
+    volume = phantom("mr").volume
+    guessed = find(volume)
+    level = guessed.levels[4]
+    case = Case(anchor=Anchor(LEVELS[LEVELS.index(level.name) - 2], level.centre_mm, "user", 1.0))
+    before, after = find_anatomy(case, volume), find_anatomy(case, volume, found=guessed)
+    assert [(w.level, w.height_mm, w.tilt_deg) for w in after.windows] == [(w.level, w.height_mm, w.tilt_deg) for w in before.windows]
+    assert np.array_equal(after.labels, before.labels)
+    assert not np.array_equal(after.mask(CANAL), guessed.mask(CANAL))
 
 
 def test_the_forecast_is_stale_when_the_patient_lies_otherwise() -> None:

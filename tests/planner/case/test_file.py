@@ -117,6 +117,19 @@ def test_an_older_schema_goes_through_every_migration(tmp_path: Path, monkeypatc
     assert open_case(path).notes == "old!!"
 
 
+def test_a_file_from_before_entry_levels_opens_and_a_chosen_one_comes_back(tmp_path: Path) -> None:
+    path = tmp_path / "case.duraplan"
+    content = json.loads(case_bytes(whole(tmp_path), tmp_path))
+    for site in content["case"]["sites"]:
+        del site["entry_level"]
+    content["checksum"] = case_file._checksum({key: value for key, value in content.items() if key != "checksum"})
+    path.write_text(json.dumps(content), "utf-8")
+    assert open_case(path) == whole(tmp_path)
+    chosen = replace(whole(tmp_path), sites=(Site(LEAK, "interlaminar-midline", entry_level="L2-L3"),))
+    save_case(chosen, path)
+    assert open_case(path) == chosen
+
+
 def test_any_byte_changed_anywhere_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "case.duraplan"
     data = case_bytes(whole(tmp_path), tmp_path)
@@ -189,6 +202,7 @@ def test_what_is_no_case_gives_a_sentence(tmp_path: Path, content: bytes, senten
         ("blood_ml", -1.0),
         ("blood_ml", 41.0),
         ("fibrin_ml", 1e5),
+        ("entry_level", "C6"),
         ("taken", {"entry_mm": [1.0, 2.0, 3.0], "target_mm": [1.0, 2.0, 3.0]}),
         ("taken", {"entry_mm": [1e7, 2.0, 3.0], "target_mm": [1.0, 2.0, 3.0]}),
         ("taken", {"entry_mm": [10**400, 2.0, 3.0], "target_mm": [1.0, 2.0, 3.0]}),

@@ -35,7 +35,8 @@ def test_so_does_another_meaning_of_its_numbers(tmp_path: Path) -> None:
 def test_a_label_map_that_is_gone_has_a_key_too(tmp_path: Path) -> None:
     gone = Case(labels_path=str(tmp_path / "gone.nii.gz"))
     assert anatomy_key(gone) == anatomy_key(gone) != anatomy_key(Case())
-    assert anatomy_key(Case(labels_path="\0")) != anatomy_key(Case())
+    for no_file in ("\0", "/", "."):
+        assert anatomy_key(Case(labels_path=no_file)) != anatomy_key(Case())
 
 
 def test_another_name_of_a_vertebra_leaves_scan_and_map_as_they_are() -> None:
