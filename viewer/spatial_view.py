@@ -435,7 +435,7 @@ def reach(scene: Scene) -> Any:
                 points = np.concatenate(found)
                 low, high = points.min(axis=0), points.max(axis=0)
                 middle = (low + high) / 2
-                # the transverse processes beside the canal
-                beside = np.stack([middle + (55, 0, 0), middle - (55, 0, 0), middle + (0, 45, 0)])
+                # the transverse processes beside the canal, and the names of the vertebrae beside them
+                beside = np.stack([middle + (80, 0, 0), middle - (80, 0, 0), middle + (0, 45, 0)])
                 return np.concatenate([np.stack([low, high]), beside]) if names[0] == "sac" and len(names) == 2 else np.stack([low, high])
     return scene.volume.frame.corners_mm if scene.volume is not None else None
