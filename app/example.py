@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 DESCRIPTION = "example myelogram"
 """What a case's scan reference says of the example (`ScanReference.example`)."""
 
-_VERSION = "3"
+_VERSION = "4"
 
 
 def example_path() -> Path:

@@ -13,7 +13,8 @@ from planner.phantom.layout import Layout, Vertebra
 from planner.phantom.shapes import OUTSIDE_MM, Field, Floats, Part, add_part
 
 _STEP_MM = 1.0
-_HALF_WIDTH_MM = 16.0
+_RIGHT_MM, _LEFT_MM = -6.0, 26.0
+"""From the beams right of the midline to the middle of the left pedicles; the right side is the mirror of the left."""
 _LATERAL_MM = np.arange(-4.0, 4.1, 1.0)
 """Where a beam crosses the canal's roof: in the opening's middle."""
 _TILTS_DEG = np.arange(-25.0, 76.0, 1.0)
@@ -27,7 +28,7 @@ _AS_WIDE_MM = 0.15
 
 @dataclass(frozen=True, eq=False)
 class BoneField:
-    """Signed distance to the vertebrae near the midplane, design mm: values [k, j, i] every 1 mm from `origin` (x, y, z)."""
+    """Signed distance to the vertebrae from the midline to the left pedicles, design mm: values [k, j, i], 1 mm apart, from `origin`."""
 
     values: Field
     origin: Floats
@@ -35,8 +36,8 @@ class BoneField:
 
 def bone_field(parts: Iterable[Part], layout: Layout) -> BoneField:
     """The vertebrae as painted, without the roughness of their surface."""
-    low = np.array([-_HALF_WIDTH_MM, layout.axis[:, 0].min() - 5.0, layout.axis[0, 1]])
-    high = np.array([_HALF_WIDTH_MM, layout.axis[:, 0].max() + 70.0, layout.axis[-1, 1]])
+    low = np.array([_RIGHT_MM, layout.axis[:, 0].min() - 22.0, layout.axis[0, 1]])
+    high = np.array([_LEFT_MM, layout.axis[:, 0].max() + 70.0, layout.axis[-1, 1]])
     shape = (np.ceil((high - low) / _STEP_MM).astype(int) + 1)[::-1]
     values = np.full(tuple(shape), OUTSIDE_MM, np.float32)
     step, straight = np.full(3, _STEP_MM), np.zeros((1, 4))

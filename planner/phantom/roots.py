@@ -44,20 +44,6 @@ def smooth_way(knots: list[Floats]) -> Floats:
     return np.stack([np.interp(at, length, line[:, c]) for c in range(3)], axis=1)
 
 
-def foramen_place(layout: Layout, upper: Vertebra, lower: Vertebra) -> tuple[Floats, float, float]:
-    """Centre of the left foramen in design space, its height between the pedicles and its width (unscaled)."""
-    t = layout.table
-    px, _, pu = pedicle_centre(layout, upper)
-    qx, _, qu = pedicle_centre(layout, lower)
-    width = t("foramen_width", upper.name)
-    middle = -t("canal_depth", upper.name) / 2 + width / 2
-    roof = upper.place(px, middle, pu - pedicle_half_height(layout, upper))
-    floor = lower.place(qx, -t("canal_depth", lower.name) / 2 + width / 2, qu + pedicle_half_height(layout, lower))
-    centre = (roof + floor) / 2
-    centre[0] = min(px, qx)
-    return centre, float(np.linalg.norm((roof - floor)[1:])), width
-
-
 def roots(layout: Layout) -> list[Root]:
     """The left roots of T8 to S2."""
     return [_root(layout, upper, lower) for upper, lower in layout.pairs()]

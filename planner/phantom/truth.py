@@ -10,8 +10,8 @@ import numpy as np
 from planner.phantom.beams import BoneField, widest_beam
 from planner.phantom.canal import canal_section
 from planner.phantom.canvas import Canvas
+from planner.phantom.foramina import foramen_place, foramen_size
 from planner.phantom.layout import Layout
-from planner.phantom.roots import foramen_place
 from planner.phantom.shapes import Floats
 
 Point = tuple[float, float, float]
@@ -27,7 +27,7 @@ class TrueLevel:
 
 @dataclass(frozen=True)
 class TrueForamen:
-    """A foramen: `between` two vertebrae, on the patient's left or right."""
+    """A foramen: `between` two vertebrae, on the patient's left or right; sizes between bones (`foramina.foramen_size`)."""
 
     between: tuple[str, str]
     side: str
@@ -102,7 +102,7 @@ def world_point(canvas: Canvas, design: Floats) -> Point:
 def measure(canvas: Canvas, layout: Layout, bones: BoneField, leaks: tuple[TrueLeak, ...], leads: tuple[TrueLead, ...]) -> Truth:
     """The truth of a layout on this scan; what lies outside the scan is left out."""
     windows = _windows(canvas, layout, bones)
-    return Truth(_levels(canvas, layout), *_centreline(canvas, layout), _foramina(canvas, layout), windows, leaks, leads)
+    return Truth(_levels(canvas, layout), *_centreline(canvas, layout), _foramina(canvas, layout, bones), windows, leaks, leads)
 
 
 def _inside(canvas: Canvas, point: Point) -> bool:
@@ -134,12 +134,13 @@ def _centreline(canvas: Canvas, layout: Layout) -> tuple[tuple[Point, ...], tupl
     return tuple(points), tuple(areas)
 
 
-def _foramina(canvas: Canvas, layout: Layout) -> tuple[TrueForamen, ...]:
+def _foramina(canvas: Canvas, layout: Layout, bones: BoneField) -> tuple[TrueForamen, ...]:
     found = []
     for upper, lower in layout.pairs():
         if upper.name in ("S1", "S2"):
             continue
-        centre, height, width = foramen_place(layout, upper, lower)
+        centre = foramen_place(layout, upper, lower)
+        height, width = foramen_size(bones, layout, upper, lower)
         for side, sign in (("left", 1.0), ("right", -1.0)):
             place = world_point(canvas, centre * [sign, 1.0, 1.0])
             if _inside(canvas, place):

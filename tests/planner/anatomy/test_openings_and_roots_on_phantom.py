@@ -66,18 +66,19 @@ def test_a_window_is_tilted_to_the_head_as_its_level_calls_for() -> None:
         assert low <= window.tilt_deg <= high, window.level
 
 
-def test_foramina_lie_within_3_mm_and_their_sizes_are_near_the_design() -> None:
+def test_foramina_lie_within_a_voxel_and_are_as_large_as_their_bones_leave_them() -> None:
     mine = {(f.between, str(f.side)): f for f in found().foramina}
     heights, widths = [], []
     for true in phantom().truth.foramina:
         if true.between[0] in ("T10", "T11", "T12", *LUMBAR):
             one = mine[(true.between, true.side)]
-            limit_mm = 3.0 if true.between[0] != "L5" else 4.0
+            limit_mm = 1.5 if true.between[0] != "L5" else 3.0  # its floor is the sacrum's wing
             assert np.linalg.norm(np.subtract(one.centre_mm, true.centre)) < limit_mm, (true.between, true.side)
             heights.append(one.height_mm - true.height_mm)
             widths.append(one.width_mm - true.width_mm)
-    assert np.median(np.abs(heights)) < 2.5
-    assert np.median(np.abs(widths)) < 3.0
+    # bone takes up to a voxel of 1.5 mm more than its design on either side
+    assert np.median(np.abs(heights)) < 1.8 and np.abs(heights).max() < 2.5
+    assert np.median(np.abs(widths)) < 1.0 and np.abs(widths).max() < 2.0
 
 
 def test_roots_run_where_the_true_ones_do() -> None:

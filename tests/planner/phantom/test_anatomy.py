@@ -74,6 +74,16 @@ def test_foramina_are_as_high_as_the_table_says(fine: Phantom, name: str) -> Non
         assert solid[:50].any() and solid[50:].any()
 
 
+@pytest.mark.parametrize("name", ["T11", "T12", "L1", "L2", "L3"])
+def test_a_foramen_is_as_wide_as_its_bones_leave_it(fine: Phantom, name: str) -> None:
+    for f in (f for f in fine.truth.foramina if f.between[0] == name):
+        inward = -1.0 if f.side == "left" else 1.0
+        x, z, y = np.meshgrid((0.0, inward * 2.0), np.linspace(-0.1, 0.2, 7) * f.height_mm, np.arange(-20, 20, 0.25), indexing="ij")
+        shadow = at(fine, bone(fine), np.array(f.centre) + np.stack([x, y, z], axis=-1)).any(axis=(0, 1))  # seen from the side
+        free = np.diff(np.concatenate([[-20.0], np.arange(-20, 20, 0.25)[shadow], [20.0]]))
+        assert f.width_mm == pytest.approx(free.max(), abs=1.5)
+
+
 @pytest.mark.parametrize("name", WINDOW_MM)
 def test_interlaminar_windows_are_as_high_as_was_measured(fine: Phantom, name: str) -> None:
     window = next(w for w in fine.truth.windows if w.between[0] == name)
