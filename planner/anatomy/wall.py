@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,6 +72,14 @@ def _first_beyond(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
     return np.where(mask.any(axis=-1), mask.argmax(axis=-1), mask.shape[-1])
 
 
+def _median_of_seen(samples: Floats) -> Floats:
+    """The median over the first two axes of what is no NaN; NaN where all is. As np.nanmedian, many times faster on small arrays."""
+    ordered = np.sort(samples.reshape(-1, samples.shape[-1]), axis=0)  # NaN comes last
+    count = np.isfinite(ordered).sum(axis=0)
+    column = np.arange(ordered.shape[1])
+    return np.asarray((ordered[np.maximum(count - 1, 0) // 2, column] + ordered[count // 2, column]) / 2)
+
+
 def _running_median(radius: Floats, good: NDArray[np.bool_]) -> Floats:
     """Median along the canal over the good samples of a direction and its two neighbours, filled from the direction's overall median."""
     n = len(radius)
@@ -80,11 +87,8 @@ def _running_median(radius: Floats, good: NDArray[np.bool_]) -> Floats:
     stacked = np.stack([np.roll(holed, d, axis=1) for d in (-1, 0, 1)])
     out = np.empty_like(radius)
     centres = np.arange(0, n, 8)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # directions that are never seen are filled below
-        whole = np.nanmedian(stacked, axis=(0, 1))
-        near = [stacked[:, max(0, c - _NEIGHBOURS_MM) : c + _NEIGHBOURS_MM + 1] for c in centres]
-        medians = np.stack([np.nanmedian(part, axis=(0, 1)) for part in near])
+    whole = _median_of_seen(stacked)
+    medians = np.stack([_median_of_seen(stacked[:, max(0, c - _NEIGHBOURS_MM) : c + _NEIGHBOURS_MM + 1]) for c in centres])
     fallback = float(np.nanmedian(whole)) if np.isfinite(whole).any() else _PRIOR_MM
     medians = np.where(np.isfinite(medians), medians, np.where(np.isfinite(whole), whole, fallback))
     for a in range(radius.shape[1]):
