@@ -149,8 +149,8 @@ class Walk(QObject):
 
                 return surfaces(anatomy, progress)
 
-            # names of levels do not change a surface
-            self._derive("surfaces", (key.scan, key.labels), mesh)
+            # in a CT the names of levels change no surface, in an MR they set the sizes that are looked for
+            self._derive("surfaces", (key.scan, key.labels, key.anchor if anatomy.modality == "MR" else None), mesh)
 
     def _refresh_sites(self) -> None:
         anatomy, volume = self.anatomy.value, self.volume.value

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from planner.anatomy.labels import LEVELS
 from planner.anatomy.spine import Structure
 from planner.evidence import evidence
 from planner.leak import KINDS, approaches, decided, place, window_levels
@@ -189,6 +190,17 @@ def test_a_way_that_the_user_chose_is_never_exchanged_for_another(spine):
     other = decided("interlaminar-midline", "L3-L4", leak, spine, ways)
     assert (other.name, other.level, other.barred) == ("interlaminar-midline", "L3-L4", None)
     assert decided("interlaminar-midline", "L4-L5", leak, spine, ways).barred.startswith("L5 is not wholly in view")
+
+
+def test_a_level_far_from_the_leak_is_the_users_choice_with_a_warning(spine):
+    leak = place(spine, (0.0, 7.0, DISC), "dorsal")
+    ways = approaches(leak, spine)
+    above = LEVELS.index(leak.level.partition("-")[0])
+    for away, word in ((1, None), (3, "3 levels from the leak"), (4, "4 levels from the leak")):
+        level = f"{LEVELS[above - away]}-{LEVELS[above - away + 1]}"
+        warning = decided("interlaminar-midline", level, leak, spine, ways).warning
+        assert (warning is None) if word is None else (word in warning and leak.level in warning)
+    assert "the vertebral artery" in decided("transforaminal-foramen", "C4-C5", leak, spine, ways).warning
 
 
 def test_a_thoracic_hole_in_the_midline_calls_for_paramedian():
