@@ -17,6 +17,8 @@ from planner.anatomy.find import find
 from planner.anatomy.grid import onto, reduced
 from planner.anatomy.labels import LEVELS
 from planner.anatomy.names import levels_structure, rename
+from planner.anatomy.outside import polar_place
+from planner.anatomy.paint import along_canal
 from planner.anatomy.reformat import RADII, Curve, curve_through, polar
 from planner.anatomy.spine import ANGLES, NOT_CHECKED, Anatomy, Anchor, Canal, Level, Structure
 from planner.anatomy.wall import area_of, centroids
@@ -31,6 +33,7 @@ _BONE_SHARE = 0.3  # of a vertebra that is brighter, cancellous bone of the old 
 _SHIFT_MM = 15.0  # a map that lies on the scan fits worse when it is moved this far
 _WHOLE = 0.01  # a label stored as a fraction is this near to a whole number
 _LEAST_BODY_ML = 1.0
+_WALL_MM = 2.0  # the found wall of the canal may lie this far from the true one
 _SAME_MM = 15.0  # two centres nearer than this are one vertebra
 _FRONT = 3 * ANGLES // 4
 _ACCEPTED = "Give labels.nii.gz with its labels.json, truth.nii.gz with its truth.json, or a map with all classes of TotalSegmentator 2."
@@ -68,8 +71,7 @@ def find_with_labels(volume: Volume, path: Path, anchor: Anchor | None = None, p
             raise
         base = _bare(volume, given)
     progress(0.9, "Taking in the label map")
-    pooled = (given == codes.CONTRAST_OUTSIDE) & base.mask(codes.CANAL)
-    given[pooled] = codes.EPIDURAL_SPACE  # contrast in the canal stands where blood will go: it is room, not wall
+    given[_pooled(given, base)] = codes.EPIDURAL_SPACE  # contrast in the canal stands where blood will go: it is room, not wall
     anatomy = _with_levels(base, given, held)
     labels = _merged(anatomy.labels, given, held)
     canal = anatomy.canal
@@ -221,6 +223,15 @@ def _merged(found: Codes, given: Codes, held: frozenset[int]) -> Codes:
     if whole:
         np.copyto(out, given, where=(given == 0) | (out == 0))
     return out
+
+
+def _pooled(given: Codes, base: Anatomy) -> tuple[NDArray[np.int64], ...]:
+    """Indices of the map's contrast outside the sac that lies in the found canal, its wall given some slack, whatever is labelled there."""
+    index = np.argwhere(given == codes.CONTRAST_OUTSIDE)
+    if not len(index) or not len(base.canal.wall_mm):
+        return tuple(index[:0].T)
+    row, turn, radius = polar_place(along_canal(index, base.frame, base.canal), base.canal)
+    return tuple(index[radius <= base.canal.wall_mm[row, turn] + _WALL_MM].T)
 
 
 def _structures(anatomy: Anatomy, held: frozenset[int]) -> dict[str, Structure]:

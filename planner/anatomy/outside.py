@@ -73,7 +73,7 @@ def find_pools(
     if not len(index):
         return ()
     along = along_canal(index + corner, frame, canal)
-    row, turn, radius = _polar_place(along, canal)
+    row, turn, radius = polar_place(along, canal)
     in_view = (along[:, 0] > -0.5) & (along[:, 0] < len(sac_mm) - 0.5)
     past_sac = radius - sac_mm[row, turn] > _DURA_MM
     past_roots = _from_roots(frame.to_world(index + corner), roots) > _SLEEVE_MM
@@ -157,7 +157,7 @@ def _in_bone(voxels: NDArray[np.int64], labels: NDArray[np.uint8]) -> float:
 
 
 def _pool(frame: Frame, canal: Canal, sac_mm: Floats, voxels: NDArray[np.int64], along: Floats, past_wall: Floats) -> Pool:
-    row, _, _ = _polar_place(along, canal)
+    row, _, _ = polar_place(along, canal)
     first, last = int(row.min()), int(row.max())
     profile = ndimage.gaussian_filter1d(np.bincount(row - first).astype(np.float64), 3.0, mode="constant")
     section = first + int(profile.argmax())
@@ -175,7 +175,7 @@ def _pool(frame: Frame, canal: Canal, sac_mm: Floats, voxels: NDArray[np.int64],
     return Pool(voxels, len(voxels) * frame.voxel_ml, first, section, last, (float(x), float(y), float(z)), place, side)
 
 
-def _polar_place(along: Floats, canal: Canal) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
+def polar_place(along: Floats, canal: Canal) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
     """(cross-section, direction, distance from the centreline) of places along the canal."""
     row = np.clip(np.rint(along[:, 0]).astype(int), 0, len(canal.wall_mm) - 1)
     turn = np.rint(np.arctan2(along[:, 2], along[:, 1]) / (2 * np.pi) * ANGLES).astype(int) % ANGLES

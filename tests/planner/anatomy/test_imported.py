@@ -12,6 +12,7 @@ import pytest
 
 from planner.anatomy import Anatomy, find_with_labels
 from planner.anatomy import labels as codes
+from planner.anatomy.imported import canal_of
 from planner.geometry import Frame, Volume, write_nifti
 from planner.phantom import Phantom, PhantomParameters, build
 from planner.refusal import Refusal
@@ -132,6 +133,21 @@ def test_a_canal_that_the_program_does_not_see_comes_from_the_map(tmp_path: Path
     only = find_with_labels(patient().volume, truth_in(tmp_path))
     assert dice(only.mask(codes.CANAL), true_mask(patient(), "epidural space", "thecal sac", "spinal cord")) > 0.95
     assert only.structure("foramina").provenance == only.structure("windows").provenance == "not checked"
+
+
+def test_leaked_contrast_dents_no_wall(tmp_path: Path) -> None:
+    """Contrast that a map shows in the canal is room, though the program labels the same voxels as contrast outside the sac."""
+    one = build(PhantomParameters(modality="myelogram", leak="two-level", spacing_mm=(1.5, 1.5, 1.5)))
+    names = {str(code): name for code, name in one.label_names.items()}
+    (tmp_path / "truth.json").write_text(json.dumps({"labels": names}), "utf-8")
+    write_nifti(tmp_path / "truth.nii.gz", one.labels, one.volume.frame)
+    taken = find_with_labels(one.volume, tmp_path / "truth.nii.gz")
+    assert taken.leak_hints, "the program itself must have found a pool for this to show anything"
+    room = true_mask(one, "epidural space", "thecal sac", "spinal cord", "contrast outside the sac")  # this phantom leaks in the canal alone
+    assert (room & ~taken.mask(codes.CANAL)).sum() < 0.1 * true_mask(one, "contrast outside the sac").sum()
+    true = canal_of(room, taken)
+    nearest = [true.nearest(point) for point in taken.canal.centreline_mm]
+    assert float((true.wall_mm[nearest] - taken.canal.wall_mm).max()) < 2.0
 
 
 @pytest.mark.real
