@@ -382,9 +382,14 @@ def test_a_full_disk_leaves_the_old_files_as_they_were(planned: Path, scan: Path
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl+C is sent as a signal")
 def test_ctrl_c_is_130_without_a_trace_and_without_files(tmp_path: Path) -> None:
+    """Also where the tests run in a shell's background, which hands down that Ctrl+C is to be ignored."""
     out = tmp_path / "out"
     running = subprocess.Popen(
-        [sys.executable, str(ROOT / "main.py"), "example", str(out)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, str(ROOT / "main.py"), "example", str(out)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 60
     while not out.exists() and time.monotonic() < deadline:
