@@ -18,7 +18,7 @@ from planner.anatomy.norms import at_level
 from planner.anatomy.paint import paint_canal, paint_roots, paint_tissue, vertebra_map
 from planner.anatomy.reformat import OUTSIDE, RADII, Curve, curve_through, in_sections, polar
 from planner.anatomy.roots import find_roots
-from planner.anatomy.sac import Sac, ellipse, modelled_cord, sizes_along
+from planner.anatomy.sac import UNSURE_NAMES, Sac, ellipse, modelled_cord, sizes_along
 from planner.anatomy.spine import ANGLES, NOT_CHECKED, Anatomy, Anchor, Canal, Foramen, Level, Side, Structure, Window
 from planner.anatomy.wall import Wall, area_of, as_canal, centroids, closed_paths
 from planner.geometry import Floats, Volume
@@ -62,7 +62,7 @@ def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Ana
     levels = _centred(volume, curve, canal, levels)
     radius = np.minimum(radius, np.maximum(canal.wall_mm - 0.5, 0.0))
     sure_names = anchor is not None and anchor.by == "user"
-    names = "" if sure_names else " Its size follows level names that are not confirmed."
+    names = "" if sure_names else UNSURE_NAMES
     cord = modelled_cord(canal, levels, radius)
     sac = Sac(
         radius, cord, edge > 0.2, False,

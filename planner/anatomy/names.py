@@ -16,7 +16,7 @@ from planner.anatomy.levels import Column
 from planner.anatomy.paint import repaint_cord
 from planner.anatomy.reformat import Curve, in_sections
 from planner.anatomy.roots import root_of
-from planner.anatomy.sac import modelled_cord, modelled_sac
+from planner.anatomy.sac import modelled_cord, modelled_sac, with_sure_names
 from planner.anatomy.spine import Anatomy, Anchor, Level, Structure
 from planner.evidence import number
 from planner.geometry import Floats, Volume
@@ -194,6 +194,8 @@ def rename(anatomy: Anatomy, anchor: Anchor) -> Anatomy:
     exits = {(root_of(f), f.side): root_of(g) for f, g in zip(stay, foramina)}
     roots = tuple(replace(root, level=exits[root.level, root.side]) for root in anatomy.roots if (root.level, root.side) in exits)
     structures = {**anatomy.structures, "levels": levels_structure(levels, anchor)}
+    if anchor.by == "user" and anatomy.modality == "CT":
+        structures = with_sure_names(structures)
     for told in {"foramina", "windows", "contrast outside"} & set(structures):
         known = anatomy.structure(told)
         structures[told] = replace(known, problem=known.problem and _LEVEL.sub(lambda old: new.get(old[0], old[0]), known.problem))

@@ -65,7 +65,7 @@ def find_pools(
     """The pools of at least 0.2 mL, from head to foot.
 
     labels: the map with canal, sac and roots painted. What lies against the sac's edge or in a root's sleeve counts only where it goes on
-    beyond them; below L5, whose sleeves are not followed, nothing beside the sac counts.
+    beyond them; above the first vertebra in view and below L5, where sleeves are not followed, nothing beside the sac counts.
     """
     corner = [b.start for b in bright.box]
     free = bright.contrast & ~np.isin(labels[bright.box], _KEPT)
@@ -79,15 +79,16 @@ def find_pools(
     past_roots = _from_roots(frame.to_world(index + corner), roots) > _SLEEVE_MM
     number_of = _grown(free, index[in_view & past_sac & past_roots], frame)[tuple(index.T)]
     past_wall = radius - canal.wall_mm[row, turn]
-    sleeves_end = next((level.s_mm for level in levels if level.name == "L5"), np.inf)
+    followed = (levels[0].s_mm if levels else -np.inf, next((level.s_mm for level in levels if level.name == "L5"), np.inf))
     pools = []
     for n in np.unique(number_of[number_of > 0]):
         of = np.flatnonzero(number_of == n)
         for piece in (of[part] for part in _divided(along[of, 0])):
             pool = _pool(frame, canal, sac_mm, index[piece] + corner, along[piece], past_wall[piece])
-            below = float(canal.s_mm[pool.section]) > sleeves_end and pool.place not in ("dorsal", "ventral")
+            at_a_root = pool.place not in ("dorsal", "ventral")
+            unknown = at_a_root and not followed[0] <= float(canal.s_mm[pool.section]) <= followed[1]
             marrow = pool.place in ("foramen", "paraspinal") and _in_bone(pool.voxels, labels) > _ENCLOSED
-            if pool.volume_ml >= _LEAST_ML and not below and not marrow:
+            if pool.volume_ml >= _LEAST_ML and not unknown and not marrow:
                 pools.append(pool)
     return tuple(sorted(pools, key=lambda pool: pool.section))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +19,12 @@ from planner.geometry import Floats
 _FAT_HU = -30.0
 _OPACIFIED_HU = 130.0  # a sac of this median or more holds contrast
 _UNNAMED = "T12"  # whose sizes are taken where no level could be told
+UNSURE_NAMES = " Its size follows level names that are not confirmed."
+_CORD_CONFIDENCE = {True: 0.5, False: 0.3}  # whether the names are sure
 _NO_ROOT_HU = 0.0  # beyond contrast this is fat; cord and roots are above it
 _CORD_HU = 20.0  # halfway to this lies the edge of contrast
 _INNER = 0.75  # of the way to the wall no leak is met
+_RIM_MM = 2.0  # what brightens again so near to the wall is the blurred edge of bone, or contrast between sac and bone
 _BLUR_MM = 1.5  # two thresholds on one blurred edge are no farther apart
 _LEAST_MM = 0.4  # dura and film between the sac and the wall
 
@@ -116,7 +120,7 @@ def find_sac(rays: Floats, canal: Canal, levels: tuple[Level, ...], sure_names: 
     core = np.where(inner, smooth, np.nan).reshape(len(smooth), -1)
     bright = ndimage.median_filter(np.nanpercentile(core, 75, axis=1), 15, mode="nearest")
     opacified = float(np.median(bright)) > _OPACIFIED_HU
-    names = "" if sure_names else " Its size follows level names that are not confirmed."
+    names = "" if sure_names else UNSURE_NAMES
     if opacified:
         last = _opacified_edge(smooth, bright, canal.wall_mm)
         seen = (last > 2.0) & (last < canal.wall_mm - 0.3) & (bright > _OPACIFIED_HU)[:, None]
@@ -137,7 +141,16 @@ def find_sac(rays: Floats, canal: Canal, levels: tuple[Level, ...], sure_names: 
     radius = np.where(model.max(axis=1, keepdims=True) > 0.5, radius, 0.0)
     cord = modelled_cord(canal, levels, radius)
     problem = f"The cord is not seen in CT; its place is uncertain by {number('anatomy.cord_spread_mm'):.1f} mm.{names}"
-    return Sac(radius, cord, seen, opacified, sac, Structure("modelled", 0.5 if sure_names else 0.3, problem))
+    return Sac(radius, cord, seen, opacified, sac, Structure("modelled", _CORD_CONFIDENCE[sure_names], problem))
+
+
+def with_sure_names(structures: Mapping[str, Structure]) -> dict[str, Structure]:
+    """What is said of a CT's sac and cord once a person has confirmed the names of the levels."""
+    sac, cord = structures["sac"], structures["cord"]
+    sure = {"sac": replace(sac, problem=sac.problem and (sac.problem.removesuffix(UNSURE_NAMES) or None))}
+    if cord.provenance == "modelled":
+        sure["cord"] = replace(cord, confidence=_CORD_CONFIDENCE[True], problem=cord.problem and cord.problem.removesuffix(UNSURE_NAMES))
+    return {**structures, **sure}
 
 
 def _opacified_edge(smooth: Floats, bright: Floats, wall_mm: Floats) -> Floats:
@@ -166,6 +179,10 @@ def _dura(smooth: Floats, level: Floats, wall_mm: Floats) -> Floats:
     bright = (smooth > level) & within
     fat = np.cumsum((smooth < _NO_ROOT_HU) & within & (np.cumsum(bright, axis=2) > 0), axis=2) > 0
     bright &= ~fat
+    dark = within & ~bright
+    last_dark = np.where(dark.any(axis=2), len(RADII) - 1 - dark[..., ::-1].argmax(axis=2), -1)
+    rim = wall_mm - RADII[last_dark] < _RIM_MM
+    bright &= ~(rim[..., None] & (np.arange(len(RADII)) > last_dark[..., None]))
     last = len(RADII) - 1 - bright[..., ::-1].argmax(axis=2)
     value = np.take_along_axis(smooth, last[..., None], axis=2)[..., 0]
     next_value = np.take_along_axis(smooth, np.minimum(last + 1, len(RADII) - 1)[..., None], axis=2)[..., 0]

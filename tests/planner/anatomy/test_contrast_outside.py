@@ -1,6 +1,7 @@
 """Contrast that has leaked out of the sac of a myelogram: told from sac and bone, labelled, offered as a hint, and in nobody's way."""
 
 import importlib
+from dataclasses import replace
 from functools import cache
 from unittest.mock import patch
 
@@ -88,6 +89,17 @@ def test_a_myelogram_without_a_leak_gives_no_hint() -> None:
     assert not mine.mask((labels.CONTRAST_OUTSIDE,)).any()
     assert mine.structure("contrast outside").provenance == "found"
     assert "None was seen" in (mine.structure("contrast outside").problem or "")
+
+
+def test_a_cut_scan_gives_no_hint_where_the_sleeves_are_not_followed() -> None:
+    """The lowest 120 mm of a myelogram whose leak lies higher up: a filled sleeve at the cut is none."""
+    one, _ = myelogram("ventral")
+    volume = one.volume
+    kept = round(120 / volume.frame.spacing_mm[0])
+    assert volume.frame.affine[2, 0] > 0, "slices run from the feet to the head"
+    low = replace(volume, frame=volume.frame.crop((0, 0, 0), (kept, *volume.frame.shape[1:])), voxels=volume.voxels[:kept])
+    assert all(leak.position[2] > low.frame.to_world((kept, 0, 0))[2] for leak in one.truth.leaks)
+    assert find(low, None).leak_hints == ()
 
 
 def test_leaked_fluid_is_not_looked_for_without_contrast() -> None:
