@@ -9,29 +9,23 @@ import argparse
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+from PySide6.QtCore import QDeadlineTimer, QEventLoop
+from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QApplication
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkOSOpenGLRenderWindow")
-os.environ.setdefault("DURAPLAN_HOME", tempfile.mkdtemp(prefix="duraplan-pictures-"))
-
-import numpy as np  # noqa: E402
-from PySide6.QtCore import QDeadlineTimer, QEventLoop  # noqa: E402
-from PySide6.QtGui import QImage  # noqa: E402
-from PySide6.QtWidgets import QApplication  # noqa: E402
-
-from app.window import Window  # noqa: E402
-
 STATIONS = ("scan", "anatomy", "leak", "approach", "needles", "patch", "report")
 LARGEST_BYTES = 400_000
 
 
-def work_until(condition: object, seconds: float) -> None:
+def work_until(condition: Callable[[], bool], seconds: float) -> None:
     """Let the program work until something holds."""
     limit = QDeadlineTimer(round(1000 * seconds))
-    while not condition():  # type: ignore[operator]
+    while not condition():
         if limit.hasExpired():
             raise TimeoutError("the example is not ready")
         QApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 20)
@@ -64,6 +58,12 @@ def main() -> None:
     parser.add_argument("--size", nargs=2, type=int, default=(1440, 900), metavar=("WIDTH", "HEIGHT"))
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
+    sys.path.insert(0, str(ROOT))
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkOSOpenGLRenderWindow")
+    os.environ.setdefault("DURAPLAN_HOME", tempfile.mkdtemp(prefix="duraplan-pictures-"))
+    from app.window import Window
+
     QApplication([])
     window = Window()
     window.resize(*options.size)

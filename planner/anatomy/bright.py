@@ -50,7 +50,9 @@ class Bright:
 
 
 @njit(cache=True, nogil=True)
-def _sweep(values, neighbours, cost, noise, toll):  # type: ignore[no-untyped-def]
+def _sweep(
+    values: NDArray[np.float32], neighbours: NDArray[np.int32], cost: NDArray[np.float32], noise: np.float32, toll: np.float32
+) -> bool:
     """One pass there and one back of the cheapest ways from the seeds (cost 0) through bright voxels; True when something changed."""
     count = len(values)
     changed = False

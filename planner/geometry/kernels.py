@@ -1,18 +1,25 @@
 """The compiled inner loops of sampling. Apart, so that importing the geometry does not import numba."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
+
+from planner.geometry.frame import Floats
 
 
 @njit(cache=True, nogil=True)
-def _inside(voxels, k, j, i):  # type: ignore[no-untyped-def]
+def _inside(voxels: NDArray[Any], k: float, j: float, i: float) -> bool:
     """Whether a fractional index lies no more than half a voxel outside."""
     nk, nj, ni = voxels.shape
     return -0.5 <= k <= nk - 0.5 and -0.5 <= j <= nj - 0.5 and -0.5 <= i <= ni - 0.5
 
 
 @njit(cache=True, nogil=True)
-def _trilinear(voxels, k, j, i):  # type: ignore[no-untyped-def]
+def _trilinear(voxels: NDArray[Any], k: float, j: float, i: float) -> float:
     """The value at a fractional index; that of the border up to half a voxel outside it."""
     nk, nj, ni = voxels.shape
     k, j, i = min(max(k, 0.0), nk - 1.0), min(max(j, 0.0), nj - 1.0), min(max(i, 0.0), ni - 1.0)
@@ -27,14 +34,16 @@ def _trilinear(voxels, k, j, i):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def trilinear_points(voxels, index, out):  # type: ignore[no-untyped-def]
+def trilinear_points(voxels: NDArray[Any], index: Floats, out: NDArray[np.float32]) -> None:
     for n in range(index.shape[0]):
         k, j, i = index[n, 0], index[n, 1], index[n, 2]
         out[n] = _trilinear(voxels, k, j, i) if _inside(voxels, k, j, i) else np.nan
 
 
 @njit(cache=True, nogil=True)
-def trilinear_planes(voxels, origin, across, down, u, v, fill, out):  # type: ignore[no-untyped-def]
+def trilinear_planes(
+    voxels: NDArray[Any], origin: Floats, across: Floats, down: Floats, u: Floats, v: Floats, fill: float, out: NDArray[np.float32]
+) -> None:
     for n in range(u.shape[0]):
         for m in range(u.shape[1]):
             k = origin[n, 0] + u[n, m] * across[n, 0] + v[n, m] * down[n, 0]

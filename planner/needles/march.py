@@ -5,6 +5,8 @@ Indices are of the planning box, an axial, isotropic grid; positions inside are 
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -17,6 +19,9 @@ FINEST_STEP_MM = 0.6
 """Shortest step of a march, below the planning box's spacing."""
 WATCHED_MM = 3.0
 """Below this slack a march takes its finest steps, so that the least slack of a path is known up to it."""
+
+Bytes: TypeAlias = NDArray[np.uint8]
+Vector: TypeAlias = tuple[float, float, float]
 
 _inlined = njit(inline="always")  # what runs for every path: a call of its own costs a tenth of the search
 
@@ -59,7 +64,7 @@ def screen(  # type: ignore[no-untyped-def]
 
 
 @_inlined
-def _misses(gate, tip, way, spacing):  # type: ignore[no-untyped-def]
+def _misses(gate: Floats, tip: Vector, way: Vector, spacing: float) -> bool:
     """Whether a path leaves through the opening's plane beside its outline, or not at all. A tip beyond the plane counts where it is."""
     bx, by, bz = (gate[0, 0] - tip[0]) * spacing, (gate[0, 1] - tip[1]) * spacing, (gate[0, 2] - tip[2]) * spacing
     out = way[0] * gate[1, 0] + way[1] * gate[1, 1] + way[2] * gate[1, 2]
@@ -75,7 +80,9 @@ def _misses(gate, tip, way, spacing):  # type: ignore[no-untyped-def]
 
 
 @_inlined
-def _march(space, slack, fields, margins, tip, way, spacing, longest):  # type: ignore[no-untyped-def]
+def _march(
+    space: Bytes, slack: Bytes, fields: Bytes, margins: Floats, tip: Vector, way: Vector, spacing: float, longest: float
+) -> tuple[int, float, float, float]:
     """From the tip outward by sphere skipping: how it ended, the last length inside the body, the first outside it, the least slack."""
     nk, nj, ni = space.shape
     s = 0.0
@@ -101,7 +108,7 @@ def _march(space, slack, fields, margins, tip, way, spacing, longest):  # type: 
 
 
 @njit(cache=True, nogil=True)
-def _met(fields, margins, k, j, i):  # type: ignore[no-untyped-def]
+def _met(fields: Bytes, margins: Floats, k: int, j: int, i: int) -> int:
     """The hazard whose limit is broken most at a voxel, as a code."""
     worst = 1.0e9
     result = HAZARD
@@ -114,7 +121,7 @@ def _met(fields, margins, k, j, i):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _skin(space, tip, way, spacing, inside, outside):  # type: ignore[no-untyped-def]
+def _skin(space: Bytes, tip: Vector, way: Vector, spacing: float, inside: float, outside: float) -> float:
     """The length at which a path leaves the body, between one inside it and one outside it."""
     low, high = inside, outside
     for _ in range(6):
@@ -130,7 +137,9 @@ def _skin(space, tip, way, spacing, inside, outside):  # type: ignore[no-untyped
 
 
 @njit(cache=True, nogil=True)
-def _entry(normals, normal_step, midline, tip, way, spacing, s, limits):  # type: ignore[no-untyped-def]
+def _entry(
+    normals: NDArray[np.float32], normal_step: float, midline: Floats, tip: Vector, way: Vector, spacing: float, s: float, limits: Floats
+) -> int:
     """Whether a path of this length ends at an entry that keeps its limits: the angle to the skin, the distance from the midline."""
     _, least_sine, nearest, farthest, side = limits[:5]
     x, y, z = tip[0] + way[0] * s / spacing, tip[1] + way[1] * s / spacing, tip[2] + way[2] * s / spacing
@@ -148,7 +157,7 @@ def _entry(normals, normal_step, midline, tip, way, spacing, s, limits):  # type
 
 
 @njit(cache=True, nogil=True)
-def _meets_cord(field, tip, way, spacing, overshoot, radius):  # type: ignore[no-untyped-def]
+def _meets_cord(field: Bytes, tip: Vector, way: Vector, spacing: float, overshoot: float, radius: float) -> bool:
     """Whether a path prolonged past the tip meets the cord."""
     nk, nj, ni = field.shape
     s = 0.0

@@ -101,7 +101,9 @@ def foramen_voxels(anatomy: Anatomy, frame: Frame, soft: NDArray[np.bool_]) -> t
 
 
 @njit(cache=True, nogil=True)
-def _locate(matrix, shape, centreline, left, back, wall, reach_mm):  # type: ignore[no-untyped-def]
+def _locate(
+    matrix: Floats, shape: tuple[int, int, int], centreline: Floats, left: Floats, back: Floats, wall: Floats, reach_mm: float
+) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
     """For every voxel the nearest cross-section (-1 far away), offsets to left and back, and whether it lies inside the wall."""
     nearest = np.full(shape, -1, dtype=np.int32)
     across = np.zeros(shape, dtype=np.float32)

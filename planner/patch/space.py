@@ -246,7 +246,7 @@ def _grow(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 @njit(cache=True, nogil=True)
-def _neighbours(number_of, index, offsets):  # type: ignore[no-untyped-def]
+def _neighbours(number_of: NDArray[np.int32], index: NDArray[np.int64], offsets: NDArray[np.int64]) -> NDArray[np.int32]:
     nk, nj, ni = number_of.shape
     out = np.full((len(index), len(offsets)), -1, dtype=np.int32)
     for n in range(len(index)):

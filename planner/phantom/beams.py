@@ -49,7 +49,7 @@ def bone_field(parts: Iterable[Part], layout: Layout) -> BoneField:
 
 
 @njit(cache=True, nogil=True)
-def _widest(values, origin, starts, beam, count, step):  # type: ignore[no-untyped-def]
+def _widest(values: Field, origin: Floats, starts: Floats, beam: Floats, count: int, step: float) -> float:
     """The radius of the widest cylinder along the beam from one of the starts that meets no bone, and less than 0 when all do."""
     nk, nj, ni = values.shape
     best = -1.0

@@ -123,7 +123,7 @@ def sample_texture(texture, x, y, z):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def ridge(value, width):  # type: ignore[no-untyped-def]
+def ridge(value: float, width: float) -> float:
     """1 where a noise crosses zero, 0 where it is more than `width` away: thin sheets in space."""
     fall = 1.0 - (value / width) ** 2
     return fall * fall if fall > 0.0 else 0.0

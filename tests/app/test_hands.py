@@ -34,16 +34,20 @@ def test_a_folder_is_dropped_on_the_window(open_window: Callable[..., Window], e
 def test_t_snaps_the_tip_to_the_nearest_target(worked: Window, qtbot: QtBot) -> None:
     press(qtbot, worked, "Take candidate 1")
     wait(qtbot, lambda: worked.desk.plan is not None and worked.desk.plan.taken is not None)
-    taken = worked.desk.plan.taken  # type: ignore[union-attr]
+    assert worked.desk.plan is not None and worked.desk.plan.taken is not None
+    taken = worked.desk.plan.taken
     x, y, z = taken.target_mm
     worked.desk.drop(taken.entry_mm, (x, y - 1.0, z))
     wait(qtbot, lambda: worked.session.site_plans is not None)
-    tip = worked.session.case.sites[0].taken.target_mm  # type: ignore[union-attr]
-    targets = [one.target_mm for one in worked.desk.plan.search.candidates]  # type: ignore[union-attr]
+    dropped = worked.session.case.sites[0].taken
+    assert dropped is not None
+    tip = dropped.target_mm
+    targets = [one.target_mm for one in worked.desk.plan.search.candidates]
     view = worked.views.grid.slices["axial"]
     view.setFocus()
     qtbot.keyClick(view, Qt.Key.Key_T)
-    assert worked.session.case.sites[0].taken.target_mm == min(targets, key=lambda one: dist(one, tip))  # type: ignore[union-attr]
+    snapped = worked.session.case.sites[0].taken
+    assert snapped is not None and snapped.target_mm == min(targets, key=lambda one: dist(one, tip))
 
 
 def test_the_sheet_is_printed(worked: Window, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
