@@ -53,7 +53,7 @@ def trilinear_planes(
 
 
 @njit(cache=True, nogil=True)
-def nearest_grid(voxels, matrix, offset, fill, out):  # type: ignore[no-untyped-def]
+def nearest_grid(voxels: NDArray[Any], matrix: Floats, offset: Floats, fill: float, out: NDArray[Any]) -> None:
     nk, nj, ni = voxels.shape
     for a in range(out.shape[0]):
         for b in range(out.shape[1]):
@@ -68,7 +68,7 @@ def nearest_grid(voxels, matrix, offset, fill, out):  # type: ignore[no-untyped-
 
 
 @njit(cache=True, nogil=True)
-def trilinear_slab(voxels, matrix, offset, fill, whole, out):  # type: ignore[no-untyped-def]
+def trilinear_slab(voxels: NDArray[Any], matrix: Floats, offset: Floats, fill: float, whole: bool, out: NDArray[Any]) -> None:
     for b in range(out.shape[0]):
         for c in range(out.shape[1]):
             k = matrix[0, 1] * b + matrix[0, 2] * c + offset[0]
