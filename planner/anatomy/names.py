@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from math import dist
 
 import cv2
 import numpy as np
 
 from planner.anatomy import labels as codes
 from planner.anatomy.labels import LEVELS
-from planner.anatomy.levels import Column
+from planner.anatomy.levels import Body, Column, Row
 from planner.anatomy.paint import repaint_cord
 from planner.anatomy.reformat import Curve, in_sections
 from planner.anatomy.roots import root_of
@@ -27,9 +26,7 @@ _FALSE_ENDS = 2
 _HIPS = 0.06
 _SKULL_MM, _SKULL_TO_C2_MM = 8.0, 35.0
 _LEVEL = re.compile(r"\b[CTLS]\d+\b")
-_NEAR_MM = 35.0  # farther from the middle of a body than this is no vertebra
-Body = tuple[float, tuple[float, float, float], float]
-"""(place along the canal in mm, centre of the body, confidence)."""
+_CLICK = "Click into the body of a vertebra that lies wholly in the scan."
 
 
 def guess(search: Volume, bone: Volume, curve: Curve, column: Column, found: list[Body]) -> Anchor:
@@ -99,25 +96,35 @@ def _prolonged(curve: Curve, length_mm: float) -> Curve:
     )
 
 
-def index_at(levels: tuple[Level, ...], point_mm: tuple[float, float, float]) -> int | None:
-    """The level whose body's middle is nearest to a point, within 35 mm; None farther off."""
-    if not levels:
-        return None
-    apart = [dist(level.centre_mm, point_mm) for level in levels]
-    nearest = int(np.argmin(apart))
-    return nearest if apart[nearest] <= _NEAR_MM else None
-
-
 def vertebra_at(anatomy: Anatomy, point_mm: tuple[float, float, float]) -> Level | None:
-    """The vertebra at an LPS point: the one whose bone it lies in, else the one whose body's middle is within 35 mm."""
+    """The vertebra at an LPS point: the one whose bone it lies in, else the one between whose discs it lies along the canal; None where the
+    scan shows none, or no more than a part."""
+    at = _index_at(anatomy, point_mm, None)
+    return anatomy.levels[at] if at is not None and 0 <= at < len(anatomy.levels) else None
+
+
+def _index_at(anatomy: Anatomy, point_mm: tuple[float, float, float], name: str | None) -> int | None:
+    """As `Row.at`; bone that is labelled decides."""
     if bool(anatomy.frame.contains(point_mm)):
         k, j, i = (int(n) for n in np.rint(anatomy.frame.to_index(point_mm)))
         code = int(anatomy.labels[k, j, i])
-        for level in anatomy.levels:
+        for at, level in enumerate(anatomy.levels):
             if codes.vertebra(level.name) == code:
-                return level
-    at = index_at(anatomy.levels, point_mm)
-    return None if at is None else anatomy.levels[at]
+                return at
+    return row_of(anatomy).at(point_mm, name)
+
+
+def row_of(anatomy: Anatomy) -> Row:
+    """The vertebrae of an anatomy along its canal."""
+    canal = anatomy.canal
+    tangent = np.cross(canal.left, canal.back)
+    tangent = np.where(tangent[:, 2:] > 0, -tangent, tangent)
+    curve = Curve(canal.centreline_mm, canal.left, canal.back, tangent)
+    return Row(curve, tuple((level.s_mm, level.centre_mm, level.confidence) for level in anatomy.levels))
+
+
+def _no_vertebra(name: str) -> Refusal:
+    return Refusal(f"There is no vertebra that could be {name} at this place.", _CLICK)
 
 
 def kept_names(count: int, at: int, name: str) -> tuple[int, int, int]:
@@ -135,28 +142,28 @@ def kept_names(count: int, at: int, name: str) -> tuple[int, int, int]:
     return above, count - under, first + above
 
 
-def name_levels(
-    found: list[Body], anchor: Anchor | None, guessed: Callable[[list[Body]], Anchor]
-) -> tuple[tuple[Level, ...], Anchor | None]:
-    """Named levels and the anchor that they rest on. Raises Refusal for an anchor that names no vertebra in view."""
+def name_levels(row: Row, anchor: Anchor | None, guessed: Callable[[list[Body]], Anchor]) -> tuple[tuple[Level, ...], Anchor | None]:
+    """Named levels and the anchor that they rest on, which is guessed where a person named none. Raises Refusal for an anchor that names no
+    vertebra of which the scan shows a part."""
+    found = list(row.bodies)
     if not found:
         if anchor is not None:
             raise Refusal("The vertebrae could not be told apart, so none can be named.", "Choose a scan with at least two discs in view.")
         return (), None
     if anchor is None:
-        anchor = guessed(found)
-        at = int(np.argmin([np.linalg.norm(np.subtract(body[1], anchor.position_mm)) for body in found]))
-        furthest = min(max(LEVELS.index(anchor.name), at - _FALSE_ENDS), len(LEVELS) - len(found) + at)
-        if furthest != LEVELS.index(anchor.name):
-            anchor = replace(anchor, name=LEVELS[max(furthest, 0)], confidence=0.1)
-    else:
-        place = index_at(tuple(Level("", centre, s, sure) for s, centre, sure in found), anchor.position_mm)
-        if place is None:
-            sentence = f"There is no vertebra where {anchor.name} was named."
-            raise Refusal(sentence, f"Click into the body of the vertebra that you call {anchor.name}.")
-        at = place
+        anchor = _that_fits(guessed(found), found)
+    at = row.at(anchor.position_mm, anchor.name)
+    if at is None:
+        raise _no_vertebra(anchor.name)
     start, stop, first = kept_names(len(found), at, anchor.name)
     return tuple(Level(LEVELS[first + n], centre, s, sure) for n, (s, centre, sure) in enumerate(found[start:stop])), anchor
+
+
+def _that_fits(guessed: Anchor, found: list[Body]) -> Anchor:
+    """A guess, or where all names counted from it would run off the spine the nearest one that fits, hardly sure."""
+    at = int(np.argmin([np.linalg.norm(np.subtract(body[1], guessed.position_mm)) for body in found]))
+    furthest = min(max(LEVELS.index(guessed.name), at - _FALSE_ENDS), len(LEVELS) - len(found) + at)
+    return guessed if furthest == LEVELS.index(guessed.name) else replace(guessed, name=LEVELS[max(furthest, 0)], confidence=0.1)
 
 
 def rename(anatomy: Anatomy, anchor: Anchor) -> Anatomy:
@@ -165,10 +172,9 @@ def rename(anatomy: Anatomy, anchor: Anchor) -> Anatomy:
     Levels, foramina, windows, roots, labels and the modelled conus follow; one or two that would run off C1 or S5 are dropped. Raises
     Refusal when no vertebra is near the anchor, or when more run off.
     """
-    here = vertebra_at(anatomy, anchor.position_mm)
-    if here is None:
-        raise Refusal("There is no vertebra at this place.", f"Click into the body of the vertebra that you call {anchor.name}.")
-    at = anatomy.levels.index(here)
+    at = _index_at(anatomy, anchor.position_mm, anchor.name)
+    if at is None:
+        raise _no_vertebra(anchor.name)
     start, stop, first = kept_names(len(anatomy.levels), at, anchor.name)
     kept = anatomy.levels[start:stop]
     new = {level.name: LEVELS[first + n] for n, level in enumerate(kept)}

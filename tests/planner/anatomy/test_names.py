@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from planner.anatomy import Anchor, Structure, find, labels, rename, vertebra_at
+from planner.anatomy.names import row_of
 from planner.refusal import Refusal
-from tests.planner.anatomy.phantoms import found, phantom
+from tests.planner.anatomy.phantoms import found, phantom, true_mask
 
 
 def _centre(name: str) -> tuple[float, float, float]:
@@ -59,6 +60,41 @@ def test_a_click_beside_the_spine_is_refused() -> None:
     with pytest.raises(Refusal, match="no vertebra"):
         rename(found(), Anchor("L3", (x + 120.0, y, z), "user"))
     assert vertebra_at(found(), (x + 120.0, y, z)) is None
+
+
+def test_a_click_anywhere_in_a_body_or_behind_it_names_that_vertebra() -> None:
+    one, mine = phantom(), found()
+    for level in mine.levels:
+        index = np.argwhere(true_mask(one, f"vertebra {level.name}"))
+        if level.name[0] == "S" or index[:, 0].max() == one.labels.shape[0] - 1:
+            continue  # fused, or cut by the scan
+        points = one.volume.frame.to_world(index[:: max(1, len(index) // 200)])
+        row = row_of(mine)
+        right = [row.at(point, level.name) == mine.levels.index(level) for point in points]
+        assert np.mean(right) > 0.9, level.name
+
+
+@pytest.mark.parametrize(("name", "foot"), [("L4", True), ("L3", True), ("T12", False), ("L1", False)])
+def test_a_vertebra_that_the_scan_cuts_is_not_taken_for_its_neighbour(name: str, foot: bool) -> None:
+    """Less than half of a vertebra is in view: who clicks into it names it, and the whole one beside it is counted from there."""
+    one = phantom()
+    frame, truth = one.volume.frame, {level.name: level.centre for level in one.truth.levels}
+    x, y, z = truth[name]
+    away = 1.0 if foot else -1.0
+    cut = round(frame.to_index((x, y, z + away * 4.0))[0])
+    slices = slice(cut, None) if foot else slice(0, cut)
+    frame = frame.crop((slices.start, 0, 0), (frame.shape[0] if foot else cut, *frame.shape[1:]))
+    seen = replace(one.volume, frame=frame, voxels=one.volume.voxels[slices])
+    click = (x, y, z + away * 8.0)
+    once = find(seen, Anchor(name, click, "user"))
+    for anatomy in (once, rename(find(seen), Anchor(name, click, "user"))):
+        assert name not in {level.name for level in anatomy.levels}
+        for level in anatomy.levels:
+            if level.name[0] != "S" and level.name not in ("T9", "T10"):
+                assert np.linalg.norm(np.subtract(level.centre_mm, truth[level.name])) < 6.0, level.name
+    with pytest.raises(Refusal, match="no vertebra") as refused:
+        find(seen, Anchor(name, (x, y, z - away * 30.0), "user"))
+    assert "wholly in the scan" in refused.value.way_out
 
 
 def test_a_name_that_runs_off_the_spine_is_refused() -> None:
