@@ -124,7 +124,7 @@ def row_of(anatomy: Anatomy) -> Row:
 
 
 def _no_vertebra(name: str) -> Refusal:
-    return Refusal(f"There is no vertebra that could be {name} at this place.", _CLICK)
+    return Refusal(f"There is no vertebra where {name} was named.", _CLICK)
 
 
 def kept_names(count: int, at: int, name: str) -> tuple[int, int, int]:

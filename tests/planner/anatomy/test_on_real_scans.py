@@ -107,7 +107,8 @@ def test_a_click_on_any_labelled_vertebra_names_all_the_same(name: str, file: st
     named = {}
     for code, vertebra in order.items():
         if code in points and vertebra not in out_of_reach:
-            named[vertebra] = tuple(level.name for level in rename(guessed, Anchor(vertebra, tuple(points[code].mean(axis=0)), "user")).levels)
+            x, y, z = points[code].mean(axis=0)
+            named[vertebra] = tuple(level.name for level in rename(guessed, Anchor(vertebra, (x, y, z), "user")).levels)
     assert len(named) >= 7
     assert len(set(named.values())) == 1, named
     assert volume.frame.contains(guessed.levels[0].centre_mm)
