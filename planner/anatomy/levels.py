@@ -228,7 +228,7 @@ def _reach(mask: NDArray[np.bool_], places: Floats) -> Floats:
 
 
 @njit(cache=True, nogil=True)
-def _spaced(evidence, shortest, longest, toll):  # type: ignore[no-untyped-def]
+def _spaced(evidence: Floats, shortest: int, longest: int, toll: float) -> NDArray[np.int64]:
     """Places of greatest summed evidence whose distances lie in range and change slowly (algorithms 2.1)."""
     n = len(evidence)
     width = longest - shortest + 1
