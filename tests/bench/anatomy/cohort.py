@@ -30,7 +30,7 @@ from tests.bench.anatomy.measures import (
     wall_distances,
     wrong_levels,
 )
-from tests.bench.anatomy.patients import Patient, Scanned, patient, scanned, sources_hash
+from tests.bench.anatomy.patients import Patient, Scanned, patient, scanned, sources_hash, with_roots
 from tests.bench.anatomy.windows import brushed
 
 Row = dict[str, Any]
@@ -116,6 +116,7 @@ def errors_of(found: Anatomy, there: Scanned) -> Row:
     line = np.array(there.truth["canal"]["centreline"])
     bottom = float(there.level("S2")[2])
     canal = dice(found.mask(labels.CANAL)[low:], there.canal[low:])
+    room = with_roots(found.mask(labels.CANAL), found.mask((labels.NERVE_ROOT, labels.GANGLION)))
     sac = dice(found.mask((labels.THECAL_SAC, labels.SPINAL_CORD))[low:], there.sac[low:])
     true_wall = surface_of(there.fine, there.fine_frame)
     wall, wall95 = wall_distances(found.canal, true_wall, bottom)
@@ -128,7 +129,8 @@ def errors_of(found: Anatomy, there: Scanned) -> Row:
     held = foramina[np.isfinite(foramina)]
     held_levels = [error for error in errors.values() if np.isfinite(error)]
     return {
-        "canal_dice": canal, "sac_dice": sac, "wall_mm": wall, "wall_95_mm": wall95, "centreline_mm": float(off_line.mean()),
+        "canal_dice": canal, "room_dice": dice(room[low:], there.room[low:]), "sac_dice": sac,
+        "wall_mm": wall, "wall_95_mm": wall95, "centreline_mm": float(off_line.mean()),
         "foramina_mm": float(held.mean()) if len(held) else None, "foramen_worst_mm": float(held.max()) if len(held) else None,
         "foramina": len(foramina), "foramina_missed": int(len(foramina) - len(held)),
         "wrong_levels": wrong_levels(errors), "level_mm": float(np.mean(held_levels)) if held_levels else None,
@@ -180,5 +182,6 @@ def measured(count: int, cache: Path, processes: int = 1, say: Callable[[str], N
 
 def short(row: Row) -> str:
     """A row in a line of the terminal."""
-    keys = ("canal_dice", "sac_dice", "wall_mm", "wall_95_mm", "centreline_mm", "foramina_mm", "wrong_levels", "skin_mm", "cpu_s")
+    means = ("canal_dice", "room_dice", "sac_dice", "wall_mm", "wall_95_mm", "centreline_mm", "foramina_mm", "skin_mm")
+    keys = (*means, "wrong_levels", "cpu_s")
     return "  ".join(f"{key.removesuffix('_mm')} {row[key]:.2f}" for key in keys if row.get(key) is not None)

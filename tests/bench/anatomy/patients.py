@@ -22,6 +22,7 @@ from planner.phantom import Phantom, PhantomParameters, build
 ROOT = Path(__file__).resolve().parents[3]
 USUAL = 66
 _CANAL = ("epidural space", "thecal sac", "spinal cord")
+_MASKS = ("canal", "room", "sac", "body")
 _STENOSED = ("T11-T12", "T12-L1", "L1-L2", "L2-L3", "L3-L4", "L4-L5", "L5-S1")
 _NOISE = {"ct": 17.0, "myelogram": 17.0, "mr": 22.0}  # of the phantom, resources/phantom/tissues.json
 _LEAKS: tuple[Literal["ventral", "sleeve", "dorsal", "two-level"], ...] = ("ventral", "sleeve", "dorsal", "two-level")
@@ -31,12 +32,12 @@ Spacing = tuple[tuple[float, float, float], tuple[int, int, int], float | None]
 """Voxels as built, how many of them are averaged into one of the scan, and the width of the field where it is narrow, in mm."""
 _CT: tuple[Spacing, ...] = (
     ((0.8, 0.8, 0.8), (1, 1, 1), None), ((1.5, 0.9, 0.9), (1, 1, 1), None), ((1.0, 0.9, 0.9), (3, 1, 1), None),
-    ((1.0, 0.7, 0.7), (1, 1, 1), None), ((1.0, 0.8, 0.8), (2, 1, 1), None), ((0.6, 0.6, 0.6), (1, 1, 1), None),
+    ((1.0, 0.7, 0.7), (1, 1, 1), None), ((1.0, 0.8, 0.8), (2, 1, 1), None), ((0.6, 0.75, 0.75), (1, 1, 1), None),
     ((1.25, 0.8, 0.8), (1, 1, 1), None), ((1.25, 0.9, 0.9), (2, 1, 1), None),
 )  # fmt: skip
 _MR: tuple[Spacing, ...] = (
     ((0.9, 0.9, 0.9), (1, 1, 1), None), ((0.8, 0.8, 1.0), (1, 1, 3), 90.0), ((1.0, 0.8, 0.8), (3, 1, 1), None),
-    ((0.8, 0.8, 1.0), (1, 1, 2), 110.0), ((1.5, 0.8, 0.8), (1, 1, 1), None), ((0.7, 0.7, 0.7), (1, 1, 1), None),
+    ((0.8, 0.8, 1.0), (1, 1, 2), 110.0), ((1.5, 0.8, 0.8), (1, 1, 1), None), ((0.8, 0.7, 0.7), (1, 1, 1), None),
     ((1.0, 1.0, 1.0), (1, 1, 3), 110.0), ((1.0, 0.8, 0.8), (2, 1, 1), None),
 )  # fmt: skip
 
@@ -72,11 +73,12 @@ class Patient:
 
 @dataclass(frozen=True, eq=False)
 class Scanned:
-    """A patient's scan with its truth. canal, sac, body: true masks on the scan's grid (half of a voxel or more). fine: the true canal in
-    the voxels that it was built in, on its own frame. truth: as in truth.json."""
+    """A patient's scan with its truth. canal, sac, body: true masks on the scan's grid (half of a voxel or more). room: the canal with the
+    roots that run in it; fine: the same in the voxels that it was built in, on its own frame. truth: as in truth.json."""
 
     volume: Volume
     canal: NDArray[np.bool_]
+    room: NDArray[np.bool_]
     sac: NDArray[np.bool_]
     body: NDArray[np.bool_]
     fine: NDArray[np.bool_]
@@ -128,10 +130,10 @@ def scanned(one: Patient, cache: Path) -> Scanned:
     with np.load(path) as held:
         truth = json.loads(str(held["truth"]))
         shape, fine = tuple(held["shape"]), tuple(held["fine_shape"])
-        masks = [np.unpackbits(held[name], count=int(np.prod(shape))).astype(bool).reshape(shape) for name in ("canal", "sac", "body")]
+        masks = [np.unpackbits(held[name], count=int(np.prod(shape))).astype(bool).reshape(shape) for name in _MASKS]
         fine_mask = np.unpackbits(held["fine"], count=int(np.prod(fine))).astype(bool).reshape(fine)
         volume = Volume(Frame(shape, held["affine"]), held["voxels"], "MR" if one.parameters.modality == "mr" else "CT")
-        return Scanned(volume, masks[0], masks[1], masks[2], fine_mask, Frame(fine, held["fine_affine"]), truth)
+        return Scanned(volume, masks[0], masks[1], masks[2], masks[3], fine_mask, Frame(fine, held["fine_affine"]), truth)
 
 
 def phantom_hash() -> str:
@@ -152,11 +154,13 @@ def _scan(phantom: Phantom, one: Patient) -> Scanned:
     """The scan with its slices' thickness, noise and field; the truth with it."""
     modality = one.parameters.modality
     codes = {name: code for code, name in phantom.label_names.items()}
-    fine = np.isin(phantom.labels, [codes[name] for name in _CANAL])
-    box = tuple(slice(max(int(at.min()) - 4, 0), int(at.max()) + 5) for at in fine.nonzero())
-    fine_frame = phantom.volume.frame.crop([part.start for part in box], [part.start + n for part, n in zip(box, fine[box].shape)])
-    sac = np.isin(phantom.labels, [codes[name] for name in _CANAL[1:]])
-    masks = [averaged(mask, one.block) >= 0.5 for mask in (fine, sac, phantom.labels > 0)]
+    canal, sac, roots = (
+        np.isin(phantom.labels, [codes[name] for name in names]) for names in (_CANAL, _CANAL[1:], ("nerve root", "ganglion"))
+    )
+    room = with_roots(canal, roots)
+    box = tuple(slice(max(int(at.min()) - 4, 0), int(at.max()) + 5) for at in room.nonzero())
+    fine_frame = phantom.volume.frame.crop([part.start for part in box], [part.start + n for part, n in zip(box, room[box].shape)])
+    masks = [averaged(mask, one.block) >= 0.5 for mask in (canal, room, sac, phantom.labels > 0)]
     frame = blocked(phantom.volume.frame, one.block)
     values = averaged(phantom.volume.voxels, one.block)
     voxels = _noisier(values, one, frame)
@@ -168,7 +172,21 @@ def _scan(phantom: Phantom, one: Patient) -> Scanned:
         voxels = np.ascontiguousarray(voxels[:, :, across])
         masks = [np.ascontiguousarray(mask[:, :, across]) for mask in masks]
     volume = Volume(Frame(frame.shape, frame.affine), voxels, "MR" if modality == "mr" else "CT")
-    return Scanned(volume, masks[0], masks[1], masks[2], np.ascontiguousarray(fine[box]), fine_frame, phantom.truth.as_json())
+    fine = np.ascontiguousarray(room[box])
+    return Scanned(volume, masks[0], masks[1], masks[2], masks[3], fine, fine_frame, phantom.truth.as_json())
+
+
+def with_roots(canal: NDArray[np.bool_], roots: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The canal with those voxels of roots and ganglia that lie inside its outline, hollows of the outline bridged, slice by slice: labels
+    give them to the roots, and yet the wall runs around them."""
+    out = canal.copy()
+    for k in np.flatnonzero(canal.any(axis=(1, 2)) & roots.any(axis=(1, 2))):
+        rows, columns = canal[k].nonzero()
+        outline = cv2.convexHull(np.stack([columns, rows], axis=1).astype(np.int32))
+        hull = np.zeros(canal.shape[1:], dtype=np.uint8)
+        cv2.fillConvexPoly(hull, outline, 1)
+        out[k] |= roots[k] & (hull > 0)
+    return out
 
 
 def averaged(values: NDArray[Any], block: tuple[int, int, int]) -> NDArray[np.float32]:
@@ -196,9 +214,7 @@ def _noisier(values: NDArray[np.float32], one: Patient, frame: Frame) -> NDArray
     grain = max(0.35, 0.45 / frame.spacing_mm[1])
     out = np.empty(values.shape, dtype=np.int16)
     for k, plane in enumerate(values):
-        noise, other = (
-            cv2.GaussianBlur(generator.standard_normal(plane.shape, dtype=np.float32), (5, 5), grain) for _ in range(2)
-        )
+        noise, other = (cv2.GaussianBlur(generator.standard_normal(plane.shape, dtype=np.float32), (5, 5), grain) for _ in range(2))
         noise *= level / max(float(noise.std()), 1e-6)
         if one.parameters.modality == "mr":  # the picture of a magnet is a magnitude
             other *= level / max(float(other.std()), 1e-6)
@@ -209,7 +225,7 @@ def _noisier(values: NDArray[np.float32], one: Patient, frame: Frame) -> NDArray
 
 
 def _keep(one: Scanned, path: Path) -> None:
-    packed = {name: np.packbits(mask) for name, mask in (("canal", one.canal), ("sac", one.sac), ("body", one.body), ("fine", one.fine))}
+    packed = {name: np.packbits(getattr(one, name)) for name in (*_MASKS, "fine")}
     held: dict[str, Any] = {
         "voxels": one.volume.voxels, "shape": one.volume.frame.shape, "affine": one.volume.frame.affine,
         "fine_shape": one.fine.shape, "fine_affine": one.fine_frame.affine, "truth": json.dumps(one.truth), **packed,

@@ -35,6 +35,8 @@ def sheet(volume: Volume, anatomy: Anatomy, title: str, truth: Mask | None = Non
     tiles = []
     places = [(level.name, level.s_mm) for level in anatomy.levels]
     places += [(f"{a.name}-{b.name}", (a.s_mm + b.s_mm) / 2) for a, b in itertools.pairwise(anatomy.levels)]
+    if not places:
+        places = [(f"{s:.0f} mm", float(s)) for s in np.arange(5.0, anatomy.canal.s_mm[-1], 12.0)]
     for name, s in sorted(places, key=lambda place: place[1]):
         if 0.0 <= s <= anatomy.canal.s_mm[-1]:
             tiles.append(_tile(volume, anatomy, masks, low, high, s, name))

@@ -20,7 +20,7 @@ from tests.bench.anatomy.measures import (
     wall_distances,
     wrong_levels,
 )
-from tests.bench.anatomy.patients import averaged, blocked, patient
+from tests.bench.anatomy.patients import averaged, blocked, patient, with_roots
 from tests.planner.anatomy.phantoms import found
 
 FRAME = Frame.axial((60, 50, 50), (1.0, 0.8, 0.8), (-19.6, -19.6, 0.0))
@@ -112,6 +112,15 @@ def test_one_vertebra_too_many_makes_the_names_on_one_side_wrong() -> None:
     shifted = {name: truth[names[max(n - 1, 0)]] for n, name in enumerate(names)}
     assert wrong_levels(level_errors(found(), shifted)) == len(names) - 1
     assert wrong_levels(level_errors(found(), {"C3": np.zeros(3)})) == 1
+
+
+def test_a_root_in_the_canal_is_room_and_one_beside_it_is_none() -> None:
+    canal, roots = disc(9.0), disc(2.0, x_mm=8.0)
+    bitten = canal & ~roots
+    whole = with_roots(bitten, roots)
+    assert dice(whole, canal) > 0.99
+    assert not (whole & ~canal & ~roots).any()
+    assert with_roots(canal, disc(2.0, x_mm=15.0)).sum() == canal.sum()
 
 
 def test_patients_differ_and_a_number_is_always_the_same_patient() -> None:
