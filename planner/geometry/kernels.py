@@ -34,7 +34,7 @@ def _trilinear(voxels: NDArray[Any], k: float, j: float, i: float) -> float:
 
 
 @njit(cache=True, nogil=True)
-def trilinear_points(voxels: NDArray[Any], index: Floats, out: NDArray[np.float32]) -> None:
+def trilinear_points(voxels: NDArray[Any], index: Floats, out: Floats) -> None:
     for n in range(index.shape[0]):
         k, j, i = index[n, 0], index[n, 1], index[n, 2]
         out[n] = _trilinear(voxels, k, j, i) if _inside(voxels, k, j, i) else np.nan
@@ -42,7 +42,7 @@ def trilinear_points(voxels: NDArray[Any], index: Floats, out: NDArray[np.float3
 
 @njit(cache=True, nogil=True)
 def trilinear_planes(
-    voxels: NDArray[Any], origin: Floats, across: Floats, down: Floats, u: Floats, v: Floats, fill: float, out: NDArray[np.float32]
+    voxels: NDArray[Any], origin: Floats, across: Floats, down: Floats, u: Floats, v: Floats, fill: float, out: Floats
 ) -> None:
     for n in range(u.shape[0]):
         for m in range(u.shape[1]):
