@@ -5,54 +5,91 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from planner.anatomy import Anchor, Structure, find, labels, rename, vertebra_at
+from planner.anatomy import Anatomy, Anchor, Level, Structure, find, labels, rename, vertebra_at
 from planner.anatomy.names import row_of
 from planner.refusal import Refusal
-from tests.planner.anatomy.phantoms import found, phantom, true_mask
+from tests.planner.anatomy.phantoms import found, guessed, phantom, true_mask
+
+
+def _level(anatomy: Anatomy, name: str) -> Level:
+    return next(level for level in anatomy.levels if level.name == name)
 
 
 def _centre(name: str) -> tuple[float, float, float]:
-    return next(level.centre_mm for level in found().levels if level.name == name)
+    return _level(found(), name).centre_mm
+
+
+def _given(anatomy: Anatomy) -> Anatomy:
+    """The same as if its labels were given in a label map: only what they are called may change."""
+    return replace(anatomy, again=None)
+
+
+@pytest.mark.parametrize("modality", ["ct", "myelogram"])
+@pytest.mark.parametrize("name", ["L3", "L2", "L4", "T12"])
+def test_a_name_given_later_leads_to_the_same_anatomy_as_one_given_at_once(modality: str, name: str) -> None:
+    """Confirming what was guessed, or calling L3 something else: the sac and the cord, all bones, openings and roots follow."""
+    volume = phantom(modality).volume
+    anchor = Anchor(name, next(level.centre for level in phantom(modality).truth.levels if level.name == "L3"), "user")
+    once, later = find(volume, anchor), rename(guessed(modality), anchor)
+    assert np.array_equal(once.labels, later.labels)
+    for what in ("foramina", "windows", "levels", "roots", "leak_hints"):
+        assert repr(getattr(once, what)) == repr(getattr(later, what)), what
+    assert once.structures == later.structures
+    assert once.anchor == later.anchor
 
 
 def test_naming_one_vertebra_shifts_all_names_by_the_same_step() -> None:
     before = found()
-    after = rename(before, Anchor("L4", _centre("L3"), "user"))
-    for one, other in zip(before.levels, after.levels):
-        assert labels.below(one.name) == other.name
-        assert one.centre_mm == other.centre_mm
-        assert vertebra_at(after, one.centre_mm) == other
+    for after in (rename(before, Anchor("L4", _centre("L3"), "user")), rename(_given(before), Anchor("L4", _centre("L3"), "user"))):
+        for one, other in zip(before.levels, after.levels):
+            assert labels.below(one.name) == other.name
+            assert one.centre_mm == other.centre_mm
+            assert vertebra_at(after, one.centre_mm) == other
+        assert after.anchor == Anchor("L4", _centre("L3"), "user")
+
+
+def test_given_labels_are_called_by_other_names_and_stay_where_they_are() -> None:
+    before = found()
+    after = rename(_given(before), Anchor("L4", _centre("L3"), "user"))
     assert [(labels.below(f.between[0]), f.side) for f in before.foramina] == [(f.between[0], f.side) for f in after.foramina]
     assert [labels.below(w.between[1]) for w in before.windows] == [w.between[1] for w in after.windows]
     assert [labels.below(r.level) for r in before.roots] == [r.level for r in after.roots]
     assert np.array_equal(before.labels == labels.vertebra("L2"), after.labels == labels.vertebra("L3"))
     assert np.array_equal(before.labels == labels.disc("L2"), after.labels == labels.disc("L3"))
     assert np.array_equal(before.mask(labels.CANAL), after.mask(labels.CANAL))
-    assert after.anchor == Anchor("L4", _centre("L3"), "user")
+    sac = (labels.THECAL_SAC, labels.SPINAL_CORD)
+    assert np.array_equal(before.mask(sac), after.mask(sac))
+    place = before.frame.to_index(before.canal.centreline_mm)[:, 0]
+    conus = [np.flatnonzero(anatomy.mask((labels.SPINAL_CORD,)).any(axis=(1, 2)))[0] for anatomy in (before, after)]
+    steps = np.interp(conus, place[::-1], before.canal.s_mm[::-1])
+    gap = _level(before, "L2").s_mm - _level(before, "L1").s_mm
+    assert steps[0] - steps[1] == pytest.approx(gap, abs=6.0), "the conus lies one vertebra higher"
 
 
 def test_what_is_said_of_the_openings_follows_the_names() -> None:
     """A level that was said to be closed keeps being the closed one when its name changes."""
     closed = Structure("found", 0.5, "No open window was found at L2-L3, L4-L5.")
-    before = replace(found(), structures={**found().structures, "windows": closed})
+    before = replace(_given(found()), structures={**found().structures, "windows": closed})
     after = rename(before, Anchor("L4", _centre("L3"), "user"))
     assert after.structure("windows").problem == "No open window was found at L3-L4, L5-S1."
 
 
 def test_a_name_by_a_person_ends_the_doubt_about_sac_and_cord() -> None:
-    guessed = find(phantom().volume, None)
-    named = rename(guessed, Anchor("L3", _centre("L3"), "user"))
-    assert "not confirmed" in str(guessed.structure("cord").problem)
+    named = rename(guessed(), Anchor("L3", _centre("L3"), "user"))
+    assert "not confirmed" in str(guessed().structure("cord").problem)
     for name in ("sac", "cord"):
         assert named.structure(name) == found().structure(name)
 
 
-def test_naming_there_and_back_changes_nothing() -> None:
-    before = found()
+@pytest.mark.parametrize("given", [True, False])
+def test_naming_there_and_back_changes_nothing(given: bool) -> None:
+    before = _given(found()) if given else found()
     back = rename(rename(before, Anchor("L5", _centre("L3"), "user")), Anchor("L3", _centre("L3"), "user"))
     assert [level.name for level in back.levels] == [level.name for level in before.levels]
     bones = before.mask(labels.BONE)
     assert np.array_equal(back.labels[bones], before.labels[bones])
+    if not given:
+        assert np.array_equal(back.labels, before.labels)
 
 
 def test_a_click_beside_the_spine_is_refused() -> None:
@@ -107,7 +144,7 @@ def test_a_name_that_runs_off_the_spine_is_refused() -> None:
 
 
 def test_an_end_that_runs_off_the_spine_by_two_is_dropped() -> None:
-    before = found()
+    before = _given(found())
     at = [level.name for level in before.levels].index("L3")
     after = rename(before, Anchor(labels.LEVELS[at - 1], _centre("L3"), "user"))
     assert [level.name for level in after.levels] == list(labels.LEVELS[: len(before.levels) - 1])
