@@ -11,6 +11,7 @@ import vtkmodules.vtkInteractionStyle
 import vtkmodules.vtkRenderingOpenGL2  # noqa: F401 - makes the factories' concrete classes
 from numpy.typing import NDArray
 from PySide6.QtGui import QImage
+from vtkmodules.util.misc import calldata_type
 from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray, vtk_to_numpy
 from vtkmodules.vtkCommonCore import VTK_STRING, vtkFloatArray, vtkOutputWindow, vtkPoints, vtkUnsignedCharArray
 from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
@@ -37,10 +38,10 @@ messages: list[str] = []
 
 
 def _listen() -> None:
+    @calldata_type(VTK_STRING)
     def heard(_window: Any, _event: str, words: str) -> None:
         messages.append(words)
 
-    heard.CallDataType = VTK_STRING  # type: ignore[attr-defined]
     window: Any = vtkOutputWindow.GetInstance()
     window.AddObserver("ErrorEvent", heard)
     window.AddObserver("WarningEvent", heard)
