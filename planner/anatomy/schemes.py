@@ -32,6 +32,7 @@ _NEIGHBOURS_MM = {"C": 17.0, "T": 24.0, "L": 35.0, "S": 30.0}  # between the mid
 _UPPER_THORAX_MM = 21.0  # T1 to T6
 _MOST_MISFIT, _CLEAR_BY = 0.42, 0.12  # of the logarithm of spacing: half again too far apart fits nobody; sizes of people differ by a sixth
 _LEAST_APART_MM, _MOST_APART_MM = 12.0, 48.0  # neighbours (algorithms 2.4)
+_HALF = 0.5  # a scheme that makes of the numbers less than half the neighbours that another makes is not theirs
 _SPEAKS_FOR_ITSELF = 5  # numbers that all are of one scheme
 _ORDER_MM = 3.0  # neighbours may lie this far out of order, where a map cuts them off
 _LEAST_ML, _MOST_ML, _MOST_HEIGHT_MM = 0.3, 250.0, 100.0  # of a vertebra
@@ -244,21 +245,20 @@ def recognised(file: LabelFile, modality: str, file_name: str, pieces: Mapping[i
     if named is not None:
         return _checked(named, pieces, None)
     possible = [one for one in schemes() if not one.only_chosen and modality in one.modalities and _could_be(one, pieces)]
+    possible.sort(key=lambda one: (-_explains(one, pieces), _misfit(_plain(one, pieces), pieces)))
     fitting = [(one, _misfit(_plain(one, pieces), pieces)) for one in possible if not _disorder(_plain(one, pieces), pieces)]
-    if possible and not fitting:
+    if possible and (not fitting or _is_rather(possible[0], fitting[0], pieces)):
         raise _not_in_order(_disorder(_plain(possible[0], pieces), pieces))
+    fitting = [pair for pair in fitting if _explains(pair[0], pieces) >= _HALF * _explains(fitting[0][0], pieces)]
     fitting = sorted((pair for pair in fitting if pair[1] <= _MOST_MISFIT), key=lambda pair: pair[1])
-    if (
-        fitting
-        and len(pieces) < _SPEAKS_FOR_ITSELF
-        and not _neighbours(_plain(fitting[0][0], pieces), pieces)
-        and not _parts(fitting[0][0], pieces)
-    ):
-        raise Refusal(f"The label map {file_name} holds too little to tell which program's numbers it has.", choose)
+    if not fitting and possible:
+        raise _odd_spacing(_plain(possible[0], pieces), pieces, choose)
     if not fitting:
         raise Refusal(
             f"What the numbers of the label map {file_name} mean is not known.", f"Put their names into a JSON file. Or: {choose}"
         )
+    if len(pieces) < _SPEAKS_FOR_ITSELF and not _explains(fitting[0][0], pieces) and not _parts(fitting[0][0], pieces):
+        raise Refusal(f"The label map {file_name} holds too little to tell which program's numbers it has.", choose)
     best, least = fitting[0]
     meant = _plain(best, pieces)
     others = [one for one, misfit in fitting[1:] if misfit < least + _CLEAR_BY and _plain(one, pieces) != meant]
@@ -361,6 +361,17 @@ def _neighbours(meant: Mapping[int, str], pieces: Mapping[int, Piece], whole: bo
     return out
 
 
+def _explains(scheme: Scheme, pieces: Mapping[int, Piece]) -> int:
+    """How many neighbours a scheme makes of the numbers that are there."""
+    return len(_neighbours(_plain(scheme, pieces), pieces))
+
+
+def _is_rather(first: Scheme, fitting: tuple[Scheme, float], pieces: Mapping[int, Piece]) -> bool:
+    """Whether a map is rather one of the first scheme with its order destroyed than one of a scheme whose order it keeps."""
+    more, less = _explains(first, pieces), _explains(fitting[0], pieces)
+    return less < _HALF * more or (less < more and _misfit(_plain(first, pieces), pieces) < fitting[1])
+
+
 def _known(name: str) -> bool:
     return name.rsplit(" ", 1)[1].partition("-")[0] in LEVELS
 
@@ -370,13 +381,13 @@ def _apart(one: Piece, other: Piece) -> float:
 
 
 def _misfit(meant: Mapping[int, str], pieces: Mapping[int, Piece]) -> float:
-    """How far the spacing of neighbours is from what their names lead one to expect: the logarithm of their ratio, its middle.
+    """How far the spacing of neighbours is from what their names lead one to expect: the logarithm of their ratio, its mean size.
 
     Where all are cut off by the map's ends their middles have moved together: only too wide a spacing tells then.
     """
     ratios = [_ratio(meant, pieces, pair) for pair in _neighbours(meant, pieces)]
     ratios = ratios or [max(1.0, _ratio(meant, pieces, pair)) for pair in _neighbours(meant, pieces, whole=False)]
-    return abs(float(np.log(np.median(ratios)))) if ratios else 0.0
+    return float(np.abs(np.log(ratios)).mean()) if ratios else 0.0
 
 
 def _ratio(meant: Mapping[int, str], pieces: Mapping[int, Piece], pair: tuple[int, int]) -> float:
