@@ -18,6 +18,8 @@ _CURVED_MM = 8.0
 """How far from its line a curve goes on bending."""
 OUTSIDE_MM = 1e3
 """The field where no part is near."""
+_FRONT_POWER, _BACK_POWER = 2.5, 4.0
+"""Outline of a vertebral body seen from above, before and behind its middle: 2 is an ellipse, more is squarer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,7 +196,9 @@ def _body(x, d, z, p):  # type: ignore[no-untyped-def]
     # the back wall is hardly waisted, or the canal would widen behind every body
     b = half_depth * (grow if d < 0 else 1.0 - 0.25 * (1.0 - grow))
     u, v = abs(x) / a, abs(d) / b
-    r = (u**2.5 + v**2.5) ** 0.4
+    # round in front, kidney-shaped behind: its back corners stand as far back as its middle, and bound the foramina
+    power = _FRONT_POWER if d < 0 else _BACK_POWER
+    r = (u**power + v**power) ** (1.0 / power)
     wall = (r - 1.0) * min(a, b) * (0.75 + 0.25 * r)
     inside = max(1.0 - r * r, 0.0)
     rim = np.exp(-((r - 0.93) / 0.09) ** 2)
