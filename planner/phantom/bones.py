@@ -14,6 +14,9 @@ X = np.array([1.0, 0.0, 0.0])
 Y = np.array([0.0, 1.0, 0.0])
 Z = np.array([0.0, 0.0, 1.0])
 
+_PARS_MM = {"L": (3.3, 4.6), "T": (3.9, 4.8)}
+"""Half the isthmus' width and depth."""
+
 
 def both(part: Part) -> list[Part]:
     """A part of the left side and its mirror image."""
@@ -84,31 +87,25 @@ def vertebra_parts(layout: Layout, v: Vertebra, jitter: np.random.Generator) -> 
     side = v.place(cos(angle), -sin(angle), 0) - v.origin
     parts += both(capsule(root, end, side, (half_pw + 1.0, half_ph + 0.8), (half_pw, half_ph), blend=4.0))
 
-    inner = t("canal_depth", v.name) / 2
+    joint = Joint(layout, v, lower)
+    pars = _pars(layout, v, joint)
+    pars_half, pars_deep = _PARS_MM[v.name[0]]
     thickness = t("lamina_thickness", v.name)
-    width = t("canal_width", v.name) / 2
     ridge = {True: 0.82, False: 0.55}[lumbar]
     slope = tan(radians(t("lamina_slope", v.name)))
-    parts.append(lamina(v.origin, axes, inner, slope, v.lamina_top_mm, v.lamina_bottom_mm, ridge, thickness * 0.94, width * 0.86,
-                        t("window_width", v.name) / 2))
+    half_width = max(0.43 * t("canal_width", v.name), v.local(pars)[0] - pars_half + 0.3)  # as far as the isthmus
+    parts.append(lamina(v.origin, axes, t("canal_depth", v.name) / 2, slope, v.lamina_top_mm, v.lamina_bottom_mm, ridge, thickness * 0.94,
+                        half_width, t("window_width", v.name) / 2))
     parts += _spinous(layout, v, thickness, wobble(0.1))
 
-    joint = Joint(layout, v, lower)
-    under = v.local(joint.centre - joint.normal * joint.reach)
-    pars_up = min(pu - half_ph - 1.5, v.lamina_top_mm - 3.0)
-    # the isthmus is the narrowest place of the arch: the processes spread above and below it
-    pars_deep = 4.6 if lumbar else 4.8
-    pars_d = -inner + t("foramen_width", v.name) + pars_deep + 1.0  # it closes the foramen behind, above the process of the vertebra below
-    pars = v.place(max(under[0] + (0.3 if lumbar else 2.0), width - 1.8), pars_d, pars_up)
     tip = joint.centre - joint.normal * joint.reach - joint.up * (joint.tall - 2.5)
-    parts += both(capsule(pars, tip, joint.normal, (3.3 if lumbar else 3.9, pars_deep),
-                          (joint.deep * wobble(), (joint.wide - 0.3) * wobble()), blend=5.0,
-                          clip=(joint.centre - joint.normal * joint.gap / 2, joint.normal), curve=joint.curve))
+    parts += both(capsule(pars, tip, joint.normal, (pars_half, pars_deep), (joint.deep * wobble(), (joint.wide - 0.3) * wobble()),
+                          blend=5.0, clip=(joint.centre - joint.normal * joint.gap / 2, joint.normal), curve=joint.curve))
     neck = v.place(px + 5.5 * aim[0], pd + 6.0 * aim[1], pu - 0.5)
     parts += both(capsule(neck, pars, X, (half_pw * 0.5 + 1.8, 4.6 if lumbar else 4.0), (4.0, 4.6) if lumbar else (4.2, 4.2), blend=5.0))
     if upper is not None:
         above = Joint(layout, upper, v)
-        tip = above.centre + above.normal * above.reach + above.up * (above.tall - 3.0)
+        tip = above.centre + above.normal * above.reach + above.up * (above.tall - 3.7)
         base = v.place(px + 5.0 * aim[0], pd + 7.0 * aim[1], pu)
         parts += both(capsule(base, tip, above.normal, (above.shell + 1.0, above.wide - 1.2),
                               (above.shell * 0.9 * wobble(), (above.wide - 0.8) * wobble()), blend=4.5,
@@ -118,6 +115,17 @@ def vertebra_parts(layout: Layout, v: Vertebra, jitter: np.random.Generator) -> 
             parts += both(capsule(knob - above.up * 3, knob + above.along * 1.5 + above.up * 2, X, (3.2, 3.6), (2.6, 2.8), blend=5.0))
     parts += _transverse(layout, v, (px, pd, pu), half_pw)
     return parts
+
+
+def _pars(layout: Layout, v: Vertebra, joint: Joint) -> Floats:
+    """Middle of the left isthmus, the narrowest place of the arch: it closes the foramen behind, above the process of the next vertebra."""
+    t = layout.table
+    deep = _PARS_MM[v.name[0]][1]
+    under = v.local(joint.centre - joint.normal * joint.reach)
+    _, _, pedicle = pedicle_centre(layout, v)
+    x = max(under[0] + (0.3 if v.name[0] == "L" else 2.0), t("canal_width", v.name) / 2 - 1.8)
+    d = -t("canal_depth", v.name) / 2 + t("foramen_width", v.name) + 1.0 + deep
+    return v.place(x, d, min(pedicle - pedicle_half_height(layout, v) - 1.5, v.lamina_top_mm - 3.0))
 
 
 def body_part(layout: Layout, v: Vertebra) -> Part:
@@ -186,9 +194,9 @@ def sacrum_parts(layout: Layout) -> list[Part]:
     # articular processes for L5, on pillars that join the roof to the wings and run down beside the crest
     above = Joint(layout, layout["L5"], s1)
     inner, width = t("canal_depth", "S1") / 2, t("canal_width", "S1") / 2
-    tip = above.centre + above.normal * (above.reach + 0.7) + above.up * (above.tall - 3.0)  # the thickest of all
-    parts += both(capsule(s1.place(width + 7, inner - 3, 2), tip, above.normal, (6.5, 8.5), (above.shell + 0.5, above.wide - 0.8), blend=7.0,
-                          clip=(above.centre + above.normal * above.gap / 2, -above.normal), curve=above.curve))
+    tip = above.centre + above.normal * (above.reach + 0.7) + above.up * (above.tall - 4.0)  # the thickest of all
+    parts += both(capsule(s1.place(width + 7, inner - 3, 2), tip, above.normal, (6.5, 8.5), (above.shell + 0.5, above.wide - 0.8),
+                          blend=7.0, clip=(above.centre + above.normal * above.gap / 2, -above.normal), curve=above.curve))
     pillar = [v.place(t("canal_width", v.name) / 2 + 3.5, t("canal_depth", v.name) / 2 - 0.5, up)
               for v, up in ((s1, 4.0), (s1, -8.0), (s2, 0.0), (s3, 0.0), (s3, -16.0))]
     for a, b, thick, thin in zip(pillar, pillar[1:], (6.0, 5.0, 4.5, 4.0), (5.0, 4.5, 4.0, 3.5)):

@@ -60,7 +60,7 @@ def _root(layout: Layout, upper: Vertebra, lower: Vertebra) -> Root:
         px, _, pu = pedicle_centre(layout, upper)
         half = pedicle_half_height(layout, upper)
         width = t("canal_width", name) / 2
-        d = -t("canal_depth", name) / 2 + 0.48 * t("foramen_width", name)
+        d = -t("canal_depth", name) / 2 + 0.40 * t("foramen_width", name)
         roof = pu - half
         under = upper.place(px, d, roof - diameter / 2 - 2.2)
         medial_x = width - diameter / 2 - 0.4
