@@ -47,7 +47,7 @@ class Joint:
         # the lower process of the upper vertebra is thick and convex, the upper process of the lower one a thin shell around it
         self.deep, self.wide = (4.3, 7.0) if lumbar else (3.4, 5.6)
         self.shell = 3.5 if lumbar else 3.0
-        self.tall = {"L": 9.0, "T": 7.5}[upper.name[0]]
+        self.tall = {"L": 9.0, "T": 7.0}[upper.name[0]]
         across = float(np.hypot(self.deep * cos(angle), self.wide * sin(angle)))
         # how far the lower vertebra's process stands forward of its middle
         front = float(np.hypot(0.9 * self.shell * sin(angle), (self.wide - 0.8) * cos(angle)))
@@ -125,7 +125,7 @@ def _pars(layout: Layout, v: Vertebra, joint: Joint) -> Floats:
     _, _, pedicle = pedicle_centre(layout, v)
     x = max(under[0] + (0.3 if v.name[0] == "L" else 2.0), t("canal_width", v.name) / 2 - 1.8)
     d = -t("canal_depth", v.name) / 2 + t("foramen_width", v.name) + 1.0 + deep
-    return v.place(x, d, min(pedicle - pedicle_half_height(layout, v) - 1.5, v.lamina_top_mm - 3.0))
+    return v.place(x, d, min(pedicle - pedicle_half_height(layout, v) - 2.5, v.lamina_top_mm - 3.0))
 
 
 def body_part(layout: Layout, v: Vertebra) -> Part:
@@ -146,7 +146,7 @@ def _spinous(layout: Layout, v: Vertebra, thickness: float, wobble: float = 1.0)
     length, height = t("spinous_length", v.name) - 0.5 * thickness, t("spinous_height", v.name)
     # from T10 on it turns into the hatchet of the lumbar spine
     share = 1.0 if v.name[0] == "L" else {"T10": 0.3, "T11": 0.6, "T12": 0.85}.get(v.name, 0.0)
-    middle = (v.lamina_top_mm + v.lamina_bottom_mm) / 2 - 1.5 + 2.0 * share
+    middle = (v.lamina_top_mm + v.lamina_bottom_mm) / 2 - 0.5 + 1.0 * share
     inner = inner_lamina_mm(t, v, middle) if v.name[0] != "S" else t("canal_depth", v.name) / 2
     aim = np.array([cos(dip), -sin(dip)])
     base = v.place(0, *(np.array([inner + thickness * 0.5, middle])))
