@@ -14,8 +14,8 @@ X = np.array([1.0, 0.0, 0.0])
 Y = np.array([0.0, 1.0, 0.0])
 Z = np.array([0.0, 0.0, 1.0])
 
-_PARS_MM = {"L": (3.3, 4.6), "T": (3.9, 4.8)}
-"""Half the isthmus' width and depth."""
+_PARS_MM = {"L": (3.3, 4.6, 1.5), "T": (3.9, 4.8, 2.5)}
+"""Half the isthmus' width and depth, and how far below the pedicle its middle lies."""
 
 
 def both(part: Part) -> list[Part]:
@@ -47,7 +47,7 @@ class Joint:
         # the lower process of the upper vertebra is thick and convex, the upper process of the lower one a thin shell around it
         self.deep, self.wide = (4.3, 7.0) if lumbar else (3.4, 5.6)
         self.shell = 3.5 if lumbar else 3.0
-        self.tall = {"L": 9.0, "T": 7.0}[upper.name[0]]
+        self.tall = {"L4": 8.2}.get(upper.name, 9.0 if lumbar else 7.0)  # that of L5 would meet the isthmus above it
         across = float(np.hypot(self.deep * cos(angle), self.wide * sin(angle)))
         # how far the lower vertebra's process stands forward of its middle
         front = float(np.hypot(0.9 * self.shell * sin(angle), (self.wide - 0.8) * cos(angle)))
@@ -89,7 +89,7 @@ def vertebra_parts(layout: Layout, v: Vertebra, jitter: np.random.Generator) -> 
 
     joint = Joint(layout, v, lower)
     pars = _pars(layout, v, joint)
-    pars_half, pars_deep = _PARS_MM[v.name[0]]
+    pars_half, pars_deep, _ = _PARS_MM[v.name[0]]
     thickness = t("lamina_thickness", v.name)
     ridge = {True: 0.82, False: 0.55}[lumbar]
     slope = tan(radians(t("lamina_slope", v.name)))
@@ -120,12 +120,12 @@ def vertebra_parts(layout: Layout, v: Vertebra, jitter: np.random.Generator) -> 
 def _pars(layout: Layout, v: Vertebra, joint: Joint) -> Floats:
     """Middle of the left isthmus, the narrowest place of the arch: it closes the foramen behind, above the process of the next vertebra."""
     t = layout.table
-    deep = _PARS_MM[v.name[0]][1]
+    _, deep, below = _PARS_MM[v.name[0]]
     under = v.local(joint.centre - joint.normal * joint.reach)
     _, _, pedicle = pedicle_centre(layout, v)
     x = max(under[0] + (0.3 if v.name[0] == "L" else 2.0), t("canal_width", v.name) / 2 - 1.8)
     d = -t("canal_depth", v.name) / 2 + t("foramen_width", v.name) + 1.0 + deep
-    return v.place(x, d, min(pedicle - pedicle_half_height(layout, v) - 2.5, v.lamina_top_mm - 3.0))
+    return v.place(x, d, min(pedicle - pedicle_half_height(layout, v) - below, v.lamina_top_mm - 3.0))
 
 
 def body_part(layout: Layout, v: Vertebra) -> Part:
@@ -146,7 +146,7 @@ def _spinous(layout: Layout, v: Vertebra, thickness: float, wobble: float = 1.0)
     length, height = t("spinous_length", v.name) - 0.5 * thickness, t("spinous_height", v.name)
     # from T10 on it turns into the hatchet of the lumbar spine
     share = 1.0 if v.name[0] == "L" else {"T10": 0.3, "T11": 0.6, "T12": 0.85}.get(v.name, 0.0)
-    middle = (v.lamina_top_mm + v.lamina_bottom_mm) / 2 - 0.5 + 1.0 * share
+    middle = (v.lamina_top_mm + v.lamina_bottom_mm) / 2 - 1.0 + 1.5 * share
     inner = inner_lamina_mm(t, v, middle) if v.name[0] != "S" else t("canal_depth", v.name) / 2
     aim = np.array([cos(dip), -sin(dip)])
     base = v.place(0, *(np.array([inner + thickness * 0.5, middle])))
