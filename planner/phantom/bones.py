@@ -14,7 +14,7 @@ X = np.array([1.0, 0.0, 0.0])
 Y = np.array([0.0, 1.0, 0.0])
 Z = np.array([0.0, 0.0, 1.0])
 
-_PARS_MM = {"L": (3.3, 4.6, 1.5), "T": (3.9, 4.8, 2.5)}
+_PARS_MM = {"L": (3.3, 4.6, 1.0), "T": (3.9, 4.8, 2.5)}
 """Half the isthmus' width and depth, and how far below the pedicle its middle lies."""
 
 
@@ -47,7 +47,7 @@ class Joint:
         # the lower process of the upper vertebra is thick and convex, the upper process of the lower one a thin shell around it
         self.deep, self.wide = (4.3, 7.0) if lumbar else (3.4, 5.6)
         self.shell = 3.5 if lumbar else 3.0
-        self.tall = {"L4": 8.2}.get(upper.name, 9.0 if lumbar else 7.0)  # that of L5 would meet the isthmus above it
+        self.tall = {"L4": 8.0}.get(upper.name, 8.7 if lumbar else 7.3)  # that of L5 would meet the isthmus above it
         across = float(np.hypot(self.deep * cos(angle), self.wide * sin(angle)))
         # how far the lower vertebra's process stands forward of its middle
         front = float(np.hypot(0.9 * self.shell * sin(angle), (self.wide - 0.8) * cos(angle)))
@@ -194,7 +194,7 @@ def sacrum_parts(layout: Layout) -> list[Part]:
     # articular processes for L5, on pillars that join the roof to the wings and run down beside the crest
     above = Joint(layout, layout["L5"], s1)
     inner, width = t("canal_depth", "S1") / 2, t("canal_width", "S1") / 2
-    tip = above.centre + above.normal * (above.reach + 0.7) + above.up * (above.tall - 4.0)  # the thickest of all
+    tip = above.centre + above.normal * (above.reach + 1.1) + above.up * (above.tall - 4.0)  # the thickest of all
     parts += both(capsule(s1.place(width + 7, inner - 3, 2), tip, above.normal, (6.5, 8.5), (above.shell + 0.5, above.wide - 0.8),
                           blend=7.0, clip=(above.centre + above.normal * above.gap / 2, -above.normal), curve=above.curve))
     pillar = [v.place(t("canal_width", v.name) / 2 + 3.5, t("canal_depth", v.name) / 2 - 0.5, up)
