@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from planner.geometry import Frame
+    from planner.geometry import Floats, Frame
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,3 +35,11 @@ class Arrival:
                 return None
             ends.append((filled[0], filled[-1]))
         return np.array(ends, dtype=np.int64).T
+
+    def corners_mm(self, ml: float) -> Floats | None:
+        """The corners (8, 3) of a box a voxel wider; LPS. With infinity: of the whole grid."""
+        box = self.box(ml)
+        if box is None:
+            return None
+        ends = (box + [[-1], [1]]).T
+        return self.frame.to_world(np.array([[k, j, i] for k in ends[0] for j in ends[1] for i in ends[2]]))

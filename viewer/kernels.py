@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from planner.geometry import Floats
 
 
 @njit(cache=True, nogil=True)
-def resample_rows(plane, first, weight, start, stop, out):  # type: ignore[no-untyped-def]
+def resample_rows(
+    plane: NDArray[Any], first: NDArray[np.int64], weight: NDArray[np.float32], start: int, stop: int, out: NDArray[np.float32]
+) -> None:
     """out[r, c] = sum of weight[c, t] * plane[r, first[c] + t] for rows start..stop-1: a slice stretched along its rows."""
     taps = weight.shape[1]
     for r in range(start, stop):
@@ -20,7 +28,16 @@ def resample_rows(plane, first, weight, start, stop, out):  # type: ignore[no-un
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def shade_columns(rows, first, weight, low, scale, top, left, out):  # type: ignore[no-untyped-def]
+def shade_columns(
+    rows: NDArray[np.float32],
+    first: NDArray[np.int64],
+    weight: NDArray[np.float32],
+    low: np.float32,
+    scale: np.float32,
+    top: int,
+    left: int,
+    out: NDArray[np.uint32],
+) -> None:
     """Stretch along columns, then window into grey (0 at `low`, 255 at `low + 255 / scale`) as 0xffRRGGBB."""
     taps = weight.shape[1]
     count = weight.shape[0]
@@ -40,7 +57,16 @@ def shade_columns(rows, first, weight, low, scale, top, left, out):  # type: ign
 
 
 @njit(cache=True, nogil=True)
-def shade_oblique(voxels, first, right, down, low, scale, block, out):  # type: ignore[no-untyped-def]
+def shade_oblique(
+    voxels: NDArray[Any],
+    first: Floats,
+    right: Floats,
+    down: Floats,
+    low: np.float32,
+    scale: np.float32,
+    block: int,
+    out: NDArray[np.uint32],
+) -> None:
     """A plane through voxels [k, j, i], trilinear, windowed into grey as 0xffRRGGBB; black outside. One sample for block x block pixels."""
     nk, nj, ni = voxels.shape
     high, wide = out.shape
@@ -68,7 +94,19 @@ def shade_oblique(voxels, first, right, down, low, scale, block, out):  # type: 
 
 
 @njit(cache=True, nogil=True)
-def tint_arrival(arrival, first, right, down, ml, red, green, blue, fill, edge, out):  # type: ignore[no-untyped-def]
+def tint_arrival(
+    arrival: NDArray[np.float32],
+    first: Floats,
+    right: Floats,
+    down: Floats,
+    ml: float,
+    red: int,
+    green: int,
+    blue: int,
+    fill: np.float32,
+    edge: np.float32,
+    out: NDArray[np.uint8],
+) -> None:
     """Where a plane meets `arrival <= ml`, as premultiplied BGRA: a translucent filling (`fill`, 0..1) with a stronger edge (`edge`)."""
     nk, nj, ni = arrival.shape
     for r in range(out.shape[0]):
@@ -104,7 +142,14 @@ def tint_arrival(arrival, first, right, down, ml, red, green, blue, fill, edge, 
 
 
 @njit(cache=True, nogil=True)
-def filled_by(arrival, low, step, ml, wall, out):  # type: ignore[no-untyped-def]
+def filled_by(
+    arrival: NDArray[np.float32],
+    low: NDArray[np.int64],
+    step: NDArray[np.int64],
+    ml: np.float32,
+    wall: np.float32,
+    out: NDArray[np.float32],
+) -> None:
     """out = how much earlier than `ml` blocks of `step` (3,) voxels fill, within +-`wall`; the first starts at arrival[low], and what lies
     beyond arrival is wall."""
     nk, nj, ni = arrival.shape
@@ -124,7 +169,7 @@ def filled_by(arrival, low, step, ml, wall, out):  # type: ignore[no-untyped-def
 
 
 @njit(cache=True, nogil=True)
-def point_normals(points, triangles, out):  # type: ignore[no-untyped-def]
+def point_normals(points: Floats, triangles: NDArray[np.int32], out: NDArray[np.float32]) -> None:
     """out = unit normals at points (n, 3): the sum of those of the triangles (m, 3) that meet there, larger ones weighing more."""
     across = np.zeros(points.shape, dtype=np.float64)
     for t in range(triangles.shape[0]):
@@ -143,7 +188,7 @@ def point_normals(points, triangles, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def sample_labels(labels, first, right, down, out):  # type: ignore[no-untyped-def]
+def sample_labels(labels: NDArray[np.uint8], first: Floats, right: Floats, down: Floats, out: NDArray[np.uint8]) -> None:
     """The nearest labels in a plane through labels [k, j, i]; 0 outside."""
     nk, nj, ni = labels.shape
     for r in range(out.shape[0]):
@@ -155,7 +200,7 @@ def sample_labels(labels, first, right, down, out):  # type: ignore[no-untyped-d
 
 
 @njit(cache=True, nogil=True)
-def label_boxes(labels, boxes):  # type: ignore[no-untyped-def]
+def label_boxes(labels: NDArray[np.uint8], boxes: NDArray[np.int64]) -> None:
     """boxes[code] = first row, last row, first column, last column of a code in labels [row, column]; last < first where absent."""
     rows, columns = labels.shape
     for code in range(256):
@@ -171,7 +216,7 @@ def label_boxes(labels, boxes):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def soft_mask(labels, wanted, row0, column0, out):  # type: ignore[no-untyped-def]
+def soft_mask(labels: NDArray[np.uint8], wanted: NDArray[np.bool_], row0: int, column0: int, out: NDArray[np.float32]) -> None:
     """out = how much of each 3x3 neighbourhood (binomial weights) has a wanted code; out[0, 0] is labels[row0, column0]."""
     rows, columns = labels.shape
     for r in range(out.shape[0]):
@@ -186,7 +231,7 @@ def soft_mask(labels, wanted, row0, column0, out):  # type: ignore[no-untyped-de
 
 
 @njit(cache=True, nogil=True)
-def level_lines(field, level):  # type: ignore[no-untyped-def]
+def level_lines(field: NDArray[np.float32], level: np.float32) -> tuple[Floats, NDArray[np.int64]]:
     """Closed lines where `field` [row, column] crosses `level` (marching squares; the field must be below it at its border).
 
     Returns points (n, 2) as (column, row), and starts (m + 1,): line n is points[starts[n]:starts[n + 1]].

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import cos, radians, sin, tan
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Floats = NDArray[np.float64]
+if TYPE_CHECKING:
+    from planner.geometry import Floats
+
 VIEW_ANGLE_DEG = 24.0
 DIRECTIONS = {
     "behind": (0.0, 0.0),

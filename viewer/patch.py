@@ -34,11 +34,9 @@ class PatchPicture:
         from viewer.kernels import tint_arrival
 
         arrival = patch.arrival
-        box = arrival.box(patch.ml)
-        if box is None:
+        corners = arrival.corners_mm(patch.ml)
+        if corners is None:
             return
-        ends = (box + [[-1], [1]]).T  # a voxel wider
-        corners = arrival.frame.to_world(np.array([[k, j, i] for k in ends[0] for j in ends[1] for i in ends[2]]))
         if not pose.distance_mm(corners).min() <= 0 <= pose.distance_mm(corners).max():
             return
         screen = pose.to_screen(corners)

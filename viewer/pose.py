@@ -12,12 +12,11 @@ from math import cos, radians, sin
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 if TYPE_CHECKING:
-    from planner.geometry import Frame
+    from planner.geometry import Floats, Frame
 
-Floats = NDArray[np.float64]
 PlaneName = Literal["axial", "sagittal", "coronal", "oblique"]
 PLANES: tuple[PlaneName, ...] = ("axial", "sagittal", "coronal")
 

@@ -64,6 +64,7 @@ class ScenePatch:
     @classmethod
     def of(cls, forecast: Forecast, ml: float, before: ScenePatch | None = None) -> ScenePatch:
         """A forecast of the planner at a volume; what was prepared for `before` is kept where it shows the same forecast."""
+        ml = float(ml)  # doses may be whole numbers; the kernels are compiled for others
         if before is None or before.arrival.first_ml is not forecast.arrival_ml:
             return cls(Arrival(forecast.frame, forecast.arrival_ml), ml)
         return cls(before.arrival, ml)

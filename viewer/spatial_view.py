@@ -224,7 +224,7 @@ class SpatialView(QWidget):
         wide, high = max(1, round(self.width() * ratio)), max(1, round(self.height() * ratio))
         self._picture = self._stage.picture(self._orbit, wide, high)
         took = perf_counter() - start
-        if self._dragging:
+        if self._dragging and self._stage.drew_all:
             self._half = took > _SLOW_S or (self._half and took > _QUICK_S)
         self._stale = False
 

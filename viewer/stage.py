@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from math import inf
 from typing import Any
 
 import numpy as np
 import vtkmodules.vtkInteractionStyle
 import vtkmodules.vtkRenderingOpenGL2  # noqa: F401 - makes the factories' concrete classes
+from numpy.typing import NDArray
 from PySide6.QtGui import QImage
+from vtkmodules.util.misc import calldata_type
 from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray, vtk_to_numpy
-from vtkmodules.vtkCommonCore import VTK_STRING, vtkOutputWindow, vtkPoints, vtkUnsignedCharArray
+from vtkmodules.vtkCommonCore import VTK_STRING, vtkFloatArray, vtkOutputWindow, vtkPoints, vtkUnsignedCharArray
 from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
 from vtkmodules.vtkRenderingCore import vtkActor, vtkCellPicker, vtkLight, vtkPolyDataMapper, vtkRenderer, vtkRenderWindow
 
 from viewer.orbit import VIEW_ANGLE_DEG, Orbit
 from viewer.patch import patch_surface
 from viewer.scene import Point, Scene, SceneNeedle, ScenePatch, point
+from viewer.standing import Standing
 from viewer.surfaces import Mesh, Surface, joined, tube
 from viewer.theme import Theme
 
@@ -34,10 +38,10 @@ messages: list[str] = []
 
 
 def _listen() -> None:
+    @calldata_type(VTK_STRING)
     def heard(_window: Any, _event: str, words: str) -> None:
         messages.append(words)
 
-    heard.CallDataType = VTK_STRING  # type: ignore[attr-defined]
     window: Any = vtkOutputWindow.GetInstance()
     window.AddObserver("ErrorEvent", heard)
     window.AddObserver("WarningEvent", heard)
@@ -68,7 +72,7 @@ class Stage:
                 light.SetPosition(*position)
                 light.SetIntensity(strength)
                 renderer.AddLight(light)
-        self._bytes = vtkUnsignedCharArray()
+        self._bytes, self._depths = vtkUnsignedCharArray(), vtkFloatArray()
         self._kept: dict[int, tuple[Surface, vtkPolyDataMapper]] = {}
         self._fine: set[str] = set()  # structures whose fine mesh the graphics hold
         self._actors: dict[str, list[vtkActor]] = {}
@@ -77,12 +81,17 @@ class Stage:
         self._volume: Any = None
         self._volume_of: Any = None
         self._patch: ScenePatch | None = None
+        self._view: tuple[Orbit, int, int] | None = None  # of the last picture, if nothing but the patch's shape changed since
+        self._standing: Standing | None = None
         self._drag = False
+        self.drew_all = True
+        """Whether the last picture was drawn anew from all that stands here."""
         self.set_theme(theme)
 
     def set_theme(self, theme: Theme) -> None:
         """Take the colours of a theme."""
         self._theme = theme
+        self._view = None
         self._solid.SetBackground2(*theme.rgb("view top"))
         self._solid.SetBackground(*theme.rgb("view bottom"))
         for name, actors in self._actors.items():
@@ -125,6 +134,8 @@ class Stage:
 
     def _show_patch(self, patch: ScenePatch | None) -> None:
         """A patch that is there already only changes its shape: its shaders stay, and it can follow a hand on the volume slider."""
+        if patch is None or self._patch is None or patch.arrival is not self._patch.arrival:
+            self._view = None
         self._patch = patch
         surface = patch_surface(patch, light=self._drag) if patch is not None else None
         standing = self._actors.get("patch")
@@ -143,6 +154,7 @@ class Stage:
 
     def _put(self, name: str, parts: list[Surface], keep: bool = False) -> None:
         """What stands on the stage under a name. keep: it may come again, so the graphics hold on to it."""
+        self._view = None
         for actor in self._actors.pop(name, []):
             self._solid.RemoveViewProp(actor)
             self._ghost.RemoveViewProp(actor)
@@ -205,7 +217,7 @@ class Stage:
             return
         if self._volume is not None:
             self._solid.RemoveViewProp(self._volume)
-        self._volume, self._volume_of = None, wanted
+        self._volume, self._volume_of, self._view = None, wanted, None
         if wanted is not None:
             from viewer.blend import blended
 
@@ -226,6 +238,7 @@ class Stage:
         return True
 
     def _wear(self, name: str, fine: bool) -> None:
+        self._view = None
         mesh = self._meshes[name]
         mapper = self._mapper(mesh.fine if fine else mesh.drag, keep=True)
         for actor in self._actors.get(name, []):
@@ -259,14 +272,73 @@ class Stage:
         camera.SetClippingRange(max(1.0, min(near, ghost_near)), max(far, ghost_far))
 
     def picture(self, orbit: Orbit, width: int, height: int) -> QImage:
-        """The stage as an RGB picture of device pixels."""
+        """The stage as an RGB picture of device pixels.
+
+        While a hand drags and nothing but the patch's shape has changed since the last picture, only the patch is drawn anew.
+        """
         self._window.SetSize(width, height)
-        self.look(orbit)
-        self._window.Render()
-        self._window.GetPixelData(0, 0, width - 1, height - 1, 0, self._bytes, 0)
-        rows = vtk_to_numpy(self._bytes).reshape(height, width, 3)
+        view, patch = (orbit, width, height), self._patch
+        self.drew_all = not (self._drag and self._view == view and self._volume is None and patch and self._actors.get("patch"))
+        if self.drew_all or patch is None:
+            self._standing = None
+            self.look(orbit)
+            rows = self._drawn()
+        else:
+            self._standing = self._standing or self._without_patch(orbit, patch)
+            rows = self._with_patch(self._standing)
+        self._view = view
         upright = np.ascontiguousarray(rows[::-1])
         return QImage(upright.data, width, height, 3 * width, QImage.Format.Format_RGB888).copy()
+
+    def _drawn(self, channels: int = 3) -> NDArray[np.uint8]:
+        """What the window draws now as RGB or RGBA, the lowest row first."""
+        width, height = self._window.GetSize()
+        read = self._window.GetPixelData if channels == 3 else self._window.GetRGBACharPixelData
+        self._window.Render()
+        read(0, 0, width - 1, height - 1, 0, self._bytes, 0)
+        return vtk_to_numpy(self._bytes).reshape(height, width, channels).copy()
+
+    def _drawn_solid(self, names: Collection[str]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Colours and depths of these structures alone, without what shines through."""
+        width, height = self._window.GetSize()
+        for actor, name in self._names.items():
+            actor.SetVisibility(name in names)
+        self._ghost.SetDraw(False)
+        colours = self._drawn()
+        self._window.GetZbufferData(0, 0, width - 1, height - 1, self._depths)
+        self._ghost.SetDraw(True)
+        for actor in self._names:
+            actor.SetVisibility(True)
+        return colours, vtk_to_numpy(self._depths).reshape(height, width).copy()
+
+    def _drawn_shining(self) -> NDArray[np.uint8]:
+        """What shines through, alone: premultiplied RGBA."""
+        for actor in self._names:
+            actor.SetVisibility(False)
+        self._solid.GradientBackgroundOff()
+        self._solid.SetBackground(0.0, 0.0, 0.0)
+        shining = self._drawn(channels=4)
+        self._solid.SetBackground(*self._theme.rgb("view bottom"))
+        self._solid.GradientBackgroundOn()
+        for actor in self._names:
+            actor.SetVisibility(True)
+        return shining
+
+    def _without_patch(self, orbit: Orbit, patch: ScenePatch) -> Standing:
+        self.look(orbit)
+        camera = self._solid.GetActiveCamera()
+        near, far = camera.GetClippingRange()
+        corners_mm = patch.arrival.corners_mm(inf)  # it may grow
+        if corners_mm is not None:
+            reach_mm = (orbit.eye_mm - corners_mm) @ orbit.toward_eye
+            near, far = max(1.0, min(near, float(reach_mm.min()))), max(far, float(reach_mm.max()))
+        camera.SetClippingRange(near, far)
+        return Standing(*self._drawn_solid(self._actors.keys() - {"patch"}), (near, far))
+
+    def _with_patch(self, standing: Standing) -> NDArray[np.uint8]:
+        self._solid.GetActiveCamera().SetClippingRange(*standing.clipping_mm)
+        patch = self._drawn_solid({"patch", *_OPACITY})  # what is clear tints a patch behind it
+        return standing.under(*patch, self._drawn_shining())
 
     def pick(self, orbit: Orbit, x: float, y: float, width: int, height: int) -> tuple[str, Point] | None:
         """The structure and the LPS point under a place of the picture (device pixels from its upper left)."""

@@ -40,13 +40,18 @@ _FAR = 60000.0
 
 @dataclass(frozen=True, eq=False)
 class Bright:
-    """plain: the scan with soft tissue where contrast was, bone as it is. bone: without contrast. contrast: the voxels of `box` of the scan
-    that hold contrast, in the sac and outside it."""
+    """bone: without contrast. contrast: the voxels of `box` of the scan that hold contrast, in the sac and outside it."""
 
-    plain: Volume
     bone: Bone
     contrast: NDArray[np.bool_]
     box: tuple[slice, slice, slice]
+
+    def taken_from(self, volume: Volume) -> Volume:
+        """The scan with soft tissue where contrast was, bone as it is."""
+        voxels = volume.voxels.copy()
+        part = voxels[self.box]
+        part[self.contrast & (volume.values(self.box) > _SOFT_HU)] = np.asarray(volume.to_stored(_SOFT_HU)).astype(part.dtype)
+        return replace(volume, voxels=voxels)
 
 
 @njit(cache=True, nogil=True)
@@ -134,7 +139,7 @@ def split_bright(volume: Volume, search: Frame, bone: Bone, curve: Curve, progre
     where[around] = onto(contrast, fine.frame, _cropped(search, around))
     without = replace(bone, mask=bone.mask & ~where, tube=bone.tube | where)
     native = onto(contrast, fine.frame, frame)
-    return Bright(_without(volume, box, native), without, native, box)
+    return Bright(without, native, box)
 
 
 def _cropped(frame: Frame, box: tuple[slice, slice, slice]) -> Frame:
@@ -162,11 +167,3 @@ def _zones(place: Floats, canal: Canal) -> tuple[NDArray[np.bool_], NDArray[np.b
     past = np.maximum(past, np.abs(u) - _NOTHING_BESIDE_MM)
     past_wall = np.hypot(u, v) - usual[row, turn]
     return in_view & (past_wall < -_INSIDE_MM), (past > 0) | ~in_view, (past > _DEEP_MM) | ~in_view, past_wall > _OUTSIDE_MM
-
-
-def _without(volume: Volume, box: tuple[slice, slice, slice], contrast: NDArray[np.bool_]) -> Volume:
-    """The scan with soft tissue where contrast was."""
-    voxels = volume.voxels.copy()
-    part = voxels[box]
-    part[contrast & (volume.values(box) > _SOFT_HU)] = np.asarray(volume.to_stored(_SOFT_HU)).astype(part.dtype)
-    return replace(volume, voxels=voxels)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +13,11 @@ from scipy import ndimage
 from planner.anatomy import labels as codes
 from planner.anatomy.body import AIR_BELOW_HU, body_mask
 from planner.anatomy.bone import Bone, find_bone
-from planner.anatomy.bright import split_bright
+from planner.anatomy.bright import Bright, split_bright
 from planner.anatomy.grid import reduced
 from planner.anatomy.hazards import find_air
-from planner.anatomy.levels import Column, bodies, find_column, openness_of
-from planner.anatomy.names import guess, levels_structure, name_levels
+from planner.anatomy.levels import Column, Row, bodies, find_column, openness_of
+from planner.anatomy.names import confirmed, counted_from, guess, levels_structure, name_levels
 from planner.anatomy.norms import at_level
 from planner.anatomy.openings import find_foramina
 from planner.anatomy.outside import contrast_structure, find_pools, leak_hints, paint_pools
@@ -29,7 +30,7 @@ from planner.anatomy.track import Path, track_canal
 from planner.anatomy.view import out_of_view
 from planner.anatomy.wall import Wall, area_of, as_canal, canal_along
 from planner.anatomy.windows import find_windows
-from planner.geometry import Floats, Volume
+from planner.geometry import Floats, Frame, Volume
 from planner.progress import Progress, part, silent
 from planner.refusal import Refusal
 
@@ -60,6 +61,27 @@ def find(volume: Volume, anchor: Anchor | None = None, progress: Progress = sile
     return _find_in_ct(volume, anchor, progress)
 
 
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What of a CT is the same whatever its vertebrae are called. bone: without contrast. soft: codes of soft tissue, lung and gas on the
+    search grid. row: the vertebrae without names."""
+
+    volume: Volume
+    search: Frame
+    body: NDArray[np.bool_]
+    bone: Bone
+    soft: NDArray[np.uint8]
+    bright: Bright | None
+    curve: Curve
+    canal: Canal
+    column: Column
+    row: Row
+
+    def plain(self) -> Volume:
+        """The scan without contrast in and around the sac, in which all bone is measured; the sac is measured in the scan as it is."""
+        return self.volume if self.bright is None else self.bright.taken_from(self.volume)
+
+
 def _find_in_ct(volume: Volume, anchor: Anchor | None, progress: Progress) -> Anatomy:
     search = reduced(volume, progress=part(progress, 0.0, 0.15))
     progress(0.15, "Finding the body")
@@ -70,8 +92,7 @@ def _find_in_ct(volume: Volume, anchor: Anchor | None, progress: Progress) -> An
     path = checked(path, search, body, bone)
     curve = curve_through(path.points_mm, 8.0)
     bright = split_bright(volume, search.frame, bone, curve, part(progress, 0.4, 0.5))
-    # bone is measured in the scan without contrast, the sac in the scan as it is
-    plain, bone = (volume, bone) if bright is None else (bright.plain, bright.bone)
+    plain, bone = (volume, bone) if bright is None else (bright.taken_from(volume), bright.bone)
     curve, wall = canal_along(plain, curve, bone.threshold_hu, None, part(progress, 0.5, 0.6))
     curve, wall = trimmed(curve, wall)
     canal = as_canal(curve, wall, confidence_of(path, curve, wall))
@@ -79,20 +100,38 @@ def _find_in_ct(volume: Volume, anchor: Anchor | None, progress: Progress) -> An
     openness = openness_of(polar(plain, curve), wall.radius_mm, RADII, bone.threshold_hu)
     mask = Volume(search.frame, bone.mask.astype(np.uint8))
     column = find_column(search, mask, curve, wall.radius_mm, openness)
-    levels, anchor = name_levels(bodies(curve, column), anchor, lambda found: guess(search, mask, curve, column, found))
-    progress(0.68, "Finding the openings")
-    foramina = find_foramina(plain, bone.threshold_hu, canal, column, levels)
+    row = bodies(curve, column)
+    levels, anchor = name_levels(row, anchor, lambda found: guess(search, mask, curve, column, found))
+    progress(0.66, "Finding lung and gas")
+    seen = _Seen(volume, search.frame, body, bone, _soft_codes(search, body), bright, curve, canal, column, row)
+    return _named(seen, plain, levels, anchor, part(progress, 0.7, 1.0))
+
+
+def _found_again(seen: _Seen, before: Anatomy, anchor: Anchor, progress: Progress) -> Anatomy:
+    """What finding with this anchor at once gives. before: what was found under other names, or under the same."""
+    levels = counted_from(anchor, seen.row)
+    if [level.name for level in levels] == [level.name for level in before.levels]:
+        return confirmed(before, anchor)
+    return _named(seen, seen.plain(), levels, anchor, progress)
+
+
+def _named(seen: _Seen, plain: Volume, levels: tuple[Level, ...], anchor: Anchor | None, progress: Progress) -> Anatomy:
+    """The anatomy under these names: openings, sac, roots, labels and hints, which rest on the sizes of their levels.
+
+    plain: as of `seen`."""
+    volume, canal, bone = seen.volume, seen.canal, seen.bone
+    progress(0.0, "Finding the openings")
+    foramina = find_foramina(plain, bone.threshold_hu, canal, seen.column, levels)
     windows = find_windows(plain, bone.threshold_hu, canal, levels)
-    progress(0.78, "Finding the sac")
+    progress(0.4, "Finding the sac")
     sure_names = anchor is not None and anchor.by == "user"
-    sac = find_sac(polar(volume, curve), canal, levels, sure_names)
+    sac = find_sac(polar(volume, seen.curve), canal, levels, sure_names)
     roots = find_roots(plain, bone.threshold_hu, canal, sac, foramina)
-    progress(0.85, "Finding lung and gas")
-    lung, gas = find_air(search, body)
-    progress(0.88, "Writing labels")
-    labels = _paint_tissue(plain, search, body, bone, lung, gas, canal, column, levels, windows)
+    progress(0.6, "Writing labels")
+    labels = _paint_tissue(plain, seen, levels, windows)
     paint_canal(labels, volume.frame, canal, sac.radius_mm, sac.cord_mm, _flavum(canal, levels))
     paint_roots(labels, volume.frame, roots)
+    bright = seen.bright
     pools = () if bright is None else find_pools(bright, labels, volume.frame, canal, sac.radius_mm, roots, levels)
     paint_pools(labels, pools)
     hints = leak_hints(pools, canal)
@@ -107,14 +146,15 @@ def _find_in_ct(volume: Volume, anchor: Anchor | None, progress: Progress) -> An
         "contrast outside": contrast_structure(bright is not None, canal, levels, hints),
         "skin": _skin_structure(volume, labels),
         "bone": Structure("found", 0.9, None if max(volume.frame.spacing_mm) <= 2.0 else "Thin bone is blurred in slices this thick."),
-        "lung": Structure("found", 0.9, None if lung.any() else "There is no lung in view."),
+        "lung": Structure("found", 0.9, None if bool((seen.soft == codes.LUNG).any()) else "There is no lung in view."),
         "bowel gas": Structure("found", 0.7, "Only gas shows bowel; bowel without gas is not checked."),
         "ligamentum flavum": Structure("modelled", 0.4),
         "discs": Structure("modelled", 0.4, "Discs have the usual height of their level."),
         **{name: Structure("not checked", None, f"The program does not look for the {name}.") for name in _NOT_LOOKED_FOR},
     }
     progress(1.0, "Anatomy found")
-    found = Anatomy(volume.frame, volume.modality, labels, structures, canal, levels, foramina, windows, roots, anchor, hints)
+    again = partial(_found_again, seen)
+    found = Anatomy(volume.frame, volume.modality, labels, structures, canal, levels, foramina, windows, roots, anchor, hints, again)
     return replace(found, structures={**structures, "windows": _windows_structure(found)})
 
 
@@ -183,27 +223,24 @@ def _flavum(canal: Canal, levels: tuple[Level, ...]) -> Floats:
     return np.asarray(np.where(s > sacrum, 0.0, out))
 
 
-def _paint_tissue(
-    volume: Volume,
-    search: Volume,
-    body: NDArray[np.bool_],
-    bone: Bone,
-    lung: NDArray[np.bool_],
-    gas: NDArray[np.bool_],
-    canal: Canal,
-    column: Column,
-    levels: tuple[Level, ...],
-    windows: tuple[Window, ...],
-) -> NDArray[np.uint8]:
-    """Soft tissue, air, discs and bone per vertebra on the scan's own voxels."""
-    near_bone = ndimage.binary_dilation(bone.mask, ndimage.generate_binary_structure(3, 1))
-    where = vertebra_map(search.frame, near_bone, canal, column, levels, windows)
-    soft = np.ones(search.frame.shape, dtype=np.uint8)
+def _soft_codes(search: Volume, body: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Soft tissue, lung and gas on the search grid."""
+    lung, gas = find_air(search, body)
+    soft = np.full(search.frame.shape, codes.SOFT_TISSUE, dtype=np.uint8)
     soft[lung], soft[gas] = codes.LUNG, codes.BOWEL_GAS
+    return soft
+
+
+def _paint_tissue(plain: Volume, seen: _Seen, levels: tuple[Level, ...], windows: tuple[Window, ...]) -> NDArray[np.uint8]:
+    """Soft tissue, air, discs and bone per vertebra on the scan's own voxels."""
+    bone = seen.bone
+    near_bone = ndimage.binary_dilation(bone.mask, ndimage.generate_binary_structure(3, 1))
+    where = vertebra_map(seen.search, near_bone, seen.canal, seen.column, levels, windows)
+    soft = seen.soft.copy()
     for layer in (where.disc, where.body):  # cancellous bone may be darker than the threshold
         np.copyto(soft, layer, where=layer > 0)
     solid = near_bone & ~bone.tube
-    return paint_tissue(volume, search.frame, body, solid, soft, where.bone, AIR_BELOW_HU, bone.threshold_hu)
+    return paint_tissue(plain, seen.search, seen.body, solid, soft, where.bone, AIR_BELOW_HU, bone.threshold_hu)
 
 
 def _foramina_structure(foramina: tuple[Foramen, ...], levels: tuple[Level, ...]) -> Structure:

@@ -78,7 +78,7 @@ def find_with_labels(volume: Volume, path: Path, anchor: Anchor | None = None, p
     if held >= {codes.EPIDURAL_SPACE, codes.THECAL_SAC}:
         canal = canal_of(np.isin(given, codes.CANAL), anatomy)
     levels = tuple(replace(level, s_mm=float(canal.s_mm[canal.nearest(level.centre_mm)])) for level in anatomy.levels)
-    anatomy = replace(anatomy, labels=labels, canal=canal, levels=levels, structures=_structures(anatomy, held))
+    anatomy = replace(anatomy, labels=labels, canal=canal, levels=levels, structures=_structures(anatomy, held), again=None)
     if anchor is not None:
         levels_known = anatomy.structure("levels")
         anatomy = rename(anatomy, anchor)

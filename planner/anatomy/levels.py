@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
+from planner.anatomy.labels import LEVELS
+from planner.anatomy.norms import at_level
 from planner.anatomy.reformat import Curve, in_sections
 from planner.anatomy.spine import ANGLES
 from planner.geometry import Floats, Volume
@@ -19,6 +21,12 @@ _FORAMEN_ABOVE_MM = (3.0, 6.0, 9.0)  # the middle of a foramen lies about this f
 _FARTHEST_MM, _SHIFT = 5.0, 0.15  # how far a disc moves to its borders, in mm and as a share of the way to the next disc
 _TOLL = 0.3  # what a disc costs, in standard deviations of the evidence
 SHORTEST_MM, LONGEST_MM = 11, 48
+_USUAL_GAP_MM = 30.0  # from one vertebra to the next, where only one is in view
+_PAST_END = 0.1  # of the way to the next vertebra: half a disc's height, as far as the place of the last disc may be wrong
+_SHOWN = 0.7  # of a vertebra at most is shown of one whose middle lies outside the scan, its slope included
+_ARCH_BELOW_MM = 4.0  # the gap between two arches lies so far below their disc
+_CANAL_MM, _DIPS_MM = 8.0, 40.0  # half of a canal's depth; how long a spinous process slopes
+_ASIDE_MM, _BEHIND_MM = 45.0, 75.0  # to the tip of a transverse and of a spinous process
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +105,56 @@ def find_column(search: Volume, bone: Volume, curve: Curve, radius_mm: Floats, o
     return Column(tuple(discs), front, _depth_of(search, curve, front), evidence, openness)
 
 
+Body = tuple[float, tuple[float, float, float], float]
+"""(place along the canal in mm, centre of the body, confidence) of a vertebra."""
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """The vertebrae found along a canal, head to foot, whose middles lie in view."""
+
+    curve: Curve
+    bodies: tuple[Body, ...]
+
+    def at(self, point_mm: ArrayLike, name: str | None = None) -> int | None:
+        """Which vertebra a point belongs to: the one between whose discs it lies along the canal, or, behind the canal, between whose
+        arches, which slope to the feet by the level's usual dip.
+
+        name: what the vertebra at the point is said to be, for its dip. -1 and the count are the vertebrae beyond both ends, of which the
+        scan shows a part; None for a point farther off still, or one that lies too far from the canal for any vertebra.
+        """
+        s_mm, beside_mm, behind_mm = place_along(self.curve, point_mm)
+        dip = np.tan(np.radians(float(at_level("spinous_dip_deg", name)))) if name in LEVELS else 0.0
+        s_mm -= _ARCH_BELOW_MM * float(np.clip(behind_mm / _CANAL_MM + 0.5, 0.0, 1.0))
+        s_mm -= dip * float(np.clip(behind_mm - _CANAL_MM, 0.0, _DIPS_MM))
+        places = np.array([body[0] for body in self.bodies])
+        if not len(places):
+            return None
+        gaps = np.diff(places) if len(places) > 1 else np.array([_USUAL_GAP_MM])
+        borders = np.concatenate([[places[0] - gaps[0] / 2], (places[:-1] + places[1:]) / 2, [places[-1] + gaps[-1] / 2]])
+        borders[[0, -1]] += _PAST_END * gaps[[0, -1]] * (-1.0, 1.0)
+        nearest = int(np.abs(places - s_mm).argmin())
+        middle = place_along(self.curve, self.bodies[nearest][1])
+        if abs(beside_mm - middle[1]) > _ASIDE_MM or not 2.0 * middle[2] <= behind_mm <= _BEHIND_MM:
+            return None
+        if not borders[0] - _SHOWN * gaps[0] <= s_mm <= borders[-1] + _SHOWN * gaps[-1]:
+            return None
+        return int(np.searchsorted(borders, s_mm)) - 1
+
+
+def place_along(curve: Curve, point_mm: ArrayLike) -> tuple[float, float, float]:
+    """(mm along the curve, mm to the left, mm to the back of it) of a point, in the nearest cross-section whose plane it lies in; straight
+    on beyond the ends."""
+    offset = np.asarray(point_mm, dtype=np.float64) - curve.points_mm
+    past = (offset * curve.tangent).sum(axis=1)
+    crossed = np.flatnonzero((past[:-1] >= 0.0) & (past[1:] < 0.0))
+    if len(crossed):
+        at = int(crossed[np.linalg.norm(offset[crossed], axis=1).argmin()])
+    else:
+        at = len(past) - 1 if past[-1] >= 0.0 else 0
+    return float(curve.s_mm[at] + past[at]), float(offset[at] @ curve.left[at]), float(offset[at] @ curve.back[at])
+
+
 def _correlation(one: Floats, other: Floats) -> float:
     if len(one) < 40 or np.std(one) < 1e-6 or np.std(other) < 1e-6:
         return 0.0
@@ -170,7 +228,7 @@ def _reach(mask: NDArray[np.bool_], places: Floats) -> Floats:
 
 
 @njit(cache=True, nogil=True)
-def _spaced(evidence, shortest, longest, toll):  # type: ignore[no-untyped-def]
+def _spaced(evidence: Floats, shortest: int, longest: int, toll: float) -> NDArray[np.int64]:
     """Places of greatest summed evidence whose distances lie in range and change slowly (algorithms 2.1)."""
     n = len(evidence)
     width = longest - shortest + 1
@@ -236,10 +294,10 @@ def _depth_of(search: Volume, curve: Curve, front: Floats) -> float:
     return float(np.clip(ahead[int(mean.argmax())], 14.0, 40.0))
 
 
-def bodies(curve: Curve, column: Column) -> list[tuple[float, tuple[float, float, float], float]]:
-    """(s, centre of the body, confidence) of every vertebra whose middle lies in view, head to foot."""
+def bodies(curve: Curve, column: Column) -> Row:
+    """Every vertebra whose middle lies in view, head to foot."""
     if len(column.discs) < 2:
-        return []
+        return Row(curve, ())
     length = float(curve.s_mm[-1])
     places = [disc.s_mm for disc in column.discs]
     strengths = [disc.strength for disc in column.discs]
@@ -253,7 +311,7 @@ def bodies(curve: Curve, column: Column) -> list[tuple[float, tuple[float, float
         sure = float(np.clip(0.5 + 0.2 * min(marks[n], marks[n + 1]), 0.3, 0.97))
         if 0.0 <= s <= length:
             found.append((s, _body_centre(curve, column, s), sure))
-    return found
+    return Row(curve, tuple(found))
 
 
 def _body_centre(curve: Curve, column: Column, s_mm: float) -> tuple[float, float, float]:

@@ -146,7 +146,7 @@ def _evened(search: Volume, body: NDArray[np.bool_]) -> Volume:
 
 
 @njit(cache=True, nogil=True)
-def _best_rows(gain, reach, cost):  # type: ignore[no-untyped-def]
+def _best_rows(gain: Floats, reach: int, cost: float) -> NDArray[np.int64]:
     """The best path through (slice, row); steps of at most `reach` rows a slice; it may begin and end anywhere."""
     nk, nj = gain.shape
     value = np.zeros((nk, nj))

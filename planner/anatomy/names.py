@@ -5,21 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from math import dist
 
 import cv2
 import numpy as np
 
 from planner.anatomy import labels as codes
 from planner.anatomy.labels import LEVELS
-from planner.anatomy.levels import Column
+from planner.anatomy.levels import Body, Column, Row
 from planner.anatomy.paint import repaint_cord
-from planner.anatomy.reformat import Curve, in_sections
+from planner.anatomy.reformat import RADII, THETA, Curve, in_sections
 from planner.anatomy.roots import root_of
-from planner.anatomy.sac import modelled_cord, modelled_sac, with_sure_names
+from planner.anatomy.sac import modelled_cord, with_sure_names
 from planner.anatomy.spine import Anatomy, Anchor, Level, Structure
 from planner.evidence import number
 from planner.geometry import Floats, Volume
+from planner.progress import Progress, silent
 from planner.refusal import Refusal
 
 _WINGS = 0.4  # S1 of the phantoms 0.8, L5 0.1
@@ -27,9 +27,7 @@ _FALSE_ENDS = 2
 _HIPS = 0.06
 _SKULL_MM, _SKULL_TO_C2_MM = 8.0, 35.0
 _LEVEL = re.compile(r"\b[CTLS]\d+\b")
-_NEAR_MM = 35.0  # farther from the middle of a body than this is no vertebra
-Body = tuple[float, tuple[float, float, float], float]
-"""(place along the canal in mm, centre of the body, confidence)."""
+_CLICK = "Click into the body of a vertebra that lies wholly in the scan."
 
 
 def guess(search: Volume, bone: Volume, curve: Curve, column: Column, found: list[Body]) -> Anchor:
@@ -99,25 +97,35 @@ def _prolonged(curve: Curve, length_mm: float) -> Curve:
     )
 
 
-def index_at(levels: tuple[Level, ...], point_mm: tuple[float, float, float]) -> int | None:
-    """The level whose body's middle is nearest to a point, within 35 mm; None farther off."""
-    if not levels:
-        return None
-    apart = [dist(level.centre_mm, point_mm) for level in levels]
-    nearest = int(np.argmin(apart))
-    return nearest if apart[nearest] <= _NEAR_MM else None
-
-
 def vertebra_at(anatomy: Anatomy, point_mm: tuple[float, float, float]) -> Level | None:
-    """The vertebra at an LPS point: the one whose bone it lies in, else the one whose body's middle is within 35 mm."""
+    """The vertebra at an LPS point: the one whose bone it lies in, else the one between whose discs it lies along the canal; None where the
+    scan shows none, or no more than a part."""
+    at = _index_at(anatomy, point_mm, None)
+    return anatomy.levels[at] if at is not None and 0 <= at < len(anatomy.levels) else None
+
+
+def _index_at(anatomy: Anatomy, point_mm: tuple[float, float, float], name: str | None) -> int | None:
+    """As `Row.at`; bone that is labelled decides."""
     if bool(anatomy.frame.contains(point_mm)):
         k, j, i = (int(n) for n in np.rint(anatomy.frame.to_index(point_mm)))
         code = int(anatomy.labels[k, j, i])
-        for level in anatomy.levels:
+        for at, level in enumerate(anatomy.levels):
             if codes.vertebra(level.name) == code:
-                return level
-    at = index_at(anatomy.levels, point_mm)
-    return None if at is None else anatomy.levels[at]
+                return at
+    return row_of(anatomy).at(point_mm, name)
+
+
+def row_of(anatomy: Anatomy) -> Row:
+    """The vertebrae of an anatomy along its canal."""
+    canal = anatomy.canal
+    tangent = np.cross(canal.left, canal.back)
+    tangent = np.where(tangent[:, 2:] > 0, -tangent, tangent)
+    curve = Curve(canal.centreline_mm, canal.left, canal.back, tangent)
+    return Row(curve, tuple((level.s_mm, level.centre_mm, level.confidence) for level in anatomy.levels))
+
+
+def _no_vertebra(name: str) -> Refusal:
+    return Refusal(f"There is no vertebra where {name} was named.", _CLICK)
 
 
 def kept_names(count: int, at: int, name: str) -> tuple[int, int, int]:
@@ -135,46 +143,63 @@ def kept_names(count: int, at: int, name: str) -> tuple[int, int, int]:
     return above, count - under, first + above
 
 
-def name_levels(
-    found: list[Body], anchor: Anchor | None, guessed: Callable[[list[Body]], Anchor]
-) -> tuple[tuple[Level, ...], Anchor | None]:
-    """Named levels and the anchor that they rest on. Raises Refusal for an anchor that names no vertebra in view."""
-    if not found:
-        if anchor is not None:
-            raise Refusal("The vertebrae could not be told apart, so none can be named.", "Choose a scan with at least two discs in view.")
+def name_levels(row: Row, anchor: Anchor | None, guessed: Callable[[list[Body]], Anchor]) -> tuple[tuple[Level, ...], Anchor | None]:
+    """Named levels and the anchor that they rest on, which is guessed where a person named none. Raises Refusal for an anchor that names no
+    vertebra of which the scan shows a part."""
+    if anchor is None and not row.bodies:
         return (), None
     if anchor is None:
-        anchor = guessed(found)
-        at = int(np.argmin([np.linalg.norm(np.subtract(body[1], anchor.position_mm)) for body in found]))
-        furthest = min(max(LEVELS.index(anchor.name), at - _FALSE_ENDS), len(LEVELS) - len(found) + at)
-        if furthest != LEVELS.index(anchor.name):
-            anchor = replace(anchor, name=LEVELS[max(furthest, 0)], confidence=0.1)
-    else:
-        place = index_at(tuple(Level("", centre, s, sure) for s, centre, sure in found), anchor.position_mm)
-        if place is None:
-            sentence = f"There is no vertebra where {anchor.name} was named."
-            raise Refusal(sentence, f"Click into the body of the vertebra that you call {anchor.name}.")
-        at = place
-    start, stop, first = kept_names(len(found), at, anchor.name)
-    return tuple(Level(LEVELS[first + n], centre, s, sure) for n, (s, centre, sure) in enumerate(found[start:stop])), anchor
+        anchor = _that_fits(guessed(list(row.bodies)), list(row.bodies))
+    return counted_from(anchor, row), anchor
 
 
-def rename(anatomy: Anatomy, anchor: Anchor) -> Anatomy:
-    """The same anatomy with the vertebra at the anchor's position called by its name and all others counted from it.
+def counted_from(anchor: Anchor, row: Row) -> tuple[Level, ...]:
+    """The levels with all names counted from one. Raises Refusal for an anchor that names no vertebra of which the scan shows a part."""
+    if not row.bodies:
+        raise Refusal("The vertebrae could not be told apart, so none can be named.", "Choose a scan with at least two discs in view.")
+    at = row.at(anchor.position_mm, anchor.name)
+    if at is None:
+        raise _no_vertebra(anchor.name)
+    start, stop, first = kept_names(len(row.bodies), at, anchor.name)
+    return tuple(Level(LEVELS[first + n], centre, s, sure) for n, (s, centre, sure) in enumerate(row.bodies[start:stop]))
 
-    Levels, foramina, windows, roots, labels and the modelled conus follow; one or two that would run off C1 or S5 are dropped. Raises
-    Refusal when no vertebra is near the anchor, or when more run off.
+
+def _that_fits(guessed: Anchor, found: list[Body]) -> Anchor:
+    """A guess, or where all names counted from it would run off the spine the nearest one that fits, hardly sure."""
+    at = int(np.argmin([np.linalg.norm(np.subtract(body[1], guessed.position_mm)) for body in found]))
+    furthest = min(max(LEVELS.index(guessed.name), at - _FALSE_ENDS), len(LEVELS) - len(found) + at)
+    return guessed if furthest == LEVELS.index(guessed.name) else replace(guessed, name=LEVELS[max(furthest, 0)], confidence=0.1)
+
+
+def rename(anatomy: Anatomy, anchor: Anchor, progress: Progress = silent) -> Anatomy:
+    """The anatomy with the vertebra at the anchor's position called by its name and all others counted from it.
+
+    What has the size of its level follows: where the program found the anatomy of a CT, all is as `find` with this anchor gives it, in an
+    instant when no name changes, else in about a second. One or two vertebrae that would run off C1 or S5 are dropped. Raises Refusal when
+    no vertebra is near the anchor, or when more run off.
     """
-    here = vertebra_at(anatomy, anchor.position_mm)
-    if here is None:
-        raise Refusal("There is no vertebra at this place.", f"Click into the body of the vertebra that you call {anchor.name}.")
-    at = anatomy.levels.index(here)
+    return _relabelled(anatomy, anchor) if anatomy.again is None else anatomy.again(anatomy, anchor, progress)
+
+
+def confirmed(anatomy: Anatomy, anchor: Anchor) -> Anatomy:
+    """The anatomy when a person says a name that it has already: the doubt about what has the size of its level ends."""
+    structures = {**anatomy.structures, "levels": levels_structure(anatomy.levels, anchor)}
+    if anchor.by == "user" and anatomy.modality == "CT":
+        structures = with_sure_names(structures)
+    return replace(anatomy, anchor=anchor, structures=structures)
+
+
+def _relabelled(anatomy: Anatomy, anchor: Anchor) -> Anatomy:
+    """Under other names, where labels were given: levels, openings, roots, labels and the modelled conus follow."""
+    at = _index_at(anatomy, anchor.position_mm, anchor.name)
+    if at is None:
+        raise _no_vertebra(anchor.name)
     start, stop, first = kept_names(len(anatomy.levels), at, anchor.name)
     kept = anatomy.levels[start:stop]
     new = {level.name: LEVELS[first + n] for n, level in enumerate(kept)}
     levels = tuple(replace(level, name=new[level.name]) for level in kept)
     labels = anatomy.labels
-    if kept != levels or len(kept) < len(anatomy.levels):
+    if any(old != name for old, name in new.items()) or len(kept) < len(anatomy.levels):
         table = np.arange(256, dtype=np.uint8)
         for lost in anatomy.levels[:start] + anatomy.levels[stop:]:
             table[codes.vertebra(lost.name)] = codes.BONE_OTHER
@@ -186,22 +211,29 @@ def rename(anatomy: Anatomy, anchor: Anchor) -> Anatomy:
                 table[codes.disc(old)] = codes.disc(name)
         labels = cv2.LUT(labels.reshape(1, -1), table).reshape(labels.shape)
         if anatomy.structure("cord").provenance == "modelled" and anatomy.modality == "CT":
-            cord = modelled_cord(anatomy.canal, levels, modelled_sac(anatomy.canal, levels))
+            cord = modelled_cord(anatomy.canal, levels, _sac_in_labels(anatomy))
             repaint_cord(labels, anatomy.frame, anatomy.canal, cord)
     stay = tuple(f for f in anatomy.foramina if set(f.between) <= set(new))
     foramina = tuple(replace(f, between=(new[f.between[0]], new[f.between[1]])) for f in stay)
     windows = tuple(replace(w, between=(new[w.between[0]], new[w.between[1]])) for w in anatomy.windows if set(w.between) <= set(new))
     exits = {(root_of(f), f.side): root_of(g) for f, g in zip(stay, foramina)}
     roots = tuple(replace(root, level=exits[root.level, root.side]) for root in anatomy.roots if (root.level, root.side) in exits)
-    structures = {**anatomy.structures, "levels": levels_structure(levels, anchor)}
-    if anchor.by == "user" and anatomy.modality == "CT":
-        structures = with_sure_names(structures)
+    structures = dict(anatomy.structures)
     for told in {"foramina", "windows", "contrast outside"} & set(structures):
         known = anatomy.structure(told)
         structures[told] = replace(known, problem=known.problem and _LEVEL.sub(lambda old: new.get(old[0], old[0]), known.problem))
-    return replace(
-        anatomy, labels=labels, levels=levels, foramina=foramina, windows=windows, roots=roots, anchor=anchor, structures=structures
-    )
+    renamed = replace(anatomy, labels=labels, levels=levels, foramina=foramina, windows=windows, roots=roots, structures=structures)
+    return confirmed(renamed, anchor)
+
+
+def _sac_in_labels(anatomy: Anatomy) -> Floats:
+    """(n, ANGLES): how far from the canal's middle the sac reaches in the labels, 0 where there is none."""
+    canal = anatomy.canal
+    across = np.cos(THETA)[:, None] * canal.left[:, None, :] + np.sin(THETA)[:, None] * canal.back[:, None, :]
+    index = np.rint(anatomy.frame.to_index(canal.centreline_mm[:, None, None] + across[:, :, None] * RADII[:, None])).astype(int)
+    k, j, i = np.moveaxis(np.clip(index, 0, np.array(anatomy.frame.shape) - 1), -1, 0)
+    inside = np.isin(anatomy.labels[k, j, i], (codes.THECAL_SAC, codes.SPINAL_CORD))
+    return np.where(inside, RADII, 0.0).max(axis=2)
 
 
 def levels_structure(levels: tuple[Level, ...], anchor: Anchor | None) -> Structure:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -21,7 +22,7 @@ _REACH_MM = 26.0
 
 
 @njit(cache=True, nogil=True)
-def _nearest_section(x, y, z, points, tangent, start):  # type: ignore[no-untyped-def]
+def _nearest_section(x: float, y: float, z: float, points: Floats, tangent: Floats, start: int) -> float:
     """Fractional index of the cross-section through a point, walked to from `start`; outside [-1, n] when past the ends."""
     n = points.shape[0]
     at = start
@@ -38,7 +39,23 @@ def _nearest_section(x, y, z, points, tangent, start):  # type: ignore[no-untype
 
 
 @njit(cache=True, nogil=True)
-def _paint_canal(out, low, affine, points, left, back, tangent, first, wall, sac, cord, bridged, flavum, bony, code):  # type: ignore[no-untyped-def]
+def _paint_canal(
+    out: NDArray[np.uint8],
+    low: NDArray[np.int64],
+    affine: Floats,
+    points: Floats,
+    left: Floats,
+    back: Floats,
+    tangent: Floats,
+    first: NDArray[np.int64],
+    wall: Floats,
+    sac: Floats,
+    cord: Floats,
+    bridged: NDArray[np.bool_],
+    flavum: Floats,
+    bony: NDArray[np.bool_],
+    code: NDArray[np.uint8],
+) -> None:
     nk, nj, ni = out.shape
     n, angles = wall.shape
     for k in range(nk):
@@ -76,7 +93,18 @@ def _paint_canal(out, low, affine, points, left, back, tangent, first, wall, sac
 
 
 @njit(cache=True, nogil=True)
-def _paint_tube(out, spacing, affine, path, radius, gang0, gang1, root, ganglion, kept):  # type: ignore[no-untyped-def]
+def _paint_tube(
+    out: NDArray[np.uint8],
+    spacing: Floats,
+    affine: Floats,
+    path: Floats,
+    radius: Floats,
+    gang0: int,
+    gang1: int,
+    root: np.uint8,
+    ganglion: np.uint8,
+    kept: NDArray[np.bool_],
+) -> None:
     nk, nj, ni = out.shape
     for n in range(path.shape[0]):
         r = radius[n]
@@ -92,7 +120,20 @@ def _paint_tube(out, spacing, affine, path, radius, gang0, gang1, root, ganglion
 
 
 @njit(cache=True, nogil=True)
-def _paint_tissue(out, stored, sign, kk, jj, ii, zone, soft, bone, air_limit, bone_limit, padding):  # type: ignore[no-untyped-def]
+def _paint_tissue(
+    out: NDArray[np.uint8],
+    stored: NDArray[Any],
+    sign: float,
+    kk: NDArray[np.intp],
+    jj: NDArray[np.intp],
+    ii: NDArray[np.intp],
+    zone: NDArray[np.uint8],
+    soft: NDArray[np.uint8],
+    bone: NDArray[np.uint8],
+    air_limit: float,
+    bone_limit: float,
+    padding: float,
+) -> None:
     for k in range(out.shape[0]):
         for j in range(out.shape[1]):
             for i in range(out.shape[2]):
@@ -171,7 +212,16 @@ def paint_roots(labels: NDArray[np.uint8], frame: Frame, roots: tuple[Root, ...]
 
 
 @njit(cache=True, nogil=True)
-def _coordinates(index, affine, points, left, back, tangent, first, out):  # type: ignore[no-untyped-def]
+def _coordinates(
+    index: NDArray[np.int64],
+    affine: Floats,
+    points: Floats,
+    left: Floats,
+    back: Floats,
+    tangent: Floats,
+    first: NDArray[np.int64],
+    out: Floats,
+) -> None:
     for m in range(index.shape[0]):
         x = affine[0, 2] * index[m, 2] + affine[0, 3]
         y = affine[1, 1] * index[m, 1] + affine[1, 3]
@@ -265,7 +315,19 @@ def vertebra_map(
 
 
 @njit(cache=True, nogil=True)
-def _repaint_cord(out, low, affine, points, left, back, tangent, first, cord, sac_code, cord_code):  # type: ignore[no-untyped-def]
+def _repaint_cord(
+    out: NDArray[np.uint8],
+    low: NDArray[np.int64],
+    affine: Floats,
+    points: Floats,
+    left: Floats,
+    back: Floats,
+    tangent: Floats,
+    first: NDArray[np.int64],
+    cord: Floats,
+    sac_code: np.uint8,
+    cord_code: np.uint8,
+) -> None:
     angles = cord.shape[1]
     for k in range(out.shape[0]):
         z = affine[2, 0] * (k + low[0]) + affine[2, 3]

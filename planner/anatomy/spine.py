@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from planner.geometry import Floats, Frame
+from planner.progress import Progress
 
 Provenance = Literal["found", "imported", "drawn", "modelled", "not checked"]
 Side = Literal["left", "right"]
@@ -174,7 +175,8 @@ class Anatomy:
 
     labels: uint8 [k, j, i] of codes of `planner.anatomy.labels` on `frame`, the scan's frame. structures: how each structure is
     known, under the names canal, sac, cord, levels, foramina, windows, roots, skin, bone, lung, kidney, bowel gas, aorta, vena cava,
-    vertebral artery, contrast outside; a name that is missing is "not checked". leak_hints: from head to foot.
+    vertebral artery, contrast outside; a name that is missing is "not checked". leak_hints: from head to foot. again: the same scan's
+    anatomy when a person names a vertebra (itself, the name, progress), found anew from what was seen; None where labels were given.
     """
 
     frame: Frame
@@ -188,6 +190,7 @@ class Anatomy:
     roots: tuple[Root, ...]
     anchor: Anchor | None
     leak_hints: tuple[LeakHint, ...] = ()
+    again: Callable[[Anatomy, Anchor, Progress], Anatomy] | None = None
 
     def structure(self, name: str) -> Structure:
         """How a structure is known; "not checked" for what nobody looked for."""

@@ -36,7 +36,19 @@ class Path:
 
 
 @njit(cache=True, nogil=True)
-def _enclosure(bone, allowed, distance, sj, si, stride, reach, area0, area_sd, score, enclosed):  # type: ignore[no-untyped-def]
+def _enclosure(
+    bone: NDArray[np.uint8],
+    allowed: NDArray[np.bool_],
+    distance: NDArray[np.float32],
+    sj: float,
+    si: float,
+    stride: int,
+    reach: float,
+    area0: float,
+    area_sd: float,
+    score: NDArray[np.float32],
+    enclosed: NDArray[np.float32],
+) -> None:
     nk, nj, ni = bone.shape
     step = 0.8 * min(sj, si)
     count = int(reach / step)
@@ -94,7 +106,7 @@ def _enclosure(bone, allowed, distance, sj, si, stride, reach, area0, area_sd, s
 
 
 @njit(cache=True, nogil=True)
-def _best_path(gain, reach, cost_back, cost_left):  # type: ignore[no-untyped-def]
+def _best_path(gain: NDArray[np.float32], reach: int, cost_back: float, cost_left: float) -> tuple[float, NDArray[np.int64]]:
     nk, nb, nc = gain.shape
     value = np.zeros((nk, nb, nc), dtype=np.float32)
     origin = np.full((nk, nb, nc), -1, dtype=np.int32)

@@ -30,7 +30,7 @@ class Wall:
 
 
 @njit(cache=True, nogil=True)
-def closed_paths(cost, smoothness, out):  # type: ignore[no-untyped-def]
+def closed_paths(cost: Floats, smoothness: float, out: NDArray[np.int64]) -> None:
     """For each cross-section the closed path through (angle, radius) of least cost; steps of at most two radii between neighbours."""
     n, angles, radii = cost.shape
     total = angles + angles // 2 + 1

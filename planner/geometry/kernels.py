@@ -34,7 +34,7 @@ def _trilinear(voxels: NDArray[Any], k: float, j: float, i: float) -> float:
 
 
 @njit(cache=True, nogil=True)
-def trilinear_points(voxels: NDArray[Any], index: Floats, out: NDArray[np.float32]) -> None:
+def trilinear_points(voxels: NDArray[Any], index: Floats, out: Floats) -> None:
     for n in range(index.shape[0]):
         k, j, i = index[n, 0], index[n, 1], index[n, 2]
         out[n] = _trilinear(voxels, k, j, i) if _inside(voxels, k, j, i) else np.nan
@@ -42,7 +42,7 @@ def trilinear_points(voxels: NDArray[Any], index: Floats, out: NDArray[np.float3
 
 @njit(cache=True, nogil=True)
 def trilinear_planes(
-    voxels: NDArray[Any], origin: Floats, across: Floats, down: Floats, u: Floats, v: Floats, fill: float, out: NDArray[np.float32]
+    voxels: NDArray[Any], origin: Floats, across: Floats, down: Floats, u: Floats, v: Floats, fill: float, out: Floats
 ) -> None:
     for n in range(u.shape[0]):
         for m in range(u.shape[1]):
@@ -53,7 +53,7 @@ def trilinear_planes(
 
 
 @njit(cache=True, nogil=True)
-def nearest_grid(voxels, matrix, offset, fill, out):  # type: ignore[no-untyped-def]
+def nearest_grid(voxels: NDArray[Any], matrix: Floats, offset: Floats, fill: float, out: NDArray[Any]) -> None:
     nk, nj, ni = voxels.shape
     for a in range(out.shape[0]):
         for b in range(out.shape[1]):
@@ -68,7 +68,7 @@ def nearest_grid(voxels, matrix, offset, fill, out):  # type: ignore[no-untyped-
 
 
 @njit(cache=True, nogil=True)
-def trilinear_slab(voxels, matrix, offset, fill, whole, out):  # type: ignore[no-untyped-def]
+def trilinear_slab(voxels: NDArray[Any], matrix: Floats, offset: Floats, fill: float, whole: bool, out: NDArray[Any]) -> None:
     for b in range(out.shape[0]):
         for c in range(out.shape[1]):
             k = matrix[0, 1] * b + matrix[0, 2] * c + offset[0]

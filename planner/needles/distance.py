@@ -15,7 +15,7 @@ ORGAN_REACH_MM = 28.0
 
 
 @njit(cache=True, nogil=True)
-def _squares(mask, reach):  # type: ignore[no-untyped-def]
+def _squares(mask: NDArray[np.bool_], reach: int) -> NDArray[np.int16]:
     """Squared distance in voxels to the nearest voxel of a mask, capped at reach + 1: three passes of minima over a window."""
     nk, nj, ni = mask.shape
     most = np.int16((reach + 1) * (reach + 1))

@@ -27,9 +27,24 @@ _inlined = njit(inline="always")  # what runs for every path: a call of its own 
 
 
 @njit(cache=True, nogil=True)
-def screen(  # type: ignore[no-untyped-def]
-    space, slack, fields, margins, cord, normals, normal_step, midline, spacing, targets, directions, gate, limits, code, depth, least
-):
+def screen(
+    space: Bytes,
+    slack: Bytes,
+    fields: Bytes,
+    margins: Floats,
+    cord: int,
+    normals: NDArray[np.float32],
+    normal_step: float,
+    midline: Floats,
+    spacing: float,
+    targets: Floats,
+    directions: Floats,
+    gate: Floats,
+    limits: tuple[float, ...],
+    code: NDArray[np.uint16],
+    depth: NDArray[np.float32],
+    least: NDArray[np.float32],
+) -> None:
     """Marches every direction (m, 3; unit, out of the patient) from every target (n, 3; voxels x, y, z).
 
     space: 0 outside the body, 1 inside, 2 beyond the scan. slack: uint8, 0 where a needle's axis may not be, else 1 + quarter
@@ -138,7 +153,14 @@ def _skin(space: Bytes, tip: Vector, way: Vector, spacing: float, inside: float,
 
 @njit(cache=True, nogil=True)
 def _entry(
-    normals: NDArray[np.float32], normal_step: float, midline: Floats, tip: Vector, way: Vector, spacing: float, s: float, limits: Floats
+    normals: NDArray[np.float32],
+    normal_step: float,
+    midline: Floats,
+    tip: Vector,
+    way: Vector,
+    spacing: float,
+    s: float,
+    limits: tuple[float, ...],
 ) -> int:
     """Whether a path of this length ends at an entry that keeps its limits: the angle to the skin, the distance from the midline."""
     _, least_sine, nearest, farthest, side = limits[:5]
@@ -174,7 +196,7 @@ def _meets_cord(field: Bytes, tip: Vector, way: Vector, spacing: float, overshoo
 
 
 @njit(cache=True, nogil=True)
-def nearest_point(cloud, entry, target):  # type: ignore[no-untyped-def]
+def nearest_point(cloud: NDArray[np.float32], entry: Floats, target: Floats) -> tuple[float, int, float]:
     """Of the points of a cloud (n, 3; float32) the one nearest to the segment between two points of the same frame: its distance (inf for
     an empty cloud), its number, and where along the segment, 0 at the entry."""
     ax, ay, az = entry[0], entry[1], entry[2]
@@ -199,7 +221,7 @@ def least_distance(cloud: NDArray[np.float32], entry: Floats, target: Floats) ->
 
 
 @njit(cache=True, nogil=True)
-def slack_field(fields, margins, out):  # type: ignore[no-untyped-def]
+def slack_field(fields: Bytes, margins: Floats, out: Bytes) -> None:
     """What is left of the least axis distances anywhere: 0 where one is not kept, else 1 + quarter millimetres to spare."""
     count, nk, nj, ni = fields.shape
     quarters = np.empty(count, np.int16)

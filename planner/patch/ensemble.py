@@ -177,7 +177,7 @@ def _picture(space: Space, run: Marched) -> NDArray[np.float32]:
 
 
 @njit(cache=True, nogil=True)
-def _press(field, offsets, lengths):  # type: ignore[no-untyped-def]
+def _press(field: NDArray[np.float32], offsets: NDArray[np.int64], lengths: Floats) -> None:
     """Least of seed plus distance through the sac, in place: voxels below 0 are none, infinite ones are the sac, others are seeds."""
     nk, nj, ni = field.shape
     for sweep in range(2):

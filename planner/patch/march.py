@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numba import njit
@@ -23,6 +23,9 @@ MOST_GIVE_WAY = 3.0
 
 SAC_CANAL, SAC_VENTRAL, SAC_FORAMEN, SAC_BEYOND, GIVE_WAY, LOST = range(6)
 """Columns of `Marched.totals`."""
+
+Places: TypeAlias = NDArray[np.int32]  # places of the graph in a heap, or where in it a place stands
+Efforts: TypeAlias = NDArray[np.float32]  # per place
 
 
 class Graph(NamedTuple):
@@ -90,7 +93,7 @@ class Marched(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def _up(heap, place, effort, n):  # type: ignore[no-untyped-def]
+def _up(heap: Places, place: Places, effort: Efforts, n: int) -> None:
     item = heap[n]
     key = effort[item]
     while n > 0:
@@ -105,7 +108,7 @@ def _up(heap, place, effort, n):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _pop(heap, place, effort, size):  # type: ignore[no-untyped-def]
+def _pop(heap: Places, place: Places, effort: Efforts, size: int) -> tuple[int, int]:
     first = heap[0]
     place[first] = -2
     size -= 1
@@ -131,7 +134,19 @@ def _pop(heap, place, effort, size):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _relax(node, graph, medium, lengths, inverse, falls, slowness, effort, heap, place, size):  # type: ignore[no-untyped-def]
+def _relax(
+    node: int,
+    graph: Graph,
+    medium: Medium,
+    lengths: Floats,
+    inverse: Floats,
+    falls: Floats,
+    slowness: NDArray[np.float32],
+    effort: Efforts,
+    heap: Places,
+    place: Places,
+    size: int,
+) -> int:
     shrink = 1.0 - 1.0 / (medium.along_ease * medium.along_ease)
     tangent_x, tangent_y, tangent_z = graph.tangent[node, 0], graph.tangent[node, 1], graph.tangent[node, 2]
     half, room, start = 0.5 * slowness[node], graph.room[node], effort[node]
@@ -157,7 +172,9 @@ def _relax(node, graph, medium, lengths, inverse, falls, slowness, effort, heap,
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def march(graph, medium, seeds, shares, fibrin_ml, rows_ml):  # type: ignore[no-untyped-def]
+def march(
+    graph: Graph, medium: Medium, seeds: NDArray[np.int64], shares: Floats, fibrin_ml: Floats, rows_ml: Floats
+) -> tuple[NDArray[np.float32], Floats, Floats, Floats]:
     """Fill the graph from several needles at once until the last of `rows_ml` is in; returns the fields of Marched.
 
     seeds: int64 (m,) places of the tips. shares: (m,) of each mL, sum 1. fibrin_ml: (m,) what goes first at each needle and sets before

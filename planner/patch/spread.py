@@ -52,7 +52,7 @@ def needles_of(injections: tuple[Injection, ...]) -> Needles:
     return Needles(
         np.array([injection.tip_mm for injection in giving], dtype=np.float64),
         np.array([injection.total_ml for injection in giving]) / totals.sum(),
-        np.array([injection.fibrin_ml if injection.blood_ml > 0 else 0.0 for injection in giving]),
+        np.array([injection.fibrin_ml if injection.blood_ml > 0 else 0.0 for injection in giving], dtype=np.float64),
     )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Literal
 
 from planner.progress import Progress
 from planner.scan.series import Member, Place, Skipped
@@ -186,7 +186,7 @@ def _take_member(path: Path, inside: str, info: zipfile.ZipInfo, found: list[Fou
         found.append(Found(place, kind, info.file_size))
 
 
-def open_place(place: Place) -> BinaryIO:
+def open_place(place: Place) -> io.BufferedIOBase:
     """The bytes of a file, or of a ZIP member (unpacked in memory, its name is never used as a path). Raises OSError."""
     if place.member is None:
         return place.path.open("rb")

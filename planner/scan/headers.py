@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import struct
 import warnings
-from typing import Any, BinaryIO
+from io import BufferedIOBase
+from typing import Any
 
 import pydicom
 from pydicom import config
@@ -71,7 +72,7 @@ def read_header(found: Found) -> list[Slice]:
         raise Unreadable("The file's header is damaged and cannot be read.") from error
 
 
-def _slices(header: Dataset, file: BinaryIO, found: Found) -> list[Slice]:
+def _slices(header: Dataset, file: BufferedIOBase, found: Found) -> list[Slice]:
     modality = _text(header, "Modality").upper()
     if "DirectoryRecordSequence" in header:
         raise Unreadable("An index of the disc (DICOMDIR), not an image; the files themselves are read.")
@@ -111,7 +112,7 @@ def _slices(header: Dataset, file: BinaryIO, found: Found) -> list[Slice]:
     return [_slice(header, found, frame, frames, offset, length, rows, columns, bits, stored) for frame in range(frames)]
 
 
-def _pixel_data(header: Dataset, file: BinaryIO) -> tuple[int, int | None]:
+def _pixel_data(header: Dataset, file: BufferedIOBase) -> tuple[int, int | None]:
     """Offset and length of the PixelData value; length None where it is encapsulated, offset 0 where the file is deflated."""
     syntax = _syntax(header)
     if syntax.endswith(".1.99"):
@@ -133,7 +134,7 @@ def _pixel_data(header: Dataset, file: BinaryIO) -> tuple[int, int | None]:
     return file.tell(), None if length == _UNDEFINED else int(length)
 
 
-def _is_whole(file: BinaryIO, offset: int, size: int) -> bool:
+def _is_whole(file: BufferedIOBase, offset: int, size: int) -> bool:
     """Whether all fragments of encapsulated pixels (PS3.5 A.4) lie inside the file. Decoders fill the rest with what they like."""
     file.seek(offset)
     while len(item := file.read(8)) == 8:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from io import BufferedIOBase
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,7 +129,7 @@ def raw_bytes(picture: Slice) -> bytes:
         raise Undecodable("The file cannot be read.") from error
 
 
-def _read_native(file: BinaryIO, pixels: Pixels, out: Stored) -> None:
+def _read_native(file: BufferedIOBase, pixels: Pixels, out: Stored) -> None:
     size = pixels.rows * pixels.columns * pixels.bits_allocated // 8
     if pixels.syntax == DEFLATED:
         flat = np.frombuffer(_inflated(file), np.uint8)
@@ -138,7 +139,7 @@ def _read_native(file: BinaryIO, pixels: Pixels, out: Stored) -> None:
         file.seek(pixels.offset + size * pixels.frame)
         # the common case, CT of 16 bits: no copy, no temporary
         if _is_plain(pixels, out):
-            if file.readinto(out.data.cast("B")) != size:  # type: ignore[attr-defined]
+            if file.readinto(out.data.cast("B")) != size:
                 raise Undecodable("The file breaks off inside the image.")
             return
         data = file.read(size)
@@ -158,7 +159,7 @@ def _is_plain(pixels: Pixels, out: Stored) -> bool:
     )
 
 
-def _inflated(file: BinaryIO) -> bytes:
+def _inflated(file: BufferedIOBase) -> bytes:
     import pydicom
 
     try:
@@ -169,7 +170,7 @@ def _inflated(file: BinaryIO) -> bytes:
         raise Undecodable("The file's compressed part is damaged.") from error
 
 
-def _encapsulated(file: BinaryIO, pixels: Pixels) -> bytes:
+def _encapsulated(file: BufferedIOBase, pixels: Pixels) -> bytes:
     """The compressed bytes of one frame (PS3.5 A.4)."""
     from pydicom.encaps import get_frame
 

@@ -19,6 +19,8 @@ from app.example import example_path
 from app.places import example_folder, recovery_folder, settings_file
 from app.window import Window
 from tests.viewer.conftest import no_qt_messages, no_vtk_errors  # noqa: F401 - they watch these tests too
+from viewer.slice_pane import SlicePane
+from viewer.theme import ThemeName
 
 SPACING_MM = 1.2
 LONG_MS = 120_000
@@ -54,8 +56,8 @@ def open_window(qtbot: QtBot) -> Iterator[Callable[..., Window]]:
     threads = set(threading.enumerate())
     opened: list[Window] = []
 
-    def make(path: Path | None = None, size: tuple[int, int] = (1440, 900), theme: str | None = None) -> Window:
-        window = Window(path, theme)  # type: ignore[arg-type]
+    def make(path: Path | None = None, size: tuple[int, int] = (1440, 900), theme: ThemeName | None = None) -> Window:
+        window = Window(path, theme)
         window.resize(*size)
         opened.append(window)
         with qtbot.waitSignal(window.ready, timeout=LONG_MS):
@@ -150,7 +152,7 @@ def words(window: QWidget) -> str:
     return "\n".join(one.text() for one in window.findChildren(QLabel) if one.isVisible() and one.text())
 
 
-def at(view: QWidget, point_mm: tuple[float, float, float]) -> QPoint:
+def at(view: SlicePane, point_mm: tuple[float, float, float]) -> QPoint:
     """Where a place of the patient is on a slice view."""
-    x, y = view.pose.to_screen(point_mm)  # type: ignore[attr-defined]
+    x, y = view.pose.to_screen(point_mm)
     return QPoint(round(float(x)), round(float(y)))

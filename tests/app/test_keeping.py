@@ -140,7 +140,8 @@ def test_a_case_whose_scan_has_moved(
     assert window.session.case_path == path
     assert window.isWindowModified()  # the next save remembers where the scan is
     assert window.filing.save()
-    assert open_case(path).scan.path == str(tmp_path / "elsewhere")  # type: ignore[union-attr]
+    kept = open_case(path).scan
+    assert kept is not None and kept.path == str(tmp_path / "elsewhere")
 
 
 def test_quitting_asks_only_when_something_is_not_saved(on_example: Window, qtbot: QtBot) -> None:

@@ -68,8 +68,10 @@ def test_k_marks_a_leak_under_the_pointer_with_level_and_side(worked: Window, qt
     press(qtbot, worked, "Remove site 1")
     assert "△ Mark where it leaks." in words(worked)
     assert not offers(worked, "Next: Approach")
-    canal = worked.session.anatomy.value.canal  # type: ignore[union-attr]
-    middle = tuple(float(c) for c in canal.centreline_mm[len(canal.s_mm) // 2])
+    anatomy = worked.session.anatomy.value
+    assert anatomy is not None
+    x, y, z = anatomy.canal.centreline_mm[len(anatomy.canal.s_mm) // 2].tolist()
+    middle = (x, y, z)
     worked.views.grid.set_crosshair(middle)
     view = worked.views.grid.slices["axial"]
     view.setFocus()
@@ -104,7 +106,9 @@ def test_v_names_the_vertebra_and_the_others_follow(worked: Window, qtbot: QtBot
     assert worked.station == 1
     press(qtbot, worked, "It is L4")
     wait(qtbot, lambda: worked.session.anatomy.state == "ready" and worked.session.anatomy.value is not anatomy)
-    after = [level.name for level in worked.session.anatomy.value.levels]  # type: ignore[union-attr]
+    renamed = worked.session.anatomy.value
+    assert renamed is not None
+    after = [level.name for level in renamed.levels]
     assert after[before.index("L3")] == "L4"
     assert "✓ Levels counted from L4, named by you" in words(worked)
 
@@ -112,7 +116,9 @@ def test_v_names_the_vertebra_and_the_others_follow(worked: Window, qtbot: QtBot
 def test_a_needle_follows_the_hand_and_its_checks_with_it(worked: Window, qtbot: QtBot) -> None:
     press(qtbot, worked, "Take candidate 1")
     wait(qtbot, lambda: worked.desk.plan is not None and worked.desk.plan.taken is not None)
-    taken = worked.desk.plan.taken  # type: ignore[union-attr]
+    assert worked.desk.plan is not None
+    taken = worked.desk.plan.taken
+    assert taken is not None
     press(qtbot, worked, "Look along Taken")
     view = worked.views.grid.slices["axial"]
     start = at(view, taken.entry_mm)
@@ -127,7 +133,8 @@ def test_a_needle_follows_the_hand_and_its_checks_with_it(worked: Window, qtbot:
     assert moved is not None and moved.moved
     assert moved.entry_mm != taken.entry_mm
     qtbot.keyClick(worked, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
-    assert worked.session.case.sites[0].taken.entry_mm == taken.entry_mm  # type: ignore[union-attr]
+    back = worked.session.case.sites[0].taken
+    assert back is not None and back.entry_mm == taken.entry_mm
 
 
 def test_the_volume_slider_answers_at_once(worked: Window, qtbot: QtBot) -> None:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar, get_args
+from typing import TypeVar, cast, get_args
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
@@ -22,6 +22,7 @@ from scipy.ndimage import distance_transform_edt
 from planner.anatomy import Anatomy, Anchor, find
 from planner.geometry import Floats, Volume, resample
 from planner.leak import approaches, place
+from planner.leak.leak import LeakKind
 from planner.needles import NeedleSearch, Room, check, default_needle, prepare, search
 from planner.needles.march import HAZARD, PASSES
 from planner.needles.search import Relaxed, _screen, _slack, directions
@@ -84,7 +85,7 @@ def rows_of(volume: Volume, anatomy: Anatomy, truth: Truth, name: str) -> list[t
     """The plan of each leak, timed."""
     made = []
     for true in truth.leaks:
-        leak = place(anatomy, true.position, true.kind)  # type: ignore[arg-type]
+        leak = place(anatomy, true.position, cast(LeakKind, true.kind))
         approach = approaches(leak, anatomy)[0].name
         needle = default_needle(approach)
         room, prepared = timed(lambda: prepare(volume, anatomy, leak, approach))  # noqa: B023

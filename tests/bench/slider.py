@@ -49,7 +49,8 @@ def _let(until_s: float) -> None:
 
 def _moves(window: Window, slider: QSlider, held: bool) -> list[tuple[float, float, float, float]]:
     """Each move in ms: until the slices are painted, until all is, of that the window's thread, and all cores."""
-    painted, found = Painted(window), []
+    painted = Painted(window)
+    found: list[tuple[float, float, float, float]] = []
     slider.setSliderDown(held)
     for step in range(MOVES):
         _let(0.05 if held else 0.35)  # a key is an act once it rests; the forecast that follows is another matter
@@ -58,10 +59,10 @@ def _moves(window: Window, slider: QSlider, held: bool) -> list[tuple[float, flo
         slider.setValue(slider.minimum() + (slider.maximum() - slider.minimum()) * (step * 7 % 15 + 4) // 20)
         while painted.names < VIEWS:
             QApplication.processEvents()
-        ended = (painted.last - begun, perf_counter() - begun, thread_time() - spent, process_time() - used)
-        found.append(tuple(1000 * one for one in ended))
+        ended, thread_s, cores_s = perf_counter(), thread_time() - spent, process_time() - used
+        found.append((1000 * (painted.last - begun), 1000 * (ended - begun), 1000 * thread_s, 1000 * cores_s))
     slider.setSliderDown(False)
-    return found  # type: ignore[return-value]
+    return found
 
 
 def main() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from planner.anatomy import labels as codes
-from planner.anatomy.spine import ANGLES, Anatomy, Anchor, Canal, Level, Root, Structure
+from planner.anatomy.spine import ANGLES, Anatomy, Anchor, Canal, Level, Root, Side, Structure
 from planner.geometry import Frame, Volume
 from planner.leak.leak import Leak
 from viewer.arrival import Arrival
 from viewer.scene import Scene, SceneNeedle, ScenePatch
 
 LEVELS = ("L1", "L2", "L3", "L4")
+SIDES: tuple[tuple[Side, float], ...] = (("left", 1.0), ("right", -1.0))
 CANAL_Y = 30.0
 """How far behind the scan's middle the canal runs, in mm."""
 
@@ -54,11 +55,11 @@ def patient(
     )  # fmt: skip
     roots = []
     for level in levels[:-1]:
-        for side, sign in (("left", 1.0), ("right", -1.0)):
+        for side, sign in SIDES:
             t = np.linspace(0, 1, 12)[:, None]
             start = np.array([0.0, CANAL_Y, level.centre_mm[2] - 0.5 * pitch])
             path = start + t * np.array([sign * 34, 0, -10]) + np.array([sign * 5, 0, 0])
-            roots.append(Root(level.name, side, path, np.full(12, 1.5), slice(5, 8)))  # type: ignore[arg-type]
+            roots.append(Root(level.name, side, path, np.full(12, 1.5), slice(5, 8)))
     anatomy = Anatomy(
         frame, "CT", labels, {"canal": Structure("found"), "sac": Structure("found")}, tube, tuple(levels), (), (), tuple(roots),
         Anchor("L3", levels[2].centre_mm, "user"),

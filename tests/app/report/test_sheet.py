@@ -8,7 +8,6 @@ import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -16,33 +15,14 @@ from app.report import Sheet, make_sheet, page_images, sheet_html, write_html, w
 from planner.case.case import Case
 from planner.case.derive import Plan
 from planner.exchange.plan_file import plan_content
-from planner.scan.series import Identity
+from planner.scan.series import Series
 from tests.planner.case import hand_made
 
 NASTY = '<script>alert("1")</script> & "quoted" http://example.org'
 
 
-def _series(**changes: object) -> SimpleNamespace:
-    fields = {
-        "uid": "1.2.840.99",
-        "part": 1,
-        "description": "AX",
-        "modality": "CT",
-        "plane": "axial",
-        "verdict": "good",
-        "size": (30, 40, 50),
-        "spacing_mm": (2.0, 1.0, 1.0),
-        "reasons": (),
-        "repairs": (),
-        "notes": (),
-        "patient_position": "HFP",
-        "identity": Identity("Doe^Jane", "4711", "19700101"),
-    }
-    return SimpleNamespace(**{**fields, **changes})
-
-
-def sheet_of(plan: Plan, **options: object) -> Sheet:
-    return make_sheet(plan, hand_made.volume(), options.pop("series", _series()), surfaces={}, **options)  # type: ignore[arg-type]
+def sheet_of(plan: Plan, series: Series | None = None, identify: bool = False) -> Sheet:
+    return make_sheet(plan, hand_made.volume(), series or hand_made.series(), identify=identify, surfaces={})
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +94,8 @@ def test_cautions_of_scan_and_needle_stand_on_the_first_page() -> None:
     taken = replace(plan.sites[0].taken, checks=(*plan.sites[0].taken.checks[:0], replace(plan.sites[0].taken.checks[0], ok=False)))
     moved = replace(plan.sites[0].site, taken=replace(plan.sites[0].site.taken, moved=True))
     made = replace(plan, sites=(replace(plan.sites[0], taken=taken, site=moved),))
-    said = " ".join(sheet_of(made, series=_series(notes=("Too coarse to plan on.",), patient_position="FFS")).cards[0].cautions)
+    coarse = replace(hand_made.series(), notes=("Too coarse to plan on.",), patient_position="FFS")
+    said = " ".join(sheet_of(made, coarse).cards[0].cautions)
     assert "This needle breaks a limit: bone." in said
     assert "moved by hand" in said
     assert "Too coarse to plan on." in said
@@ -132,7 +113,7 @@ def test_a_patient_is_named_only_when_asked_and_a_phantom_always() -> None:
     assert "Doe^" not in sheet_html(sheet_of(plan))
     assert "Doe^Jane, number 4711, born 19700101" in sheet_html(sheet_of(plan, identify=True))
     assert sheet_of(plan).watermark == ""
-    assert sheet_of(plan, series=_series(description="Phantom CT")).watermark == "Phantom"
+    assert sheet_of(plan, replace(hand_made.series(), description="Phantom CT")).watermark == "Phantom"
     example = replace(plan, case=replace(plan.case, scan=replace(plan.case.scan, example="example myelogram")))
     assert "Phantom" in sheet_html(sheet_of(example))
 

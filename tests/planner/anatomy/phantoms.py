@@ -11,20 +11,27 @@ from numpy.typing import NDArray
 from planner.anatomy import Anatomy, Anchor, find
 from planner.geometry import Frame, Volume
 from planner.phantom import Phantom, PhantomParameters, build
+from planner.phantom.parameters import ModalityName
 
 
 @cache
-def phantom(modality: str = "ct") -> Phantom:
+def phantom(modality: ModalityName = "ct") -> Phantom:
     spacing_mm = 1.5 if modality == "ct" else 1.8
-    return build(PhantomParameters(modality=modality, spacing_mm=(spacing_mm,) * 3))  # type: ignore[arg-type]
+    return build(PhantomParameters(modality=modality, spacing_mm=(spacing_mm,) * 3))
 
 
 @cache
-def found(modality: str = "ct") -> Anatomy:
+def found(modality: ModalityName = "ct") -> Anatomy:
     """The anatomy with L3 named where it is."""
     one = phantom(modality)
     centre = next(level.centre for level in one.truth.levels if level.name == "L3")
     return find(one.volume, Anchor("L3", centre, "user"))
+
+
+@cache
+def guessed(modality: str = "ct") -> Anatomy:
+    """The anatomy with no vertebra named."""
+    return find(phantom(modality).volume)
 
 
 @cache

@@ -4,6 +4,7 @@ import importlib
 import itertools
 from dataclasses import replace
 from functools import cache
+from typing import Literal
 from unittest.mock import patch
 
 import numpy as np
@@ -17,15 +18,16 @@ from planner.anatomy.reformat import curve_through
 from planner.geometry import Frame, Volume
 from planner.leak import place
 from planner.phantom import Phantom, PhantomParameters, build
+from planner.phantom.parameters import LeakName
 from tests.planner.anatomy.phantoms import dice, found, true_mask
 
 CANAL = ("epidural space", "thecal sac", "spinal cord")
 
 
 @cache
-def myelogram(leak: str) -> tuple[Phantom, Anatomy]:
+def myelogram(leak: LeakName | Literal["none"]) -> tuple[Phantom, Anatomy]:
     """A myelogram with a leak, or with `none`, and its anatomy with L3 named."""
-    parameters = PhantomParameters(modality="myelogram", leak="ventral" if leak == "none" else leak, spacing_mm=(1.3,) * 3, seed=2)  # type: ignore[arg-type]
+    parameters = PhantomParameters(modality="myelogram", leak="ventral" if leak == "none" else leak, spacing_mm=(1.3,) * 3, seed=2)
     building = importlib.import_module("planner.phantom.build")
     dry = patch.object(building, "paint_leaks", lambda *_: None)
     if leak == "none":
@@ -38,13 +40,13 @@ def myelogram(leak: str) -> tuple[Phantom, Anatomy]:
 
 
 @pytest.mark.parametrize(("leak", "least"), [("dorsal", 0.7), ("two-level", 0.5), ("sleeve", 0.4), ("ventral", 0.4)])
-def test_leaked_contrast_gets_its_label(leak: str, least: float) -> None:
+def test_leaked_contrast_gets_its_label(leak: LeakName, least: float) -> None:
     one, mine = myelogram(leak)
     assert dice(true_mask(one, "contrast outside the sac"), mine.mask((labels.CONTRAST_OUTSIDE,))) > least
 
 
 @pytest.mark.parametrize("leak", ["dorsal", "two-level", "sleeve", "ventral"])
-def test_a_hint_lies_at_each_leak_and_says_so(leak: str) -> None:
+def test_a_hint_lies_at_each_leak_and_says_so(leak: LeakName) -> None:
     one, mine = myelogram(leak)
     for true in one.truth.leaks:
         hint = min(mine.leak_hints, key=lambda hint: abs(hint.position_mm[2] - true.position[2]))
@@ -66,7 +68,7 @@ def test_a_dorsal_hint_is_a_place_where_a_leak_can_be_put() -> None:
 
 
 @pytest.mark.parametrize("leak", ["dorsal", "two-level", "ventral", "none"])
-def test_canal_and_sac_are_found_as_well_as_without_a_leak(leak: str) -> None:
+def test_canal_and_sac_are_found_as_well_as_without_a_leak(leak: LeakName | Literal["none"]) -> None:
     one, mine = myelogram(leak)
     low = int(one.volume.frame.to_index(next(level.centre for level in one.truth.levels if level.name == "S2"))[0])
     assert dice(true_mask(one, *CANAL)[low:], mine.mask(labels.CANAL)[low:]) > 0.87
@@ -75,7 +77,7 @@ def test_canal_and_sac_are_found_as_well_as_without_a_leak(leak: str) -> None:
 
 
 @pytest.mark.parametrize("leak", ["dorsal", "two-level"])
-def test_contrast_closes_no_window_and_is_no_bone(leak: str) -> None:
+def test_contrast_closes_no_window_and_is_no_bone(leak: LeakName) -> None:
     one, mine = myelogram(leak)
     heights = {window.between: window.height_mm for window in mine.windows}
     for true in one.truth.windows:

@@ -6,9 +6,11 @@ import json
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from planner.anatomy import Anatomy, find_with_labels
 from planner.anatomy import labels as codes
@@ -26,11 +28,11 @@ def patient() -> Phantom:
     return build(PhantomParameters(spacing_mm=(2.0, 2.0, 2.0)))
 
 
-def truth_in(folder: Path, labels: object = None, frame: Frame | None = None) -> Path:
+def truth_in(folder: Path, labels: NDArray[Any] | None = None, frame: Frame | None = None) -> Path:
     one = patient()
     names = {str(code): name for code, name in one.label_names.items()}
     (folder / "truth.json").write_text(json.dumps({"labels": names}), "utf-8")
-    write_nifti(folder / "truth.nii.gz", one.labels if labels is None else labels, frame or one.volume.frame)  # type: ignore[arg-type]
+    write_nifti(folder / "truth.nii.gz", one.labels if labels is None else labels, frame or one.volume.frame)
     return folder / "truth.nii.gz"
 
 

@@ -5,53 +5,91 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from planner.anatomy import Anchor, Structure, find, labels, rename, vertebra_at
+from planner.anatomy import Anatomy, Anchor, Level, Structure, find, labels, rename, vertebra_at
+from planner.anatomy.names import row_of
 from planner.refusal import Refusal
-from tests.planner.anatomy.phantoms import found, phantom
+from tests.planner.anatomy.phantoms import found, guessed, phantom, true_mask
+
+
+def _level(anatomy: Anatomy, name: str) -> Level:
+    return next(level for level in anatomy.levels if level.name == name)
 
 
 def _centre(name: str) -> tuple[float, float, float]:
-    return next(level.centre_mm for level in found().levels if level.name == name)
+    return _level(found(), name).centre_mm
+
+
+def _given(anatomy: Anatomy) -> Anatomy:
+    """The same as if its labels were given in a label map: only what they are called may change."""
+    return replace(anatomy, again=None)
+
+
+@pytest.mark.parametrize("modality", ["ct", "myelogram"])
+@pytest.mark.parametrize("name", ["L3", "L2", "L4", "T12"])
+def test_a_name_given_later_leads_to_the_same_anatomy_as_one_given_at_once(modality: str, name: str) -> None:
+    """Confirming what was guessed, or calling L3 something else: the sac and the cord, all bones, openings and roots follow."""
+    volume = phantom(modality).volume
+    anchor = Anchor(name, next(level.centre for level in phantom(modality).truth.levels if level.name == "L3"), "user")
+    once, later = find(volume, anchor), rename(guessed(modality), anchor)
+    assert np.array_equal(once.labels, later.labels)
+    for what in ("foramina", "windows", "levels", "roots", "leak_hints"):
+        assert repr(getattr(once, what)) == repr(getattr(later, what)), what
+    assert once.structures == later.structures
+    assert once.anchor == later.anchor
 
 
 def test_naming_one_vertebra_shifts_all_names_by_the_same_step() -> None:
     before = found()
-    after = rename(before, Anchor("L4", _centre("L3"), "user"))
-    for one, other in zip(before.levels, after.levels):
-        assert labels.below(one.name) == other.name
-        assert one.centre_mm == other.centre_mm
-        assert vertebra_at(after, one.centre_mm) == other
+    for after in (rename(before, Anchor("L4", _centre("L3"), "user")), rename(_given(before), Anchor("L4", _centre("L3"), "user"))):
+        for one, other in zip(before.levels, after.levels):
+            assert labels.below(one.name) == other.name
+            assert one.centre_mm == other.centre_mm
+            assert vertebra_at(after, one.centre_mm) == other
+        assert after.anchor == Anchor("L4", _centre("L3"), "user")
+
+
+def test_given_labels_are_called_by_other_names_and_stay_where_they_are() -> None:
+    before = found()
+    after = rename(_given(before), Anchor("L4", _centre("L3"), "user"))
     assert [(labels.below(f.between[0]), f.side) for f in before.foramina] == [(f.between[0], f.side) for f in after.foramina]
     assert [labels.below(w.between[1]) for w in before.windows] == [w.between[1] for w in after.windows]
     assert [labels.below(r.level) for r in before.roots] == [r.level for r in after.roots]
     assert np.array_equal(before.labels == labels.vertebra("L2"), after.labels == labels.vertebra("L3"))
     assert np.array_equal(before.labels == labels.disc("L2"), after.labels == labels.disc("L3"))
     assert np.array_equal(before.mask(labels.CANAL), after.mask(labels.CANAL))
-    assert after.anchor == Anchor("L4", _centre("L3"), "user")
+    sac = (labels.THECAL_SAC, labels.SPINAL_CORD)
+    assert np.array_equal(before.mask(sac), after.mask(sac))
+    place = before.frame.to_index(before.canal.centreline_mm)[:, 0]
+    conus = [np.flatnonzero(anatomy.mask((labels.SPINAL_CORD,)).any(axis=(1, 2)))[0] for anatomy in (before, after)]
+    steps = np.interp(conus, place[::-1], before.canal.s_mm[::-1])
+    gap = _level(before, "L2").s_mm - _level(before, "L1").s_mm
+    assert steps[0] - steps[1] == pytest.approx(gap, abs=6.0), "the conus lies one vertebra higher"
 
 
 def test_what_is_said_of_the_openings_follows_the_names() -> None:
     """A level that was said to be closed keeps being the closed one when its name changes."""
     closed = Structure("found", 0.5, "No open window was found at L2-L3, L4-L5.")
-    before = replace(found(), structures={**found().structures, "windows": closed})
+    before = replace(_given(found()), structures={**found().structures, "windows": closed})
     after = rename(before, Anchor("L4", _centre("L3"), "user"))
     assert after.structure("windows").problem == "No open window was found at L3-L4, L5-S1."
 
 
 def test_a_name_by_a_person_ends_the_doubt_about_sac_and_cord() -> None:
-    guessed = find(phantom().volume, None)
-    named = rename(guessed, Anchor("L3", _centre("L3"), "user"))
-    assert "not confirmed" in str(guessed.structure("cord").problem)
+    named = rename(guessed(), Anchor("L3", _centre("L3"), "user"))
+    assert "not confirmed" in str(guessed().structure("cord").problem)
     for name in ("sac", "cord"):
         assert named.structure(name) == found().structure(name)
 
 
-def test_naming_there_and_back_changes_nothing() -> None:
-    before = found()
+@pytest.mark.parametrize("given", [True, False])
+def test_naming_there_and_back_changes_nothing(given: bool) -> None:
+    before = _given(found()) if given else found()
     back = rename(rename(before, Anchor("L5", _centre("L3"), "user")), Anchor("L3", _centre("L3"), "user"))
     assert [level.name for level in back.levels] == [level.name for level in before.levels]
     bones = before.mask(labels.BONE)
     assert np.array_equal(back.labels[bones], before.labels[bones])
+    if not given:
+        assert np.array_equal(back.labels, before.labels)
 
 
 def test_a_click_beside_the_spine_is_refused() -> None:
@@ -59,6 +97,41 @@ def test_a_click_beside_the_spine_is_refused() -> None:
     with pytest.raises(Refusal, match="no vertebra"):
         rename(found(), Anchor("L3", (x + 120.0, y, z), "user"))
     assert vertebra_at(found(), (x + 120.0, y, z)) is None
+
+
+def test_a_click_anywhere_in_a_body_or_behind_it_names_that_vertebra() -> None:
+    one, mine = phantom(), found()
+    for level in mine.levels:
+        index = np.argwhere(true_mask(one, f"vertebra {level.name}"))
+        if level.name[0] == "S" or index[:, 0].max() == one.labels.shape[0] - 1:
+            continue  # fused, or cut by the scan
+        points = one.volume.frame.to_world(index[:: max(1, len(index) // 200)])
+        row = row_of(mine)
+        right = [row.at(point, level.name) == mine.levels.index(level) for point in points]
+        assert np.mean(right) > 0.9, level.name
+
+
+@pytest.mark.parametrize(("name", "foot"), [("L4", True), ("L3", True), ("T12", False), ("L1", False)])
+def test_a_vertebra_that_the_scan_cuts_is_not_taken_for_its_neighbour(name: str, foot: bool) -> None:
+    """Less than half of a vertebra is in view: who clicks into it names it, and the whole one beside it is counted from there."""
+    one = phantom()
+    frame, truth = one.volume.frame, {level.name: level.centre for level in one.truth.levels}
+    x, y, z = truth[name]
+    away = 1.0 if foot else -1.0
+    cut = round(frame.to_index((x, y, z + away * 4.0))[0])
+    slices = slice(cut, None) if foot else slice(0, cut)
+    frame = frame.crop((slices.start, 0, 0), (frame.shape[0] if foot else cut, *frame.shape[1:]))
+    seen = replace(one.volume, frame=frame, voxels=one.volume.voxels[slices])
+    click = (x, y, z + away * 8.0)
+    once = find(seen, Anchor(name, click, "user"))
+    for anatomy in (once, rename(find(seen), Anchor(name, click, "user"))):
+        assert name not in {level.name for level in anatomy.levels}
+        for level in anatomy.levels:
+            if level.name[0] != "S" and level.name not in ("T9", "T10"):
+                assert np.linalg.norm(np.subtract(level.centre_mm, truth[level.name])) < 6.0, level.name
+    with pytest.raises(Refusal, match="no vertebra") as refused:
+        find(seen, Anchor(name, (x, y, z - away * 30.0), "user"))
+    assert "wholly in the scan" in refused.value.way_out
 
 
 def test_a_name_that_runs_off_the_spine_is_refused() -> None:
@@ -71,7 +144,7 @@ def test_a_name_that_runs_off_the_spine_is_refused() -> None:
 
 
 def test_an_end_that_runs_off_the_spine_by_two_is_dropped() -> None:
-    before = found()
+    before = _given(found())
     at = [level.name for level in before.levels].index("L3")
     after = rename(before, Anchor(labels.LEVELS[at - 1], _centre("L3"), "user"))
     assert [level.name for level in after.levels] == list(labels.LEVELS[: len(before.levels) - 1])

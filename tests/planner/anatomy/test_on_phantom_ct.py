@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from planner.anatomy import find, labels
+from planner.phantom.parameters import ModalityName
 from tests.planner.anatomy.phantoms import dice, found, mirrored, phantom, true_mask
 
 CANAL = ("epidural space", "thecal sac", "spinal cord")
@@ -136,7 +137,7 @@ def test_a_guessed_name_is_never_claimed_as_sure() -> None:
 
 
 @pytest.mark.parametrize("modality", ["myelogram"])
-def test_the_sac_of_a_myelogram_is_found(modality: str) -> None:
+def test_the_sac_of_a_myelogram_is_found(modality: ModalityName) -> None:
     one, mine = phantom(modality), found(modality)
     assert mine.structure("sac").provenance == "found"
     assert dice(true_mask(one, "thecal sac", "spinal cord"), mine.mask((labels.THECAL_SAC, labels.SPINAL_CORD))) > 0.7

@@ -94,6 +94,26 @@ def test_naming_one_vertebra_names_the_labelled_ones(name: str, file: str, named
         assert inside < 5.0, level.name
 
 
+@pytest.mark.parametrize(
+    ("name", "file", "out_of_reach"),
+    [("lumbar-ct-labelled-3mm", "vertebrae.nii.gz", {"T11"}), ("thoracolumbar-ct-labelled", "structures.nii.gz", {"C5"})],
+)
+def test_a_click_on_any_labelled_vertebra_names_all_the_same(name: str, file: str, out_of_reach: set[str]) -> None:
+    """Also on those that the scan cuts. Of the two out of reach the scan shows 2 mL at most, of a process and a corner."""
+    volume, guessed = _anatomy(name)
+    _, points = _labelled(name, file)
+    order = {26: "S1"} | {27 + n: f"L{5 - n}" for n in range(5)} | {32 + n: f"T{12 - n}" for n in range(12)}
+    order |= {44 + n: f"C{7 - n}" for n in range(7)}
+    named = {}
+    for code, vertebra in order.items():
+        if code in points and vertebra not in out_of_reach:
+            x, y, z = points[code].mean(axis=0)
+            named[vertebra] = tuple(level.name for level in rename(guessed, Anchor(vertebra, (x, y, z), "user")).levels)
+    assert len(named) >= 7
+    assert len(set(named.values())) == 1, named
+    assert volume.frame.contains(guessed.levels[0].centre_mm)
+
+
 def test_opacified_vessels_are_neither_bone_nor_canal() -> None:
     _, anatomy = _anatomy("thoracolumbar-ct-labelled")
     there, _ = _labelled("thoracolumbar-ct-labelled", "structures.nii.gz")

@@ -15,6 +15,7 @@ from planner.leak.leak import Approach, Leak
 from planner.needles.candidate import Candidate, Check, Needle, NeedleSearch
 from planner.patch import Preset
 from planner.patch.forecast import Band, DoseRow, Forecast
+from planner.scan.series import Identity, Series
 
 FRAME = Frame.axial((30, 40, 50), (2.0, 1.0, 1.0), (-25.0, -20.0, -60.0))
 LEAK = Leak((3.0, 1.0, -30.0), "ventral", "observed", "L1-L2", "right")
@@ -24,6 +25,26 @@ def volume() -> Volume:
     voxels = np.zeros(FRAME.shape, np.int16)
     voxels[:, 10:30, 10:40] = 400
     return Volume(FRAME, voxels)
+
+
+def series() -> Series:
+    """The scan of the plan, as the Scan station gives it."""
+    return Series(
+        uid="1.2.840.99",
+        part=1,
+        description="AX",
+        modality="CT",
+        plane="axial",
+        slices=30,
+        size=(30, 40, 50),
+        spacing_mm=(2.0, 1.0, 1.0),
+        extent_mm=(58.0, 39.0, 49.0),
+        verdict="good",
+        reasons=(),
+        repairs=(),
+        patient_position="HFP",
+        identity=Identity("Doe^Jane", "4711", "19700101"),
+    )
 
 
 def anatomy() -> Anatomy:

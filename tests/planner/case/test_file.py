@@ -16,9 +16,11 @@ from planner.anatomy.spine import Anchor
 from planner.case import file as case_file
 from planner.case.case import Case, Decision, ScanReference, Site, TakenNeedle
 from planner.case.file import DamagedCase, case_bytes, is_case_file, open_case, save_case
-from planner.case.scan_reference import find_scan, series_of
+from planner.case.scan_reference import find_scan, reference_to, series_of
 from planner.leak.leak import Leak
 from planner.refusal import Refusal
+from planner.scan.series import Scan
+from tests.planner.case import hand_made
 
 LEAK = Leak((1.25, -2.5, 1 / 3), "ventral", "observed", "L1-L2", "right")
 
@@ -75,22 +77,15 @@ def test_a_scan_that_has_moved_is_refused_with_its_place(tmp_path: Path) -> None
     assert find_scan(case, tmp_path / "case.duraplan") == tmp_path / "dicom"
 
 
-class _Series:
-    uid, part, size, fingerprint = "1.2.3", 1, (10, 20, 30), "abc"
-
-
-class _Scan:
-    series = (_Series(),)
-
-
 def test_another_scan_in_the_old_place_is_refused(tmp_path: Path) -> None:
-    case = whole(tmp_path)
-    assert series_of(case, _Scan()) is _Scan.series[0]  # type: ignore[arg-type, comparison-overlap]
-    assert case.scan is not None
+    series = hand_made.series()
+    scan, bound = Scan(tmp_path, (series,), (), 0), reference_to(tmp_path, series)
+    case = replace(whole(tmp_path), scan=bound)
+    assert series_of(case, scan) is series
     with pytest.raises(Refusal, match="not the ones"):
-        series_of(replace(case, scan=replace(case.scan, fingerprint="other")), _Scan())  # type: ignore[arg-type]
+        series_of(replace(case, scan=replace(bound, fingerprint="other")), scan)
     with pytest.raises(Refusal, match="not in its folder"):
-        series_of(replace(case, scan=replace(case.scan, part=0)), _Scan())  # type: ignore[arg-type]
+        series_of(replace(case, scan=replace(bound, part=0)), scan)
 
 
 def test_a_newer_schema_is_refused_and_the_file_stays(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from planner.exchange.anatomy_files import labels_on_scan, write_anatomy
 from planner.exchange.contract_json import json_text, number
 from planner.exchange.plan_file import plan_content
 from planner.geometry import Frame, read_nifti
+from planner.scan.series import Series
 from tests.planner.case import hand_made
 
 PLAN = ["format", "version", "series_uid", "part", "position", "leaks", "candidates", "none_found", "patch", "patch_problem", "provenance"]
@@ -80,12 +80,12 @@ def test_a_needle_placed_by_hand_comes_after_those_that_were_found() -> None:
     assert {injection["candidate"] for injection in made["patch"]["injections"]} == {2}
 
 
-def _series(frame: Frame | None) -> SimpleNamespace:
-    return SimpleNamespace(uid="1.2.3", part=2, frame=frame)
+def _series(frame: Frame | None) -> Series:
+    return replace(hand_made.series(), uid="1.2.3", part=2, frame=frame)
 
 
 def test_anatomy_json_has_every_key_of_the_contract(tmp_path: Path) -> None:
-    write_anatomy(hand_made.anatomy(), _series(None), tmp_path)  # type: ignore[arg-type]
+    write_anatomy(hand_made.anatomy(), _series(None), tmp_path)
     made = json.loads((tmp_path / "anatomy.json").read_text("utf-8"))
     assert list(made) == [
         *("format", "version", "series_uid", "part", "modality", "anchor", "structures", "canal", "levels", "foramina", "windows"),
@@ -123,7 +123,7 @@ def test_a_leak_hint_is_written_with_its_level_and_its_sentence(tmp_path: Path) 
     at = (0.0, 5.0, -32.0)
     hints = (LeakHint(at, at, at, "dorsal", "left", 1.2),)
     looked = {**known.structures, "contrast outside": Structure("found", 0.7)}
-    write_anatomy(replace(known, leak_hints=hints, structures=looked), _series(None), tmp_path)  # type: ignore[arg-type]
+    write_anatomy(replace(known, leak_hints=hints, structures=looked), _series(None), tmp_path)
     (hint,) = json.loads((tmp_path / "anatomy.json").read_text("utf-8"))["leak_hints"]
     assert hint == {
         "position": [0.0, 5.0, -32.0],
@@ -137,7 +137,7 @@ def test_a_leak_hint_is_written_with_its_level_and_its_sentence(tmp_path: Path) 
 
 
 def test_an_anchor_that_nobody_named_is_null(tmp_path: Path) -> None:
-    write_anatomy(replace(hand_made.anatomy(), anchor=None), _series(None), tmp_path)  # type: ignore[arg-type]
+    write_anatomy(replace(hand_made.anatomy(), anchor=None), _series(None), tmp_path)
     made = json.loads((tmp_path / "anatomy.json").read_text("utf-8"))
     assert made["anchor"] == {"name": None, "position": None, "by": None, "confidence": None}
 
@@ -153,7 +153,7 @@ def test_labels_lie_on_the_grid_of_the_scan_as_stored(tmp_path: Path, order: tup
             affine[:3, 3] += affine[:3, axis] * (shape[axis] - 1)
             affine[:3, axis] *= -1
     stored = Frame((shape[0], shape[1], shape[2]), affine)
-    write_anatomy(anatomy, _series(stored), tmp_path)  # type: ignore[arg-type]
+    write_anatomy(anatomy, _series(stored), tmp_path)
     file = read_nifti(tmp_path / "labels.nii.gz")
     assert file.problem is None
     assert file.frame.shape == stored.shape

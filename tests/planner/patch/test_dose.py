@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from planner.evidence import station
-from planner.leak.leak import Leak
+from planner.leak.leak import ApproachName, Certainty, Leak, LeakKind
 from planner.patch import Injection, dose_warnings, lumbar_pressure_mmhg, preset, presets, presets_for
 from tests.planner.patch.pipe import disc_z, pipe_spine
 
@@ -15,8 +15,8 @@ LUMBAR = ("T11", "T12", "L1", "L2", "L3", "L4", "L5")
 THORACIC = ("T5", "T6", "T7", "T8")
 
 
-def leak(kind: str, level: str | None, certainty: str = "observed") -> Leak:
-    return Leak((0.0, 0.0, 80.0), kind, certainty, level, "midline")  # type: ignore[arg-type]
+def leak(kind: LeakKind, level: str | None, certainty: Certainty = "observed") -> Leak:
+    return Leak((0.0, 0.0, 80.0), kind, certainty, level, "midline")
 
 
 @pytest.mark.parametrize(
@@ -33,8 +33,8 @@ def leak(kind: str, level: str | None, certainty: str = "observed") -> Leak:
         ("dorsal", "C7-T1", "interlaminar-paramedian", "Cervical", 4, 0),
     ],
 )
-def test_the_table_of_starting_doses(kind: str, level: str, approach: str, name: str, blood: float, fibrin: float) -> None:
-    found = preset(leak(kind, level), approach, pipe_spine(LUMBAR))  # type: ignore[arg-type]
+def test_the_table_of_starting_doses(kind: LeakKind, level: str, approach: ApproachName, name: str, blood: float, fibrin: float) -> None:
+    found = preset(leak(kind, level), approach, pipe_spine(LUMBAR))
     assert (found.name, found.blood_ml, found.fibrin_ml, found.remark) == (name, blood, fibrin, "")
 
 

@@ -15,7 +15,7 @@ from planner.leak.leak import Leak
 from planner.patch import Forecast, Injection, forecast
 from planner.patch.ensemble import Ensemble, run_ensemble
 from planner.patch.march import GIVE_WAY, LOST, SAC_BEYOND, SAC_CANAL, SAC_FORAMEN, VENTRAL
-from planner.patch.spread import ROWS_ML, is_sealed
+from planner.patch.spread import ROWS_ML, is_sealed, needles_of
 from planner.progress import Cancelled
 from planner.refusal import Refusal
 from tests.planner.patch.pipe import disc_z, pipe_spine
@@ -149,6 +149,11 @@ def test_fibrin_first_changes_where_the_blood_goes_but_not_where_the_fibrin_went
     for a, b in zip(plain.runs, fibrin.runs):
         assert np.array_equal(a.arrival_ml <= 3.9, b.arrival_ml <= 3.9)
         assert not np.array_equal(a.arrival_ml <= 12, b.arrival_ml <= 12)
+
+
+def test_whole_doses_need_no_march_of_their_own() -> None:
+    """As the presets have them: a march that is compiled for whole numbers beside that for others costs seconds at the first plan."""
+    assert needles_of((Injection((0.0, 7.0, MIDDLE), 4, 8),)).fibrin_ml.dtype == np.float64
 
 
 def test_more_escapes_where_foramina_are_open() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,9 +26,9 @@ COARSE = (2.5, 2.5, 2.5)
      {"seed": -1}, {"seed": 1.5}, {"leak": "lateral"}, {"modality": "pet"}, {"spacing_mm": (1, 1)}, {"spacing_mm": (0.0, 1, 1)},
      {"stenosis": {"L4-L6": 0.5}}, {"stenosis": {"L4-L5": 0.0}}, {"position":"sitting"}],
 )
-def test_no_such_patient(wrong: dict[str, object]) -> None:
+def test_no_such_patient(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"The|disc"):
-        PhantomParameters(**wrong)  # type: ignore[arg-type]
+        PhantomParameters(**wrong)
 
 
 def test_the_same_parameters_give_the_same_voxels_and_another_seed_does_not(coarse: Phantom) -> None:

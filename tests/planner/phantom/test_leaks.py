@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from planner.phantom import Phantom, PhantomParameters, build
+from planner.phantom.parameters import LeakName, ModalityName, PositionName
 from tests.planner.phantom.looking import at, bone, marked
 
 
 @cache
-def built(leak: str = "ventral", modality: str = "ct", position: str = "prone") -> Phantom:
-    return build(PhantomParameters(spacing_mm=(1.6, 1.1, 1.1), leak=leak, modality=modality, position=position))  # type: ignore[arg-type]
+def built(leak: LeakName = "ventral", modality: ModalityName = "ct", position: PositionName = "prone") -> Phantom:
+    return build(PhantomParameters(spacing_mm=(1.6, 1.1, 1.1), leak=leak, modality=modality, position=position))
 
 
 @pytest.mark.parametrize(
@@ -25,7 +26,7 @@ def built(leak: str = "ventral", modality: str = "ct", position: str = "prone") 
         ("two-level", [("dorsal", "T12-L1", "right"), ("dorsal", "L1-L2", "left")]),
     ],
 )
-def test_a_leak_lies_on_the_dura(leak: str, expected: list[tuple[str, str, str]]) -> None:
+def test_a_leak_lies_on_the_dura(leak: LeakName, expected: list[tuple[str, str, str]]) -> None:
     phantom = built(leak=leak)
     assert [(k.kind, k.level, k.side) for k in phantom.truth.leaks] == expected
     dura = marked(phantom, "thecal sac", "nerve root")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -108,6 +109,6 @@ def edit(path: Path, **values: object) -> None:
     ds.save_as(path)
 
 
-def other(stack: Stack, **values: object) -> Stack:
+def other(stack: Stack, **values: Any) -> Stack:
     """The same stack but for these."""
-    return replace(stack, **values)  # type: ignore[arg-type]
+    return replace(stack, **values)

@@ -1,33 +1,18 @@
-"""How well and how fast the anatomy is found: `python -m tests.bench.anatomy`, writes docs/results/anatomy.md.
-
-The phantom at 0.8 mm in its three modalities, with L4 named, against its truth; beside it what a user would take instead: a round brush
-on the canal's middle, slice by slice, with a threshold. Then the windows between the laminae: how their heights hold when slices and
-voxels of the same patient get thicker, against the gap in the true voxels along the same beam; and those of the real scans.
-"""
+"""Windows between the laminae: how their heights hold when slices and voxels of the same patient get thicker, against the gap in the true
+voxels along the same beam; and those of the real scans. And the brush that a hand would take instead for the canal."""
 
 from __future__ import annotations
-
-from pathlib import Path
-from time import process_time
 
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.anatomy import find, labels
+from planner.anatomy import find
 from planner.anatomy.norms import at_level
 from planner.anatomy.spine import Anchor
 from planner.geometry import Floats
 from planner.phantom import Phantom, PhantomParameters, build
 from tests.data.walks import WALKS
 from tests.planner.anatomy.phantoms import thickened
-
-ROOT = Path(__file__).resolve().parents[2]
-CANAL_NAMES = ("epidural space", "thecal sac", "spinal cord")
-
-
-def dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    """Twice the overlap over the sum."""
-    return float(2 * (one & other).sum() / max(1, one.sum() + other.sum()))
 
 
 def brushed(values: NDArray[np.float32], truth: NDArray[np.bool_], spacing_mm: float) -> NDArray[np.bool_]:
@@ -39,35 +24,6 @@ def brushed(values: NDArray[np.float32], truth: NDArray[np.bool_], spacing_mm: f
         near: NDArray[np.bool_] = np.hypot(rows - j, columns - i) * spacing_mm <= 14.0
         made[k] = near & (values[k] < 200)
     return made
-
-
-def row(modality: str) -> str:
-    """One modality."""
-    phantom = build(PhantomParameters(modality=modality, leak="ventral"))  # type: ignore[arg-type]
-    codes = {name: code for code, name in phantom.label_names.items()}
-    truth = np.isin(phantom.labels, [codes[name] for name in CANAL_NAMES])
-    sac = np.isin(phantom.labels, [codes[name] for name in CANAL_NAMES[1:]])
-    centres = {level.name: np.array(level.centre) for level in phantom.truth.levels}
-    anchored = next(level.centre for level in phantom.truth.levels if level.name == "L4")
-    start = process_time()
-    found = find(phantom.volume, Anchor("L4", anchored, "user"))
-    spent = process_time() - start
-    # the phantom's canal goes on below S2, where nobody looks for it
-    low = int(phantom.volume.frame.to_index(centres["S2"])[0])
-    errors = {
-        level.name: float(np.linalg.norm(np.array(level.centre_mm) - centres[level.name]))
-        for level in found.levels
-        if level.name in centres
-    }
-    wanted = {name: errors[name] for name in ("T10", "T11", "T12", "L1", "L2", "L3", "L4", "L5", "S1") if name in errors}
-    worst = max(wanted, key=wanted.__getitem__)
-    hand = brushed(phantom.volume.values(), truth, phantom.volume.frame.spacing_mm[1])
-    by_hand = dice(hand[low:], truth[low:]) if modality == "ct" else float("nan")
-    canal = dice(found.mask(labels.CANAL)[low:], truth[low:])
-    dura = dice(found.mask((labels.THECAL_SAC, labels.SPINAL_CORD))[low:], sac[low:])
-    compared = f"{by_hand:.2f}" if by_hand == by_hand else "-"
-    middle = float(np.median(list(wanted.values())))
-    return f"| {modality} | {canal:.2f} | {compared} | {dura:.2f} | {middle:.1f} ({wanted[worst]:.1f}, {worst}) | {spent:.1f} |"
 
 
 def true_gap_mm(phantom: Phantom, centre_mm: tuple[float, float, float], tilt_deg: float) -> float:
@@ -119,18 +75,9 @@ def real_rows() -> list[str]:
     return lines
 
 
-def main() -> None:
-    """Measure and write the table."""
-    lines = [
-        "# Anatomy on the phantom",
-        "",
-        "Made by `python -m tests.bench.anatomy`: 0.8 mm, T9 to S2, L4 named. Goals: a Dice of 0.85 for the canal on CT, 5 mm for the",
-        "centres of T10 to S1. Brush: 28 mm round on the true middle of every slice, bone cut out by a threshold.",
-        "",
-        "| modality | canal, Dice | brush, Dice | sac and cord, Dice | level centres off, mm: median (worst) | CPU s |",
-        "| --- | --- | --- | --- | --- | --- |",
-        *(row(modality) for modality in ("ct", "myelogram", "mr")),
-        "",
+def tables() -> list[str]:
+    """Both, as Markdown."""
+    return [
         "## Windows in thicker voxels",
         "",
         "One patient, T10-T11 to L5-S1, 0.8 mm voxels averaged into larger ones; height found less the gap in the true voxels, mm.",
@@ -150,9 +97,3 @@ def main() -> None:
         "The thoracolumbar scan's T12-L2 are small in truth: in cuts along the beam bone joins the laminae T12-L1 right of the middle, and",
         "those of L1-L2 overlap by 2 to 4 mm (a worn spine, lying flat).",
     ]
-    (ROOT / "docs" / "results" / "anatomy.md").write_text("\n".join(lines) + "\n", "utf-8")
-    print("\n".join(lines))
-
-
-if __name__ == "__main__":
-    main()

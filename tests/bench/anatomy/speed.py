@@ -1,0 +1,62 @@
+"""What it costs: a scan of 512 x 512 x 300 voxels, each modality in a process of its own."""
+
+from __future__ import annotations
+
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from time import perf_counter
+from typing import Literal
+
+import numpy as np
+
+from planner.anatomy import Anchor, find
+from planner.case.case import Case
+from planner.case.derive import find_anatomy
+from planner.geometry import Frame, Volume
+from planner.phantom import PhantomParameters, build
+from tests.bench.anatomy.cohort import Row, spent
+
+_SHAPE = (300, 512, 512)
+_SPACING_MM = (1.07, 0.75, 0.75)
+_NAMED = "L3"
+SEGMENTATOR_S = 70.0
+"""TotalSegmentator --fast on a processor, a large CT (its README; algorithms.md 8.2)."""
+
+
+def large(modality: Literal["ct", "myelogram", "mr"]) -> tuple[Volume, tuple[float, float, float]]:
+    """The phantom on 512 x 512 x 300 voxels, air where it ends before, and the middle of its L3."""
+    phantom = build(PhantomParameters(modality=modality, spacing_mm=_SPACING_MM, body_mass_index=30.0))
+    voxels = phantom.volume.voxels
+    out = np.full(_SHAPE, 0 if modality == "mr" else -1000, dtype=np.int16)
+    low = [max(0, (there - here) // 2) for there, here in zip(_SHAPE, voxels.shape)]
+    cut = [max(0, (here - there) // 2) for there, here in zip(_SHAPE, voxels.shape)]
+    size = [min(there, here) for there, here in zip(_SHAPE, voxels.shape)]
+    into, of = (tuple(slice(start, start + n) for start, n in zip(starts, size)) for starts in (low, cut))
+    out[into] = voxels[of]
+    affine = phantom.volume.frame.affine.copy()
+    affine[:3, 3] = phantom.volume.frame.to_world(np.array(cut) - np.array(low))
+    centre = next(level.centre for level in phantom.truth.levels if level.name == _NAMED)
+    return Volume(Frame(_SHAPE, affine), out, phantom.volume.modality), centre
+
+
+def cost(modality: Literal["ct", "myelogram", "mr"]) -> Row:
+    """Seconds and memory of one modality. The clock counts only where nothing else runs."""
+    find(build(PhantomParameters(modality=modality, spacing_mm=(2.5, 2.5, 2.5))).volume)  # kernels are compiled
+    volume, centre = large(modality)
+    start = perf_counter()
+    found, finding = spent(lambda: find(volume))
+    clock_s = perf_counter() - start
+    _, again = spent(lambda: find(volume))
+    case = Case(anchor=Anchor(_NAMED, centre, "user"))
+    naming_s = min(spent(lambda: find_anatomy(case, volume, found=found))[1].cpu_s for _ in range(2))
+    cpu_s = min(finding.cpu_s, again.cpu_s)
+    return {"modality": modality, "cpu_s": cpu_s, "clock_s": clock_s, "anchor_s": naming_s, "peak_gb": finding.peak_gb}
+
+
+def costs() -> list[Row]:
+    """CT, myelogram and MR."""
+    rows = []
+    for modality in ("ct", "myelogram", "mr"):
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            rows.append(pool.submit(cost, modality).result())  # type: ignore[arg-type]
+    return rows
