@@ -49,7 +49,7 @@ class Joint:
         self.shell = 3.5 if lumbar else 3.0
         self.tall = {"L4": 8.0}.get(upper.name, 8.7 if lumbar else 7.3)  # that of L5 would meet the isthmus above it
         across = float(np.hypot(self.deep * cos(angle), self.wide * sin(angle)))
-        # how far the lower vertebra's process stands forward of its middle
+        # how far the lower vertebra's process stands forward of its middle: its front edge bounds the foramen at the table's width
         front = float(np.hypot(0.9 * self.shell * sin(angle), (self.wide - 0.8) * cos(angle)))
         reach = self.gap / 2 + 2.8
         depth = (t("canal_depth", upper.name) + t("canal_depth", lower.name)) / 4
