@@ -22,6 +22,7 @@ from planner.refusal import Refusal
 if TYPE_CHECKING:
     from planner.anatomy.spine import Anatomy
     from planner.case.derive import Plan, SitePlan
+    from planner.case.keys import AnatomyKey
     from planner.geometry import Volume
     from planner.needles.candidate import Candidate
     from planner.patch.forecast import Forecast
@@ -55,6 +56,7 @@ class Walk(QObject):
         self.forecast: Derived[Forecast] = Derived()
         self._paused: set[tuple[str, Hashable]] = set()  # derivations that the user cancelled, with the key that they were for
         self._scan_before: Derived[Scan] = Derived()
+        self._anatomy_ready: tuple[AnatomyKey, Anatomy] | None = None  # the one that was made last, from which edits go on
 
     @property
     def series(self) -> Series | None:
@@ -125,19 +127,20 @@ class Walk(QObject):
     def _refresh_anatomy(self) -> None:
         volume = self.volume.value
         if volume is None or self.volume.key != (self.series.key if self.series else None):
-            self.anatomy, self.surfaces = Derived(), Derived()
+            self.anatomy, self.surfaces, self._anatomy_ready = Derived(), Derived(), None
             return
-        from planner.case.derive import anatomy_key, find_anatomy
-        from planner.case.keys import AnatomyKey
+        from planner.case.derive import anatomy_key, find_anatomy, with_edits
 
-        key, case, before = anatomy_key(self.case), self.case, self.anatomy
-        same_scan = isinstance(before.key, AnatomyKey) and (before.key.scan, before.key.labels) == (key.scan, None)
-        found = before.value if same_scan and before.state == "ready" else None
+        key, case, ready = anatomy_key(self.case), self.case, self._anatomy_ready
+        found = ready[1] if ready is not None and (ready[0].scan, ready[0].labels) == (key.scan, None) else None
+        same = ready[1] if ready is not None and ready[0].found == key.found else None
 
         def work(progress: Progress) -> Anatomy:
-            return find_anatomy(case, volume, progress, found)
+            return find_anatomy(case, volume, progress, found) if same is None else with_edits(case, same, progress)
 
         self._derive("anatomy", key, work)
+        if self.anatomy.state == "ready" and self.anatomy.value is not None and self.anatomy.key == key:
+            self._anatomy_ready = key, self.anatomy.value
         if self.anatomy.state == "refused":
             self.jobs.cancel("surfaces")
             self.surfaces = Derived()
@@ -150,7 +153,7 @@ class Walk(QObject):
                 return surfaces(anatomy, progress)
 
             # in a CT the names of levels change no surface, in an MR they set the sizes that are looked for
-            self._derive("surfaces", (key.scan, key.labels, key.anchor if anatomy.modality == "MR" else None), mesh)
+            self._derive("surfaces", (key.scan, key.labels, key.anchor if anatomy.modality == "MR" else None, key.edits), mesh)
 
     def _refresh_sites(self) -> None:
         anatomy, volume = self.anatomy.value, self.volume.value

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planner.anatomy import labels
+from planner.anatomy.edits import MOST_EDITS, Edit, edit_words, sound
 from planner.anatomy.spine import Anchor
 from planner.case.case import MOST_SITES, SHORTEST_NEEDLE_MM, Case, Decision, Site, TakenNeedle
 from planner.case.scan_reference import reference_to, same_scan
@@ -78,11 +79,11 @@ def _point(point_mm: Sequence[float], what: str) -> tuple[float, float, float]:
 
 def choose_scan(case: Case, path: Path, series: Series) -> Act:
     """Plan on a series found at `path` (a folder, file or ZIP). The same scan elsewhere clears nothing; another scan clears the anchor,
-    the label map and all sites: their positions are places in the old one."""
+    the label map, what was changed by hand and all sites: their positions are places in the old one."""
     reference = reference_to(path, series)
     if case.scan is not None and same_scan(case.scan, reference):
         return Act("say where the scan is now", replace(case, scan=replace(reference, example=case.scan.example)))
-    return Act("choose a series", replace(case, scan=reference, anchor=None, labels_path=None, sites=()))
+    return Act("choose a series", replace(case, scan=reference, anchor=None, labels_path=None, edits=(), sites=()))
 
 
 # ---- Anatomy ------------------------------------------------------------------------------------------------------------------------
@@ -104,6 +105,23 @@ def take_labels(case: Case, labels_path: str | None) -> Act:
     """Take in a label map, or none. Clears the needles that were taken: they were checked against other anatomy."""
     sites = tuple(replace(site, taken=None) for site in case.sites)
     return Act("take in a label map" if labels_path else "leave the label map", replace(case, labels_path=labels_path, sites=sites))
+
+
+def edit_by_hand(case: Case, edit: Edit) -> Act:
+    """Change the anatomy by hand. Nothing is cleared: needles that were taken are places, and are checked anew against it."""
+    if len(case.edits) >= MOST_EDITS:
+        raise Refusal(f"A case holds {MOST_EDITS} edits at most.", "Take some back before you draw more.")
+    return Act(edit_words(edit), replace(case, edits=(*case.edits, sound(edit))))
+
+
+def take_edit_back(case: Case, index: int) -> Act:
+    """Take one edit back, wherever it stands in the list; those after it stay."""
+    return Act(f"take back: {edit_words(case.edits[index])}", replace(case, edits=(*case.edits[:index], *case.edits[index + 1 :])))
+
+
+def take_all_edits_back(case: Case) -> Act:
+    """Take back all that was changed by hand."""
+    return Act("take back all that was changed by hand", replace(case, edits=()))
 
 
 # ---- Leak ---------------------------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from planner.anatomy.edits import Edit
 from planner.anatomy.spine import Anchor
 from planner.geometry import PatientPosition
 from planner.leak.leak import ApproachName, Leak
@@ -64,7 +65,8 @@ class Decision:
 
 @dataclass(frozen=True)
 class Case:
-    """What the user decided. labels_path: a label map of another program to take in, or None."""
+    """What the user decided. labels_path: a label map of another program to take in, or None. edits: what was changed in the anatomy by
+    hand, in this order, after it was found or taken in."""
 
     scan: ScanReference | None = None
     anchor: Anchor | None = None
@@ -72,4 +74,5 @@ class Case:
     sites: tuple[Site, ...] = ()
     position: PatientPosition = "prone"
     notes: str = ""
+    edits: tuple[Edit, ...] = ()
     history: tuple[Decision, ...] = field(default=(), compare=False)

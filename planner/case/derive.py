@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from planner import anatomy as anatomy_station
 from planner import leak as leak_station
 from planner import needles, patch
+from planner.anatomy.by_hand import edited, unedited
 from planner.anatomy.spine import Anatomy
 from planner.case.acts import now_by_user, recorded, take_needle
 from planner.case.case import Case, Site, TakenNeedle
@@ -36,6 +37,7 @@ __all__ = [
     "plan_site",
     "scan_key",
     "site_key",
+    "with_edits",
     "with_taken",
 ]
 
@@ -91,11 +93,23 @@ class Plan:
 
 
 def find_anatomy(case: Case, volume: Volume, progress: Progress = silent, found: Anatomy | None = None) -> Anatomy:
-    """The anatomy of a scan as a case asks for it: with its label map, its levels counted from its anchor.
+    """The anatomy of a scan as a case asks for it: with its label map, its levels counted from its anchor, and what was changed by hand.
 
-    found: what was found before on this scan without a label map; in CT a vertebra that is named needs no new search, in MR canal and
-    windows have the sizes of their names. Raises Refusal for an anchor outside the scan, and what `find` and `find_with_labels` refuse.
+    found: what was found before on this scan without a label map, edited or not; in CT a vertebra that is named needs no new search, in MR
+    canal and windows have the sizes of their names. Raises Refusal for an anchor outside the scan, and what `find` and `find_with_labels`
+    refuse. An edit that changes nothing on what was found is no refusal: `EditedAnatomy.idle` names it.
     """
+    before = None if found is None else unedited(found)
+    return with_edits(case, _found(case, volume, part(progress, 0.0, 0.9 if case.edits else 1.0), before), part(progress, 0.9, 1.0))
+
+
+def with_edits(case: Case, anatomy: Anatomy, progress: Progress = silent) -> Anatomy:
+    """An anatomy of the same scan, label map and anchor with the edits that the case has now: no search, only what was changed."""
+    return edited(anatomy, case.edits, progress)
+
+
+def _found(case: Case, volume: Volume, progress: Progress, found: Anatomy | None) -> Anatomy:
+    """The anatomy before edits."""
     anchor = case.anchor
     if anchor is not None and not volume.frame.contains(anchor.position_mm):
         raise Refusal(
@@ -105,7 +119,7 @@ def find_anatomy(case: Case, volume: Volume, progress: Progress = silent, found:
     if case.labels_path is not None:
         return anatomy_station.find_with_labels(volume, Path(case.labels_path), anchor, progress)
     if found is not None and anchor is not None and found.modality == "CT":
-        return anatomy_station.rename(found, anchor)
+        return anatomy_station.rename(found, anchor, progress)
     return anatomy_station.find(volume, anchor, progress)
 
 

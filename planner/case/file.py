@@ -1,6 +1,6 @@
 """The case file, `*.duraplan`: JSON with its schema version and a checksum, saved whole, with the version before it kept beside it.
 
-    {"format": "duraplan/case", "version": 1, "program": "0.1.0", "case": {...}, "checksum": "sha256:..."}
+    {"format": "duraplan/case", "version": 2, "program": "0.1.0", "case": {...}, "checksum": "sha256:..."}
 
 The checksum is over the canonical JSON (sorted keys, no spaces) of all other keys. Paths of scan and label map are relative to the file.
 """
@@ -16,6 +16,7 @@ from math import dist
 from pathlib import Path
 from typing import Any
 
+from planner.anatomy.edits import MOST_EDITS, sound
 from planner.anatomy.labels import LEVELS
 from planner.case.case import MOST_SITES, SHORTEST_NEEDLE_MM, Case
 from planner.case.json_values import decode, encode
@@ -41,12 +42,15 @@ __all__ = [
 
 SUFFIX = ".duraplan"
 FORMAT = "duraplan/case"
-SCHEMA = 1
-_LARGEST_BYTES = 20_000_000  # a case of ten sites and ten thousand acts is a tenth of it
+SCHEMA = 2
+_LARGEST_BYTES = 100_000_000  # ten sites, twenty thousand acts and as many edits by hand are a third of it
+
+_INDENTED = 200  # edits; with more the file is written on one line, in a tenth of the time
 
 Content = dict[str, Any]
-MIGRATIONS: Mapping[int, Callable[[Content], Content]] = {}
-"""How the content of a file of schema n becomes that of schema n + 1. Schema 1 is the first."""
+MIGRATIONS: Mapping[int, Callable[[Content], Content]] = {1: lambda content: content}
+"""How the content of a file of schema n becomes that of schema n + 1. Schema 1 is the first; 2 added entry levels and edits by hand, and
+what has none needs no change."""
 
 
 class DamagedCase(Refusal):
@@ -80,8 +84,9 @@ def case_bytes(case: Case, folder: Path) -> bytes:
     """The case file as bytes, for a file that will lie in `folder`."""
     content: Content = {"format": FORMAT, "version": SCHEMA, "program": VERSION, "case": encode(_relative_to(case, folder))}
     content["checksum"] = _checksum(content)
+    indent = 1 if len(case.edits) < _INDENTED else None
     try:
-        return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode("utf-8")
+        return (json.dumps(content, indent=indent, ensure_ascii=False) + "\n").encode("utf-8")
     except UnicodeEncodeError:  # a path whose bytes are no UTF-8
         return (json.dumps(content, indent=1) + "\n").encode("ascii")
 
@@ -180,6 +185,13 @@ def _check(case: Case) -> None:
         raise ValueError(f"case.sites has more than {MOST_SITES} entries")
     if case.anchor is not None and case.anchor.name not in LEVELS:
         raise ValueError("case.anchor.name is no vertebra")
+    if len(case.edits) > MOST_EDITS:
+        raise ValueError(f"case.edits has more than {MOST_EDITS} entries")
+    for n, edit in enumerate(case.edits):
+        try:
+            sound(edit)
+        except Refusal as refusal:
+            raise ValueError(f"case.edits[{n}] is no edit: {refusal.sentence}") from None
     most_ml = number("case.most_ml_per_site")
     for n, site in enumerate(case.sites):
         if not all(ml is None or 0 <= ml <= most_ml for ml in (site.blood_ml, site.fibrin_ml)):

@@ -7,17 +7,26 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+_PLAIN = frozenset({float, int, str, bool, type(None)})
 _LARGEST = 1e6
 """Millimetres, millilitres and shares are all far smaller; what is not, and NaN, is damage."""
 
 
 def encode(value: Any) -> Any:
     """A frozen dataclass as JSON has it: objects, lists, numbers, words, null."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {item.name: encode(getattr(value, item.name)) for item in fields(value)}
+    kind: Any = type(value)
+    if kind in _PLAIN:  # most values of a case with thousands of strokes
+        return value
     if isinstance(value, tuple | list):
-        return [encode(item) for item in value]
-    return value
+        return [item if type(item) in _PLAIN else encode(item) for item in value]
+    names = _names(kind)
+    return {name: encode(getattr(value, name)) for name in names} if names else value
+
+
+@cache
+def _names(kind: Any) -> tuple[str, ...]:
+    """The fields of a dataclass; none of another type."""
+    return tuple(item.name for item in fields(kind)) if is_dataclass(kind) else ()
 
 
 @cache
@@ -31,8 +40,7 @@ def decode(kind: Any, value: Any, where: str = "case") -> Any:
     if origin in (Union, types.UnionType):
         if value is None and type(None) in get_args(kind):
             return None
-        (inner,) = (option for option in get_args(kind) if option is not type(None))
-        return decode(inner, value, where)
+        return decode(_option([option for option in get_args(kind) if option is not type(None)], value, where), value, where)
     if origin is Literal:
         if value in get_args(kind):
             return value
@@ -48,6 +56,17 @@ def decode(kind: Any, value: Any, where: str = "case") -> Any:
     raise ValueError(f"{where} is not {'a number' if kind in (int, float) else 'what it should be'}")
 
 
+def _option(options: list[Any], value: Any, where: str) -> Any:
+    """Which of several dataclasses a value is: the one whose field `kind` has this word as its default."""
+    if len(options) == 1:
+        return options[0]
+    said = value.get("kind") if isinstance(value, dict) else None
+    found = [option for option in options if said == option.__dataclass_fields__["kind"].default]
+    if not found:
+        raise ValueError(f"{where} is of no kind that is known")
+    return found[0]
+
+
 def _tuple(inner: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
     if not isinstance(value, list):
         raise ValueError(f"{where} is not a list")
@@ -61,7 +80,7 @@ def _dataclass(kind: Any, value: Any, where: str) -> Any:
     if not isinstance(value, dict):
         raise ValueError(f"{where} is not an object")
     hints = _hints(kind)
-    names = [item.name for item in fields(kind)]
+    names = _names(kind)
     unknown = sorted(set(value) - set(names))
     if unknown:
         raise ValueError(f"{where} has the unknown key {unknown[0]}")

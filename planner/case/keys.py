@@ -6,6 +6,7 @@ from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from planner.anatomy.edits import Edit
 from planner.anatomy.spine import Anchor
 from planner.case.case import Case
 
@@ -19,12 +20,25 @@ def scan_key(case: Case) -> Hashable:
     return None if scan is None else (scan.series_uid, scan.part, scan.size, scan.fingerprint)
 
 
+class EditsKey(tuple[Edit, ...]):
+    """Edits as part of a key, which is asked for at every turn: thousands of them are told apart by their number and the last one first."""
+
+    def __hash__(self) -> int:
+        return hash((len(self), self[-1:]))
+
+
 class AnatomyKey(NamedTuple):
     """What the anatomy with its level names depends on. labels: the label map as it lies there now, or None."""
 
     scan: Hashable
     labels: Hashable
     anchor: Anchor | None
+    edits: EditsKey = EditsKey()
+
+    @property
+    def found(self) -> AnatomyKey:
+        """What it depends on before edits."""
+        return self._replace(edits=EditsKey())
 
 
 def anatomy_key(case: Case) -> AnatomyKey:
@@ -34,7 +48,7 @@ def anatomy_key(case: Case) -> AnatomyKey:
         path = Path(case.labels_path)
         names = path.parent / (path.name.removesuffix(".gz").removesuffix(".nii") + ".json")  # what its numbers mean
         labels = (str(path), _stamp(path), _stamp(names))
-    return AnatomyKey(scan_key(case), labels, case.anchor)
+    return AnatomyKey(scan_key(case), labels, case.anchor, EditsKey(case.edits))
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from planner.anatomy.edits import MOST_EDITS, Grow, WallPoint, stroke
 from planner.case import acts
 from planner.case.case import Case, Site, TakenNeedle
 from planner.leak.leak import Leak
@@ -121,3 +122,23 @@ def test_places_that_are_none_are_refused() -> None:
         acts.name_vertebra(Case(), "L7", (0.0, 0.0, 0.0))
     with pytest.raises(Refusal, match="one point"):
         acts.take_needle(PLANNED, 0, TakenNeedle((1, 2, 3), (1, 2, 3)))
+
+
+def test_what_is_drawn_by_hand_is_named_and_clears_nothing() -> None:
+    drawn = stroke("bone", "draw", [(1.0, 2.0, 3.0)], 3.0)
+    pulled = WallPoint((0.0, 9.0, 0.0), (0.0, 12.0, 0.0), 8.0)
+    first = acts.edit_by_hand(PLANNED, drawn)
+    second = acts.edit_by_hand(first.case, pulled)
+    assert (first.name, second.name) == ("draw bone", "move the canal's wall")
+    assert second.case.edits == (drawn, pulled) and second.case.sites == PLANNED.sites
+    back = acts.take_edit_back(second.case, 0)
+    assert (back.name, back.case.edits) == ("take back: draw bone", (pulled,))
+    assert acts.take_all_edits_back(second.case).case == PLANNED
+
+
+def test_what_no_hand_draws_is_refused_and_so_is_more_than_a_case_holds() -> None:
+    with pytest.raises(Refusal, match="5 mm at most"):
+        acts.edit_by_hand(PLANNED, Grow("bone", 40.0))
+    full = replace(PLANNED, edits=(Grow("bone", 1.0),) * MOST_EDITS)
+    with pytest.raises(Refusal, match="20000 edits at most"):
+        acts.edit_by_hand(full, Grow("bone", 1.0))

@@ -9,9 +9,11 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from time import process_time
 
 import pytest
 
+from planner.anatomy.edits import AddedForamen, AddedWindow, CentrelinePoint, Grow, MovedLevel, Smooth, WallPoint, stroke
 from planner.anatomy.spine import Anchor
 from planner.case import file as case_file
 from planner.case.case import Case, Decision, ScanReference, Site, TakenNeedle
@@ -35,6 +37,17 @@ def whole(folder: Path) -> Case:
             Site(replace(LEAK, kind="dorsal", level=None, side="midline", certainty="potential")),
         ),
         position="left",
+        edits=(
+            stroke("bone", "draw", [(0.125, 1 / 3, 0.0), (5.0, 0.0, 0.0)], 4.0, (0.0, 0.0, 1.0), 0.5),
+            stroke("canal", "erase", [(1.0, 2.0, 3.0)], 2.5),
+            Grow("sac", -1.0),
+            Smooth("bone", 1.0),
+            WallPoint((0.0, 9.0, 0.0), (0.0, 12.0, 0.0), 8.0),
+            CentrelinePoint((0.0, 0.0, 0.0), (5.0, 0.0, 0.0), 20.0),
+            MovedLevel((0.0, 0.0, 0.0), (0.0, 0.0, 5.0)),
+            AddedWindow((0.0, 12.0, 0.0), 9.0, 12.0, 20.0),
+            AddedForamen((16.0, 0.0, 0.0), 18.0, 8.0),
+        ),
         notes="dritte Sitzung; 3. Versuch – ‘ä’ \u2028 <b>",
         history=(Decision("mark ventral leak at L1-L2", "2026-01-01T00:00:00+00:00", "someone"),),
     )
@@ -53,7 +66,7 @@ def test_a_case_comes_back_as_it_was(tmp_path: Path) -> None:
 def test_the_file_is_utf8_json_that_names_its_schema(tmp_path: Path) -> None:
     content = json.loads(case_bytes(whole(tmp_path), tmp_path).decode("utf-8"))
     assert list(content) == ["format", "version", "program", "case", "checksum"]
-    assert (content["format"], content["version"]) == ("duraplan/case", 1)
+    assert (content["format"], content["version"]) == ("duraplan/case", 2)
     assert content["case"]["scan"]["path"] == "scans/dicom"
     assert content["case"]["labels_path"] == "labels.nii.gz"
 
@@ -107,8 +120,8 @@ def test_an_older_schema_goes_through_every_migration(tmp_path: Path, monkeypatc
     def rename_notes(content: dict) -> dict:
         return {**content, "case": {**content["case"], "notes": content["case"]["notes"] + "!"}}
 
-    monkeypatch.setattr(case_file, "SCHEMA", 3)
-    monkeypatch.setattr(case_file, "MIGRATIONS", {1: rename_notes, 2: rename_notes})
+    monkeypatch.setattr(case_file, "SCHEMA", 4)
+    monkeypatch.setattr(case_file, "MIGRATIONS", {2: rename_notes, 3: rename_notes})
     assert open_case(path).notes == "old!!"
 
 
@@ -123,6 +136,47 @@ def test_a_file_from_before_entry_levels_opens_and_a_chosen_one_comes_back(tmp_p
     chosen = replace(whole(tmp_path), sites=(Site(LEAK, "interlaminar-midline", entry_level="L2-L3"),))
     save_case(chosen, path)
     assert open_case(path) == chosen
+
+
+def written(path: Path, content: dict, **changes: object) -> Path:
+    """A file with this content, whole."""
+    content = {key: value for key, value in {**content, **changes}.items() if key != "checksum"}
+    path.write_text(json.dumps({**content, "checksum": case_file._checksum(content)}), "utf-8")
+    return path
+
+
+def test_a_file_from_before_edits_opens_without_any(tmp_path: Path) -> None:
+    content = json.loads(case_bytes(whole(tmp_path), tmp_path))
+    del content["case"]["edits"]
+    assert open_case(written(tmp_path / "case.duraplan", content, version=1)) == replace(whole(tmp_path), edits=())
+
+
+@pytest.mark.parametrize(
+    ("edit", "why"),
+    [
+        ({"kind": "wish"}, "of no kind that is known"),
+        ("stroke", "of no kind that is known"),
+        ({"kind": "grow", "structure": "bone", "by_mm": 400.0}, "5 mm at most"),
+        ({"kind": "grow", "structure": "spleen", "by_mm": 1.0}, "is not one of bone"),
+        ({"kind": "stroke", "structure": "bone", "mode": "draw", "points_mm": [], "radius_mm": 3.0}, "between 1 and"),
+        ({"kind": "wall point", "from_mm": [0, 0, 0], "to_mm": [0, 0], "reach_mm": 3.0}, "has 2 entries, not 3"),
+    ],
+)
+def test_an_edit_that_no_hand_made_is_damage(tmp_path: Path, edit: object, why: str) -> None:
+    content = json.loads(case_bytes(Case(), tmp_path))
+    content["case"]["edits"] = [edit]
+    with pytest.raises(DamagedCase, match=why):
+        open_case(written(tmp_path / "case.duraplan", content))
+
+
+def test_ten_thousand_strokes_are_saved_and_opened_in_seconds(tmp_path: Path) -> None:
+    path = [(float(x), float(x % 3), 0.0) for x in range(12)]
+    case = Case(edits=tuple(replace(stroke("bone", "draw", path, 4.0), radius_mm=1.0 + n / 1000) for n in range(10_000)))
+    started = process_time()
+    save_case(case, tmp_path / "case.duraplan")
+    assert open_case(tmp_path / "case.duraplan") == case
+    assert process_time() - started < 10.0
+    assert (tmp_path / "case.duraplan").stat().st_size < 20_000_000
 
 
 def test_any_byte_changed_anywhere_is_noticed(tmp_path: Path) -> None:

@@ -6,9 +6,11 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from planner.anatomy.edits import Edit, Grow, Smooth, stroke
 from planner.anatomy.spine import Anchor
-from planner.case.case import Case
-from planner.case.keys import anatomy_key
+from planner.case.case import Case, Site
+from planner.case.keys import anatomy_key, site_key
+from planner.leak.leak import Leak
 
 
 def test_a_label_map_written_anew_at_its_place_makes_the_anatomy_stale(tmp_path: Path) -> None:
@@ -44,3 +46,15 @@ def test_another_name_of_a_vertebra_leaves_scan_and_map_as_they_are() -> None:
     named = replace(case, anchor=Anchor("L4", (0.0, 0.0, 0.0), "user", 1.0))
     assert anatomy_key(named) != anatomy_key(case)
     assert anatomy_key(named)[:2] == anatomy_key(case)[:2]
+
+
+def test_what_is_changed_by_hand_makes_anatomy_and_needles_stale() -> None:
+    edits: tuple[Edit, ...] = (Grow("bone", 1.0), stroke("bone", "draw", [(1.0, 2.0, 3.0)], 3.0))
+    case = Case(sites=(Site(Leak((1.0, 2.0, 3.0), "ventral", "observed", "L1-L2", "right")),))
+    drawn = replace(case, edits=edits)
+    assert anatomy_key(drawn) != anatomy_key(case) and site_key(drawn, 0) != site_key(case, 0)
+    assert anatomy_key(drawn).found == anatomy_key(case).found == anatomy_key(case)
+    again = replace(case, edits=(Grow("bone", 1.0), stroke("bone", "draw", [(1.0, 2.0, 3.0)], 3.0)))
+    assert anatomy_key(again) == anatomy_key(drawn) and hash(anatomy_key(again)) == hash(anatomy_key(drawn))
+    other = replace(case, edits=(Smooth("bone", 1.0), edits[1]))
+    assert anatomy_key(other) != anatomy_key(drawn)

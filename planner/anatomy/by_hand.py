@@ -1,0 +1,429 @@
+"""An anatomy with what a person changed by hand: each edit on what stands after the one before it, its box alone touched.
+
+Masks are labels; the canal is a tube, so a stroke on it moves its wall and the labels follow. Read `edited`, then `_apply`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from math import dist
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from planner.anatomy import labels as codes
+from planner.anatomy.edits import (
+    AddedForamen,
+    AddedWindow,
+    CentrelinePoint,
+    Edit,
+    Grow,
+    MovedLevel,
+    Point,
+    Smooth,
+    Stroke,
+    WallPoint,
+    places_of,
+    structure_of,
+)
+from planner.anatomy.masks import grown, smoothed
+from planner.anatomy.spine import Anatomy, Canal, Foramen, Level, Provenance, Root, Structure, Window
+from planner.anatomy.strokes import stroke_mask
+from planner.anatomy.tube import grown_wall, inside_wall, moved_tube, pulled_wall, smoothed_wall, struck_wall, with_tube, with_wall
+from planner.progress import Progress, part, silent
+from planner.refusal import Refusal
+
+Box = tuple[slice, slice, slice]
+Mask = NDArray[np.bool_]
+_DISCS = tuple(codes.disc(level) for level in codes.LEVELS[:-1])
+CODES: Mapping[str, tuple[int, ...]] = {
+    "bone": codes.BONE,
+    "canal": codes.CANAL,
+    "sac": (codes.THECAL_SAC, codes.SPINAL_CORD),
+    "cord": (codes.SPINAL_CORD,),
+    "roots": (codes.NERVE_ROOT, codes.GANGLION),
+    "ligamentum flavum": (codes.LIGAMENTUM_FLAVUM,),
+    "contrast outside": (codes.CONTRAST_OUTSIDE,),
+    "skin": tuple(range(1, 256)),
+    "lung": (codes.LUNG,),
+    "bowel gas": (codes.BOWEL_GAS,),
+    "kidney": (codes.KIDNEY,),
+    "aorta": (codes.AORTA,),
+    "vena cava": (codes.VENA_CAVA,),
+    "vertebral artery": (codes.VERTEBRAL_ARTERY,),
+}
+"""The codes whose voxels are a structure."""
+_DRAWN = {"bone": codes.BONE_OTHER, "sac": codes.THECAL_SAC, "skin": codes.SOFT_TISSUE}
+_LEFT = {"sac": codes.EPIDURAL_SPACE, "cord": codes.THECAL_SAC, "skin": 0}
+_IN_CANAL = frozenset({"sac", "cord"})
+_BESIDE_SAC = frozenset({"roots", "contrast outside"})
+_NEAR_BONE_MM = 15.0  # bone drawn this near to a vertebra is that vertebra's
+_WALL_WITHIN_MM = 30.0  # of the canal's middle
+_LEAST_APART_MM = 4.0  # the middles of two vertebrae
+
+
+@dataclass(frozen=True, eq=False)
+class EditedAnatomy(Anatomy):
+    """An anatomy after edits. unedited: as it was found or taken in. touched: the levels at which each structure was changed, from head to
+    foot. idle: edits, by their place in the list, that change nothing on this anatomy, with the reason."""
+
+    unedited: Anatomy | None = None
+    edits: tuple[Edit, ...] = ()
+    touched: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    idle: Mapping[int, str] = field(default_factory=dict)
+
+
+def unedited(anatomy: Anatomy) -> Anatomy:
+    """The anatomy without what was changed by hand."""
+    return anatomy.unedited if isinstance(anatomy, EditedAnatomy) and anatomy.unedited is not None else anatomy
+
+
+def edited(anatomy: Anatomy, edits: tuple[Edit, ...], progress: Progress = silent) -> Anatomy:
+    """The anatomy with these edits alone, one after the other. Those that it has already are not done again where they come first."""
+    before, done = unedited(anatomy), anatomy.edits if isinstance(anatomy, EditedAnatomy) else ()
+    if not edits:
+        return before
+    if edits[: len(done)] != done:
+        anatomy, done = before, ()
+    if edits == done:
+        return anatomy
+    idle = dict(anatomy.idle) if isinstance(anatomy, EditedAnatomy) else {}
+    now = replace(anatomy, labels=anatomy.labels.copy())
+    share = 1.0 / (len(edits) - len(done))
+    for n, edit in enumerate(edits[len(done) :]):
+        progress(n * share, "Applying what was changed by hand")
+        problem = without_effect(now, edit)
+        if problem is None:
+            now = _apply(now, edit, part(progress, n * share, (n + 1) * share))
+        else:
+            idle[len(done) + n] = problem
+    touched = _touched(before, edits, idle)
+    structures = {**before.structures, **{name: _known(before.structure(name), at) for name, at in touched.items()}}
+    return EditedAnatomy(
+        now.frame, now.modality, now.labels, structures, now.canal, now.levels, now.foramina, now.windows, now.roots, now.anchor,
+        now.leak_hints, now.again, before, edits, touched, idle,
+    )  # fmt: skip
+
+
+def checked(anatomy: Anatomy, edit: Edit) -> Edit:
+    """The edit itself where it changes something on this anatomy; else a Refusal that says why it does not."""
+    problem = without_effect(anatomy, edit)
+    if problem is not None:
+        raise Refusal(problem, "Nothing was changed.")
+    return edit
+
+
+# ---- how a structure is known after edits ---------------------------------------------------------------------------------------------
+
+
+def _known(before: Structure, levels: tuple[str, ...]) -> Structure:
+    """What was modelled stays modelled, for a place that was drawn makes the rest no surer; a structure that nobody looked for is known
+    where it was drawn, and the words say that it is not elsewhere."""
+    where = f" at {', '.join(levels)}" if levels else ""
+    if before.provenance == "not checked":
+        return Structure("drawn", None, f"Drawn by hand{where}. Elsewhere nobody looked for it.")
+    words = f"Changed by hand{where}."
+    provenance: Provenance = "modelled" if before.provenance == "modelled" else "drawn"
+    return Structure(provenance, before.confidence, f"{words} {before.problem}" if before.problem else words)
+
+
+def _touched(anatomy: Anatomy, edits: Sequence[Edit], idle: Mapping[int, str]) -> dict[str, tuple[str, ...]]:
+    places: dict[str, list[Point]] = {}
+    for n, edit in enumerate(edits):
+        if n not in idle:
+            places.setdefault(structure_of(edit), []).extend(places_of(edit))
+    return {name: _levels_at(anatomy, at) for name, at in places.items()}
+
+
+def _levels_at(anatomy: Anatomy, places: Sequence[Point]) -> tuple[str, ...]:
+    """The vertebrae beside these places, from head to foot."""
+    if not places or not anatomy.levels:
+        return ()
+    z_mm = np.array([level.centre_mm[2] for level in anatomy.levels])
+    near = np.abs(np.array(places)[:, 2, None] - z_mm).argmin(axis=1)
+    return tuple(anatomy.levels[n].name for n in sorted(set(near.tolist())))
+
+
+# ---- one edit -------------------------------------------------------------------------------------------------------------------------
+
+
+def without_effect(anatomy: Anatomy, edit: Edit) -> str | None:
+    """Why an edit would change nothing on this anatomy, in a sentence; None where it does."""
+    places = places_of(edit)
+    if places and not anatomy.frame.contains(np.array(places), -0.5 * max(anatomy.frame.spacing_mm)).any():
+        return "This lies outside the scan."
+    canal = anatomy.canal
+    if isinstance(edit, WallPoint | CentrelinePoint | AddedForamen | AddedWindow) and len(canal.centreline_mm) < 4:
+        return "There is no canal in this anatomy."
+    match edit:
+        case Stroke():
+            return _idle_stroke(anatomy, edit)
+        case Grow() | Smooth():
+            return None if _has(anatomy, edit.structure) else f"There is no {edit.structure} to change: nothing of it was found or drawn."
+        case WallPoint():
+            near = canal.locate(edit.from_mm).radius_mm < _WALL_WITHIN_MM and _beside(canal, edit.from_mm)
+            return None if near else "There is no wall of the canal here."
+        case CentrelinePoint():
+            return None if _beside(canal, edit.from_mm) else "The canal does not reach here."
+        case MovedLevel():
+            return _idle_level(anatomy, edit)
+        case AddedWindow() | AddedForamen():
+            pair = anatomy.disc_space(edit.centre_mm)
+            return "No two vertebrae lie above and below this place." if pair is None else None
+
+
+def _has(anatomy: Anatomy, name: str) -> bool:
+    return len(anatomy.canal.centreline_mm) >= 4 if name == "canal" else _holds(anatomy.labels.reshape(-1), _table(CODES[name]))
+
+
+@njit(cache=True, nogil=True)
+def _holds(labels: NDArray[np.uint8], table: NDArray[np.bool_]) -> bool:
+    """Whether one of the codes is there; it stops at the first."""
+    for code in labels:  # noqa: SIM110 - a compiled loop
+        if table[code]:
+            return True
+    return False
+
+
+def _beside(canal: Canal, place_mm: Point) -> bool:
+    """Whether a place lies between the canal's ends."""
+    at = canal.nearest(place_mm)
+    tangent = np.cross(canal.left[at], canal.back[at])
+    return abs(float((np.asarray(place_mm) - canal.centreline_mm[at]) @ tangent)) < 2.0
+
+
+def _idle_stroke(anatomy: Anatomy, edit: Stroke) -> str | None:
+    box, mask = stroke_mask(anatomy.frame, edit)
+    if not mask.any():
+        return "This lies outside the scan."
+    if edit.structure == "canal":
+        if len(anatomy.canal.centreline_mm) < 4:
+            return "There is no canal in this anatomy."
+        if np.array_equal(struck_wall(anatomy.canal, anatomy.frame, box, mask, edit.mode == "draw"), anatomy.canal.wall_mm):
+            inside = "The canal stays as it is: what is drawn lies inside it, or beyond its ends."
+            return inside if edit.mode == "draw" else _NOTHING_UNDER % "canal"
+        return None
+    table = _may_become(edit.structure) if edit.mode == "draw" else _table(CODES[edit.structure])
+    if (table[anatomy.labels[box]] & mask).any():
+        return None
+    if edit.mode == "draw" and edit.structure in _IN_CANAL:
+        return f"The {edit.structure} lies inside the canal, and there is no canal here that it does not fill."
+    return _NOTHING_UNDER % edit.structure if edit.mode == "erase" else f"Nothing here can become {edit.structure}."
+
+
+_NOTHING_UNDER = "There is no %s under the brush."
+
+
+def _idle_level(anatomy: Anatomy, edit: MovedLevel) -> str | None:
+    if not anatomy.levels:
+        return "No vertebra was found."
+    if not bool(anatomy.frame.contains(edit.to_mm)):
+        return "This lies outside the scan."
+    at = _level_at(anatomy, edit.from_mm)
+    s_mm = float(anatomy.canal.s_mm[anatomy.canal.nearest(edit.to_mm)])
+    above, below = anatomy.levels[at - 1 : at], anatomy.levels[at + 1 : at + 2]
+    if any(s_mm < level.s_mm + _LEAST_APART_MM for level in above) or any(s_mm > level.s_mm - _LEAST_APART_MM for level in below):
+        return f"{anatomy.levels[at].name} cannot go past its neighbour."
+    return None
+
+
+def _level_at(anatomy: Anatomy, place_mm: Point) -> int:
+    return min(range(len(anatomy.levels)), key=lambda n: dist(anatomy.levels[n].centre_mm, place_mm))
+
+
+def _apply(now: Anatomy, edit: Edit, progress: Progress) -> Anatomy:
+    """One edit that has an effect. The labels are changed in place: they are this walk's own."""
+    match edit:
+        case Stroke():
+            return _struck(now, edit)
+        case Grow() | Smooth():
+            return _whole(now, edit, progress)
+        case WallPoint():
+            return _on_canal(now, with_wall(now.labels, now.frame, now.canal, pulled_wall(now.canal, edit)))
+        case CentrelinePoint():
+            moved = moved_tube(now.canal, edit)
+            with_tube(now.labels, now.frame, now.canal, edit)
+            return _on_canal(now, moved)
+        case MovedLevel():
+            at = _level_at(now, edit.from_mm)
+            s_mm = float(now.canal.s_mm[now.canal.nearest(edit.to_mm)])
+            level = replace(now.levels[at], centre_mm=edit.to_mm, s_mm=s_mm, confidence=1.0)
+            return replace(now, levels=(*now.levels[:at], level, *now.levels[at + 1 :]))
+        case AddedWindow():
+            return replace(now, windows=_with_window(now, edit))
+        case AddedForamen():
+            return replace(now, foramina=_with_foramen(now, edit))
+
+
+def _on_canal(now: Anatomy, canal: Canal) -> Anatomy:
+    """The anatomy with another tube; the levels' places along it follow."""
+    s_mm = canal.s_mm
+    levels: tuple[Level, ...] = tuple(replace(level, s_mm=float(s_mm[canal.nearest(level.centre_mm)])) for level in now.levels)
+    return replace(now, canal=canal, levels=levels if canal.centreline_mm is not now.canal.centreline_mm else now.levels)
+
+
+def _struck(now: Anatomy, edit: Stroke) -> Anatomy:
+    box, mask = stroke_mask(now.frame, edit)
+    drawn = edit.mode == "draw"
+    over_canal = edit.structure == "bone" and drawn and bool((_table(codes.CANAL)[now.labels[box]] & mask).any())
+    if edit.structure == "canal" or (over_canal and len(now.canal.centreline_mm)):
+        wall = struck_wall(now.canal, now.frame, box, mask, drawn and not over_canal)
+        now = replace(now, canal=with_wall(now.labels, now.frame, now.canal, wall))
+        if not over_canal:
+            return now
+    nothing = np.zeros_like(mask)
+    return _changed(now, edit.structure, box, mask if drawn else nothing, nothing if drawn else mask)
+
+
+def _whole(now: Anatomy, edit: Grow | Smooth, progress: Progress) -> Anatomy:
+    if edit.structure == "canal":
+        wall = grown_wall(now.canal, edit.by_mm) if isinstance(edit, Grow) else smoothed_wall(now.canal, edit.by_mm)
+        return replace(now, canal=with_wall(now.labels, now.frame, now.canal, wall))
+    table = _table(CODES[edit.structure])
+    margin = [int(np.ceil(edit.by_mm / mm)) + 1 if edit.by_mm > 0 else 1 for mm in now.frame.spacing_mm]
+    box = _box_of(table, now.labels, margin)
+    inside = table[now.labels[box]]
+    if isinstance(edit, Grow):
+        after = grown(inside, now.frame.spacing_mm, edit.by_mm, progress)
+    else:
+        after = smoothed(inside, now.frame.spacing_mm, edit.by_mm, progress)
+    return _changed(now, edit.structure, box, after & ~inside, inside & ~after)
+
+
+def _box_of(table: Mask, labels: NDArray[np.uint8], margin: Sequence[int]) -> Box:
+    """The smallest box round the voxels of these codes, with a margin; the whole where there is none."""
+    held = table[labels]
+    sides = []
+    for axis, size in enumerate(labels.shape):
+        lines = np.flatnonzero(held.any(axis=tuple(other for other in range(3) if other != axis)))
+        first, last = (int(lines[0]), int(lines[-1])) if len(lines) else (0, size - 1)
+        sides.append(slice(max(0, first - margin[axis]), min(size, last + 1 + margin[axis])))
+    return sides[0], sides[1], sides[2]
+
+
+# ---- masks ----------------------------------------------------------------------------------------------------------------------------
+
+
+@cache
+def _table_of(held: tuple[int, ...]) -> Mask:
+    table = np.zeros(256, dtype=np.bool_)
+    table[list(held)] = True
+    table.setflags(write=False)
+    return table
+
+
+def _table(held: Sequence[int]) -> Mask:
+    """(256,): whether a code is among these."""
+    return _table_of(tuple(held))
+
+
+@cache
+def _may_become(name: str) -> Mask:
+    """(256,): the codes that drawing a structure overwrites. The sac and the cord stay inside the canal, the body's outline takes what is
+    air alone, and nothing but bone, which moves its wall, is drawn into the canal without being part of it."""
+    table = np.ones(256, dtype=np.bool_)
+    if name == "skin":
+        table[1:] = False
+    elif name in _IN_CANAL:
+        table[:] = False
+        table[list(codes.CANAL)] = True
+    elif name in _BESIDE_SAC:
+        table[[codes.THECAL_SAC, codes.SPINAL_CORD]] = False
+    elif name != "bone":
+        table[list(codes.CANAL)] = False
+    table[list(CODES[name])] = False
+    return table
+
+
+def _changed(now: Anatomy, name: str, box: Box, drawn: Mask, erased: Mask) -> Anatomy:
+    """The anatomy with a structure drawn here and erased there, both masks of a box."""
+    labels = now.labels[box]
+    drawn = drawn & _may_become(name)[labels]
+    if name == "roots" and erased.any():
+        now = replace(now, roots=_cut_roots(now, box, erased))
+    erased = erased & _table(CODES[name])[labels]
+    if name == "bone" and drawn.any():
+        labels[drawn] = _bone_codes(now, box, drawn)
+    else:
+        labels[drawn] = _DRAWN.get(name, CODES[name][0])
+    if not erased.any():
+        return now
+    if name in _BESIDE_SAC:
+        index = np.argwhere(erased)
+        within = _in_canal(now, index + [side.start for side in box])
+        labels[tuple(index.T)] = np.where(within, codes.EPIDURAL_SPACE, codes.SOFT_TISSUE)
+    else:
+        labels[erased] = _LEFT.get(name, codes.SOFT_TISSUE)
+    return now
+
+
+def _bone_codes(now: Anatomy, box: Box, drawn: Mask) -> NDArray[np.uint8]:
+    """The code of each voxel drawn as bone: of the vertebra that lies nearest, `bone other` far from all."""
+    from scipy.spatial import cKDTree
+
+    reach = [int(np.ceil(_NEAR_BONE_MM / mm)) for mm in now.frame.spacing_mm]
+    low = [max(0, side.start - more) for side, more in zip(box, reach)]
+    wide = now.labels[low[0] : box[0].stop + reach[0], low[1] : box[1].stop + reach[1], low[2] : box[2].stop + reach[2]]
+    bone = np.argwhere(_table(codes.VERTEBRAE)[wide])
+    asked = np.argwhere(drawn) + [side.start for side in box]
+    if not len(bone):
+        return np.full(len(asked), codes.BONE_OTHER, dtype=np.uint8)
+    bone = bone[:: max(1, len(bone) // 20_000)]  # thinned bone tells the vertebra as well
+    spacing = np.array(now.frame.spacing_mm)
+    far, nearest = cKDTree((bone + low) * spacing).query(asked * spacing, distance_upper_bound=_NEAR_BONE_MM)
+    known = np.append(wide[tuple(bone.T)], np.uint8(codes.BONE_OTHER))  # what has no neighbour gets the last
+    return np.asarray(known[np.where(np.isfinite(far), nearest, len(bone))])
+
+
+def _in_canal(now: Anatomy, index: NDArray[np.int64]) -> Mask:
+    """(m,): which voxels (m, 3) lie within the canal's wall."""
+    if len(now.canal.centreline_mm) < 2:
+        return np.zeros(len(index), dtype=np.bool_)
+    return inside_wall(index, now.frame, now.canal)
+
+
+def _cut_roots(now: Anatomy, box: Box, erased: Mask) -> tuple[Root, ...]:
+    """The roots without what was erased: of each its longest piece."""
+    kept = []
+    low = np.array([side.start for side in box])
+    for root in now.roots:
+        index = np.rint(now.frame.to_index(root.path_mm)).astype(int) - low
+        within = ((index >= 0) & (index < erased.shape)).all(axis=1)
+        gone = within.copy()
+        gone[within] = erased[tuple(index[within].T)]
+        if not gone.any():
+            kept.append(root)
+            continue
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], (~gone).astype(np.int8), [0]])))
+        if not len(edges):
+            continue
+        longest = int(np.argmax(edges[1::2] - edges[::2]))
+        start, stop = int(edges[2 * longest]), int(edges[2 * longest + 1])
+        ganglion = slice(max(0, root.ganglion.start - start), max(0, min(root.ganglion.stop, stop) - start))
+        kept.append(replace(root, path_mm=root.path_mm[start:stop], radius_mm=root.radius_mm[start:stop], ganglion=ganglion))
+    return tuple(kept)
+
+
+# ---- openings -------------------------------------------------------------------------------------------------------------------------
+
+
+def _with_window(now: Anatomy, edit: AddedWindow) -> tuple[Window, ...]:
+    pair = now.disc_space(edit.centre_mm)
+    assert pair is not None
+    made = Window(pair, edit.centre_mm, edit.height_mm, edit.width_mm, edit.tilt_deg, 1.0)
+    return tuple(sorted([*(w for w in now.windows if w.between != pair), made], key=lambda w: codes.LEVELS.index(w.between[0])))
+
+
+def _with_foramen(now: Anatomy, edit: AddedForamen) -> tuple[Foramen, ...]:
+    pair, canal = now.disc_space(edit.centre_mm), now.canal
+    assert pair is not None
+    at = canal.nearest(edit.centre_mm)
+    out = np.subtract(edit.centre_mm, canal.centreline_mm[at])
+    left = bool(out @ canal.left[at] > 0)
+    x, y, z = (float(value) for value in (canal.left[at] if left else -canal.left[at]))
+    made = Foramen(pair, "left" if left else "right", edit.centre_mm, (x, y, z), edit.height_mm, edit.width_mm, 1.0)
+    others = [f for f in now.foramina if (f.between, f.side) != (made.between, made.side)]
+    return tuple(sorted([*others, made], key=lambda f: codes.LEVELS.index(f.between[0])))

@@ -1,0 +1,453 @@
+"""What the numbers of a label map mean: by the names that its file carries, else by the scheme of a known program that its values fit.
+
+Schemes are data (resources/label_schemes). A map that fits two schemes which mean different things is a question, never a guess.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.anatomy import labels as codes
+from planner.anatomy.labels import LEVELS
+from planner.evidence import RESOURCES
+from planner.geometry import Floats
+from planner.refusal import Refusal
+from planner.scan.label_files import LabelFile, sidecar_of
+
+NOTHING = ""
+"""What a number means that says nothing about what is planned here."""
+
+_ROOM = RESOURCES / "label_schemes"
+_NEIGHBOURS_MM = {"C": 17.0, "T": 24.0, "L": 35.0, "S": 30.0}  # between the middles of neighbours (algorithms 2.1)
+_UPPER_THORAX_MM = 21.0  # T1 to T6
+_MOST_MISFIT, _CLEAR_BY = 0.42, 0.12  # of the logarithm of spacing: half again too far apart fits nobody; sizes of people differ by a sixth
+_LEAST_APART_MM, _MOST_APART_MM = 12.0, 48.0  # neighbours (algorithms 2.4)
+_SPEAKS_FOR_ITSELF = 5  # numbers that all are of one scheme
+_ORDER_MM = 3.0  # neighbours may lie this far out of order, where a map cuts them off
+_LEAST_ML, _MOST_ML, _MOST_HEIGHT_MM = 0.3, 250.0, 100.0  # of a vertebra
+_PLATE = 0.47  # a disc is thinner than this share of the way to its neighbour, a body thicker
+_MOST_POINT_VOXELS = 30
+_CORD_MM2, _SAC_MM2 = 450.0, 900.0  # mean cross-section of more than any cord, any sac
+_LEAST_VERTEBRA_MM2 = 160.0
+_WHOLE_SACRUM_MM = 60.0  # an S1 taller than this is the whole sacrum
+_MEASURED_MM = 1.5
+
+
+@dataclass(frozen=True, eq=False)
+class Scheme:
+    """The numbers of one program. meaning: number -> name of a structure, `vertebra L4`, `cord at L4` (the cord beside it), `mark L4-L5`
+    (a point at that disc), or NOTHING. needs: of each set at least one number is there. left, right: numbers of paired structures."""
+
+    id: str
+    program: str
+    modalities: tuple[str, ...]
+    meaning: Mapping[int, str]
+    needs: tuple[frozenset[int], ...]
+    left: frozenset[int]
+    right: frozenset[int]
+    shape: Literal["vertebrae", "cord", "points"]
+    only_chosen: bool
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One number of a map, measured: its middle (LPS), volume, height from head to foot, mean thickness in that direction, mean
+    cross-section, voxels, and whether the map's upper or lower end cuts it off."""
+
+    centre_mm: tuple[float, float, float]
+    ml: float
+    height_mm: float
+    thickness_mm: float
+    section_mm2: float
+    voxels: int
+    cut: bool
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What each number that is there means, and whose scheme that is. notes: what a reader must know, each with the structure it is of."""
+
+    program: str
+    names: Mapping[int, str]
+    notes: tuple[tuple[str, str], ...] = ()
+
+
+# ---- the data -----------------------------------------------------------------------------------------------------------------------
+
+
+@cache
+def schemes() -> tuple[Scheme, ...]:
+    """All known schemes, in the order of their files."""
+    return tuple(_scheme(path.stem, json.loads(path.read_text("utf-8"))) for path in sorted(_ROOM.glob("*.json")) if path.stem != "names")
+
+
+def _scheme(identifier: str, content: Mapping[str, object]) -> Scheme:
+    held: dict[str, str] = content["labels"]  # type: ignore[assignment]
+    silent: list[str] = content.get("silent", [])  # type: ignore[assignment]
+    needs: list[list[str]] = content.get("needs", [])  # type: ignore[assignment]
+    meaning = dict.fromkeys(_numbers(silent), NOTHING)
+    for span, name in held.items():
+        run = _numbers([span])
+        meaning.update(zip(run, _run_of_names(name, len(run)), strict=True))
+    return Scheme(
+        identifier,
+        str(content["program"]),
+        tuple(content["modalities"]),  # type: ignore[arg-type]
+        MappingProxyType(meaning),
+        tuple(frozenset(_numbers(group)) for group in needs),
+        frozenset(_numbers(content.get("left", []))),  # type: ignore[arg-type]
+        frozenset(_numbers(content.get("right", []))),  # type: ignore[arg-type]
+        content.get("shape", "vertebrae"),  # type: ignore[arg-type]
+        bool(content.get("only_chosen", False)),
+    )
+
+
+def _numbers(spans: Iterable[str]) -> list[int]:
+    """`["1", "4..6"]` -> [1, 4, 5, 6]."""
+    out: list[int] = []
+    for span in spans:
+        first, _, last = span.partition("..")
+        out += range(int(first), int(last or first) + 1)
+    return out
+
+
+def _run_of_names(name: str, count: int) -> list[str]:
+    """`vertebra L5..L1`, `disc T1-T2..T11-T12` counted out; a name without a run stands for all."""
+    words, _, last = name.partition("..")
+    if not last:
+        return [name] * count
+    kind, first = words.rsplit(" ", 1)
+    down = _place(last) >= _place(first)
+    start = _place(first)
+    places = [start + n if down else start - n for n in range(count)]
+    as_pair = "-" in first
+    return [f"{kind} {LEVELS[at]}-{LEVELS[at + 1]}" if as_pair else f"{kind} {LEVELS[at]}" for at in places]
+
+
+def _place(level: str) -> int:
+    return LEVELS.index(level.partition("-")[0])
+
+
+# ---- by names -----------------------------------------------------------------------------------------------------------------------
+
+_SIDES = re.compile(r"\b(left|right)\b")
+_LEVEL = re.compile(r"\b([ctls])(?:pine)? ?0?(\d{1,2})\b")
+_ORDINAL = re.compile(r"\b(\w+) (cervical|thoracic|lumbar|sacral) (?:vertebra|disc)\b")
+_ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth")
+_VERTEBRA_WORDS = frozenset({"vertebra", "vertebrae", "vertebral", "spine", "label", "bone", "structure", "level", "body", "of", "the"})
+_DISC_WORDS = frozenset({"disc", "discs", "disk", "disks", "ivd", "intervertebral", "vertebral", "structure", "of", "the"})
+
+
+@cache
+def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    content = json.loads((_ROOM / "names.json").read_text("utf-8"))
+    return tuple((name, re.compile("|".join(f"(?:{one})" for one in found))) for name, found in content.items() if isinstance(found, list))
+
+
+def structure_named(said: str) -> str | None:
+    """The structure that a name stands for (`vertebrae_L4`, `Fourth lumbar vertebra`, `disc L4-L5`, `Spinal cord`), or None."""
+    text = " ".join(re.sub(r"[^a-z0-9]+", " ", _SIDES.sub(" ", re.sub(r"[_\W]+", " ", said.lower()))).split())
+    ordinal = _ORDINAL.search(text)
+    if ordinal and ordinal[1] in _ORDINALS:
+        text = text.replace(ordinal[0], f"{ordinal[2][0]}{_ORDINALS.index(ordinal[1]) + 1} vertebra")
+    levels = [f"{letter.upper()}{int(number)}" for letter, number in _LEVEL.findall(text)]
+    rest = set(_LEVEL.sub(" ", text).split())
+    if len(levels) == 1 and rest <= _VERTEBRA_WORDS and levels[0] in (*LEVELS, "L6", "T13"):
+        return f"vertebra {levels[0]}"
+    if len(levels) == 2 and rest <= _DISC_WORDS and all(level in LEVELS for level in levels) and codes.below(levels[0]) == levels[1]:
+        return f"disc {levels[0]}-{levels[1]}"
+    return next((name for name, pattern in _patterns() if pattern.fullmatch(text)), None)
+
+
+# ---- by values ----------------------------------------------------------------------------------------------------------------------
+
+
+def measured(file: LabelFile) -> dict[int, Piece]:
+    """Every number of a map, measured on a grid of some 1.5 mm."""
+    k_mm, j_mm, i_mm = file.frame.spacing_mm
+    steps = tuple(max(1, int(_MEASURED_MM / mm)) for mm in (j_mm, i_mm))
+    out: dict[int, Piece] = {}
+    for layer in file.layers:
+        thin = layer[:, :: steps[0], :: steps[1]]
+        present = np.flatnonzero(np.bincount(thin.ravel()))
+        place = np.zeros(int(thin.max()) + 1, dtype=np.int64)
+        place[present] = np.arange(len(present))
+        sums, heights = np.zeros((len(present), 4)), np.zeros((len(present), len(thin)))
+        columns = np.zeros((len(present), thin.shape[1] * thin.shape[2]), dtype=np.bool_)
+        j, i = (axis.ravel().astype(np.float64) for axis in np.indices(thin.shape[1:]))
+        for k, plane in enumerate(thin):
+            at = np.flatnonzero(plane)
+            if not len(at):
+                continue
+            which = place[plane.ravel()[at]]
+            count = np.bincount(which, minlength=len(present)).astype(np.float64)
+            heights[:, k] = count
+            columns[which, at] = True
+            sums[:, 0] += count
+            sums[:, 1] += count * k
+            sums[:, 2] += np.bincount(which, j[at], len(present))
+            sums[:, 3] += np.bincount(which, i[at], len(present))
+        voxel_mm2 = j_mm * i_mm * steps[0] * steps[1]
+        up = abs(float(file.frame.affine[2, 0])) / k_mm  # 1 where slices are stacked from head to foot
+        for n, number in enumerate(present):
+            if number == 0 or sums[n, 0] == 0:
+                continue
+            index = sums[n, 1:] / sums[n, 0] * (1, *steps)
+            x, y, z = (float(value) for value in file.frame.to_world(index))
+            slices = int((heights[n] > 0).sum())
+            volume_mm3 = float(sums[n, 0]) * voxel_mm2 * k_mm
+            if up > 0.7:
+                height, thick = slices * k_mm, volume_mm3 / (float(columns[n].sum()) * voxel_mm2)
+                cut = bool(heights[n, 0] or heights[n, -1])
+            else:
+                height, thick, cut = _upright(file, thin == number, steps)
+            section = volume_mm3 / max(height, 1e-6)
+            voxels = int(sums[n, 0]) * steps[0] * steps[1]
+            out[int(number)] = Piece((x, y, z), volume_mm3 / 1000.0, height, thick, section, voxels, cut)
+    return out
+
+
+def _upright(file: LabelFile, mask: NDArray[np.bool_], steps: tuple[int, ...]) -> tuple[float, float, bool]:
+    """(height, mean thickness, cut off) from head to foot of a mask whose slices are not stacked that way."""
+    axis = int(np.abs(file.frame.affine[2, :3]).argmax())
+    mm = file.frame.spacing_mm[axis] * (1, *steps)[axis]
+    other = tuple(n for n in range(3) if n != axis)
+    there = np.asarray(mask.any(axis=other))
+    thick = float(mask.sum()) / max(1, int(mask.any(axis=axis).sum())) * mm
+    return float(there.sum()) * mm, thick, bool(there[0] or there[-1])
+
+
+def recognised(file: LabelFile, modality: str, file_name: str, pieces: Mapping[int, Piece]) -> Meaning:
+    """What the numbers of a map mean. Raises Refusal where they mean nothing known, where they may mean two things (the way out says
+    what to give), and where the names of vertebrae do not follow each other from head to foot."""
+    choices = ", ".join(one.id for one in schemes())
+    choose = f'Put {{"scheme": NAME}} into {sidecar_of_name(file_name)} beside it; NAME is one of {choices}.'
+    if file.scheme is not None:
+        chosen = next((one for one in schemes() if one.id == file.scheme), None)
+        if chosen is None:
+            raise Refusal(f"No scheme of labels is called {file.scheme[:40]}.", choose)
+        unknown = sorted(set(pieces) - set(chosen.meaning))
+        if unknown:
+            raise Refusal(f"The label map holds the number {unknown[0]}, which {chosen.program} does not use.", choose)
+        return _checked(Meaning(chosen.program, _plain(chosen, pieces)), pieces, chosen)
+    named = _by_names(file, file_name, pieces)
+    if named is not None:
+        return _checked(named, pieces, None)
+    possible = [one for one in schemes() if not one.only_chosen and modality in one.modalities and _could_be(one, pieces)]
+    fitting = [(one, _misfit(_plain(one, pieces), pieces)) for one in possible if not _disorder(_plain(one, pieces), pieces)]
+    if possible and not fitting:
+        raise _not_in_order(_disorder(_plain(possible[0], pieces), pieces))
+    fitting = sorted((pair for pair in fitting if pair[1] <= _MOST_MISFIT), key=lambda pair: pair[1])
+    if (
+        fitting
+        and len(pieces) < _SPEAKS_FOR_ITSELF
+        and not _neighbours(_plain(fitting[0][0], pieces), pieces)
+        and not _parts(fitting[0][0], pieces)
+    ):
+        raise Refusal(f"The label map {file_name} holds too little to tell which program's numbers it has.", choose)
+    if not fitting:
+        raise Refusal(
+            f"What the numbers of the label map {file_name} mean is not known.", f"Put their names into a JSON file. Or: {choose}"
+        )
+    best, least = fitting[0]
+    meant = _plain(best, pieces)
+    others = [one for one, misfit in fitting[1:] if misfit < least + _CLEAR_BY and _plain(one, pieces) != meant]
+    if others:
+        programs = " or ".join([best.program, *(one.program for one in others)])
+        raise Refusal(f"The numbers of the label map {file_name} may be those of {programs}, which mean different things.", choose)
+    same = [one.program for one, _ in fitting if _plain(one, pieces) == meant]
+    return _checked(Meaning(_either(same), meant), pieces, best)
+
+
+def sidecar_of_name(file_name: str) -> str:
+    """The name of the JSON file that goes with a label map."""
+    from pathlib import Path
+
+    return sidecar_of(Path(file_name)).name
+
+
+def _either(programs: Sequence[str]) -> str:
+    """Programs that give the same numbers."""
+    return programs[0] if len(programs) == 1 else f"{', '.join(programs[:-1])} or {programs[-1]}"
+
+
+def _by_names(file: LabelFile, file_name: str, pieces: Mapping[int, Piece]) -> Meaning | None:
+    if not file.names:
+        return None
+    meant = {}
+    for number in sorted(pieces):
+        found = [name for said in file.names.get(number, ()) if (name := structure_named(said)) is not None]
+        if found:
+            meant[number] = found[0]
+    if not meant:
+        if file.sidecar:
+            raise Refusal(
+                f"The names beside the label map {file_name} are of no structure that is planned by.", "See labels.json of `anatomy`."
+            )
+        return None
+    nameless = [number for number in pieces if number not in file.names]
+    if nameless:
+        raise Refusal(
+            f"The label map {file_name} holds the number {nameless[0]}, which its {'JSON file' if file.sidecar else 'list'} does not name.",
+            "Give its names too, or leave it out of the map.",
+        )
+    left_out = [file.names[number][0] for number in pieces if number not in meant]
+    notes = (("label map", f"Not taken in: {_some(left_out)}."),) if left_out else ()
+    names = {**dict.fromkeys(sorted(pieces), NOTHING), **meant}
+    spine = _spine_of(names)
+    scheme = next(
+        (one for one in schemes() if not one.only_chosen and _could_be(one, pieces) and _spine_of(_plain(one, pieces)) == spine), None
+    )
+    return Meaning(scheme.program if scheme else file.program or "another program", names, notes)
+
+
+def _spine_of(names: Mapping[int, str]) -> dict[int, str]:
+    return {number: name for number, name in names.items() if name.startswith(("vertebra ", "disc ", "spinal cord", "thecal sac"))}
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(name[:40] for name in names[:4])
+    return shown if len(names) <= 4 else f"{shown} and {len(names) - 4} more"
+
+
+def _plain(scheme: Scheme, pieces: Mapping[int, Piece]) -> dict[int, str]:
+    """What a scheme makes of the numbers that are there."""
+    return {number: scheme.meaning[number] for number in sorted(pieces)}
+
+
+def _could_be(scheme: Scheme, pieces: Mapping[int, Piece]) -> bool:
+    """Whether the numbers, and the sizes of what they stand for, are those of a scheme (algorithms 2.4)."""
+    present = set(pieces)
+    if not present <= set(scheme.meaning) or not all(group & present for group in scheme.needs):
+        return False
+    meant = {number: scheme.meaning[number] for number in present}
+    if all(name in (NOTHING, "kidney", "lung", "bowel gas", "aorta", "vena cava") for name in meant.values()):
+        return False
+    points = all(pieces[number].voxels < _MOST_POINT_VOXELS for number in present)
+    if points or scheme.shape == "points":
+        return points and scheme.shape == "points"
+    if scheme.shape == "cord":
+        return all(piece.section_mm2 < _CORD_MM2 for piece in pieces.values())
+    named = {number: piece for number, piece in pieces.items() if meant[number].startswith("vertebra ")}
+    if any(piece.height_mm > _MOST_HEIGHT_MM or piece.ml > _MOST_ML for number, piece in named.items() if meant[number] != "vertebra S1"):
+        return False
+    limits = {"spinal cord": _CORD_MM2, "thecal sac": _SAC_MM2}
+    if any(pieces[number].section_mm2 > limits[name] for number, name in meant.items() if name in limits):
+        return False
+    if named and all(piece.section_mm2 < _LEAST_VERTEBRA_MM2 for piece in named.values()):
+        return False
+    thick = [pieces[a].thickness_mm / max(_apart(pieces[a], pieces[b]), 1.0) for a, b in _neighbours(meant, pieces)]
+    return not thick or float(np.median(thick)) > _PLATE
+
+
+def _neighbours(meant: Mapping[int, str], pieces: Mapping[int, Piece], whole: bool = True) -> list[tuple[int, int]]:
+    """Pairs of numbers that are neighbouring vertebrae (or levels along the cord, or points at discs): whole ones, or any but slivers."""
+    out = []
+    for kind in ("vertebra ", "cord at ", "mark "):
+        at = {_place(name.removeprefix(kind)): number for number, name in meant.items() if name.startswith(kind) and _known(name)}
+        good = {number for number in at.values() if pieces[number].ml > _LEAST_ML and not (whole and pieces[number].cut)}
+        held = {place: number for place, number in at.items() if kind != "vertebra " or number in good}
+        out += [(held[place], held[place + 1]) for place in sorted(held) if place + 1 in held]
+    return out
+
+
+def _known(name: str) -> bool:
+    return name.rsplit(" ", 1)[1].partition("-")[0] in LEVELS
+
+
+def _apart(one: Piece, other: Piece) -> float:
+    return float(np.linalg.norm(np.subtract(one.centre_mm, other.centre_mm)))
+
+
+def _misfit(meant: Mapping[int, str], pieces: Mapping[int, Piece]) -> float:
+    """How far the spacing of neighbours is from what their names lead one to expect: the logarithm of their ratio, its middle.
+
+    Where all are cut off by the map's ends their middles have moved together: only too wide a spacing tells then.
+    """
+    ratios = [_ratio(meant, pieces, pair) for pair in _neighbours(meant, pieces)]
+    ratios = ratios or [max(1.0, _ratio(meant, pieces, pair)) for pair in _neighbours(meant, pieces, whole=False)]
+    return abs(float(np.log(np.median(ratios)))) if ratios else 0.0
+
+
+def _ratio(meant: Mapping[int, str], pieces: Mapping[int, Piece], pair: tuple[int, int]) -> float:
+    level = meant[pair[0]].rsplit(" ", 1)[1].partition("-")[0]
+    usual = _UPPER_THORAX_MM if level in LEVELS[LEVELS.index("T1") : LEVELS.index("T6")] else _NEIGHBOURS_MM[level[0]]
+    return _apart(pieces[pair[0]], pieces[pair[1]]) / usual
+
+
+def _parts(scheme: Scheme, pieces: Mapping[int, Piece]) -> bool:
+    """Whether a scheme names no vertebra among these numbers, and asks for some that are there."""
+    return bool(scheme.needs) and not any(scheme.meaning[number].startswith("vertebra ") for number in pieces)
+
+
+def _odd_spacing(meant: Mapping[int, str], pieces: Mapping[int, Piece], choose: str) -> Refusal:
+    upper, lower = _neighbours(meant, pieces, whole=False)[0]
+    names = " and ".join(meant[number].rsplit(" ", 1)[1] for number in (upper, lower))
+    return Refusal(
+        f"By its numbers the label map holds {names}, but they lie {_apart(pieces[upper], pieces[lower]):.0f} mm apart in it.",
+        f"They may count vertebrae without naming them, or be another program's: {choose}",
+    )
+
+
+def _disorder(meant: Mapping[int, str], pieces: Mapping[int, Piece]) -> tuple[str, str] | None:
+    """Two names of which the upper lies below the lower, or None."""
+    for kind in ("vertebra ", "cord at ", "mark ", "disc "):
+        held = [(_place(name.removeprefix(kind)), number) for number, name in meant.items() if name.startswith(kind) and _known(name)]
+        for (_, upper), (_, lower) in pairwise(sorted(held)):
+            if pieces[lower].centre_mm[2] > pieces[upper].centre_mm[2] + _ORDER_MM:
+                return meant[upper], meant[lower]
+    return None
+
+
+def _not_in_order(pair: tuple[str, str] | None) -> Refusal:
+    assert pair is not None
+    upper, lower = (name.removeprefix("vertebra ") for name in pair)
+    return Refusal(
+        f"The label map is not in order from head to foot: {lower} lies above {upper}.",
+        "Check which program made it, and that it was not flipped or renumbered.",
+    )
+
+
+def _checked(meaning: Meaning, pieces: Mapping[int, Piece], scheme: Scheme | None) -> Meaning:
+    """The meaning with its order, sides and spacing checked, and what goes by another name here."""
+    disorder = _disorder(meaning.names, pieces)
+    if disorder is not None:
+        raise _not_in_order(disorder)
+    if scheme is not None and _is_mirrored(scheme, pieces):
+        raise Refusal("The label map is mirrored: what it calls left lies on the right.", "Give the map as the program wrote it.")
+    names, notes = dict(meaning.names), list(meaning.notes)
+    for upper, lower in _neighbours(meaning.names, pieces):
+        apart = _apart(pieces[upper], pieces[lower])
+        if not _LEAST_APART_MM <= apart <= _MOST_APART_MM:
+            pair = " and ".join(meaning.names[number].rsplit(" ", 1)[1] for number in (upper, lower))
+            notes.append(("levels", f"{pair} lie {apart:.0f} mm apart in the label map, which is unusual: check them."))
+    for number, name in meaning.names.items():
+        if name == "vertebra S1" and pieces[number].height_mm > _WHOLE_SACRUM_MM:
+            names[number] = "bone other"
+        elif name.startswith("vertebra ") and not _known(name):
+            names[number] = "bone other"
+            extra = name.removeprefix("vertebra ")
+            notes.append(("levels", f"The label map holds {extra}, taken in as bone without a name: check the names of the levels."))
+    return Meaning(meaning.program, MappingProxyType(names), tuple(notes))
+
+
+def _is_mirrored(scheme: Scheme, pieces: Mapping[int, Piece]) -> bool:
+    """Whether what is left lies to the patient's right of what is right, by volume."""
+
+    def middle(numbers: frozenset[int]) -> Floats | None:
+        held = [pieces[number] for number in numbers if number in pieces]
+        weight = sum(piece.ml for piece in held)
+        return np.asarray(sum(np.array(piece.centre_mm) * piece.ml for piece in held) / weight) if weight > 20.0 else None
+
+    left, right = middle(scheme.left), middle(scheme.right)
+    return left is not None and right is not None and bool(left[0] < right[0])
