@@ -28,6 +28,7 @@ _BEFORE_MM, _BEHIND_MM = 3.0, 4.5  # what is bright so far beyond the usual wall
 _DEEP_MM = 4.0  # so much farther on there is nothing to be told apart
 _NOTHING_BESIDE_MM = 30.0  # bright things farther to the side are bone
 _EVEN_HU_PER_MM = 250.0
+_EVEN_PER_MM = 0.15  # of its own brightness: noise of 30 HU makes less of the gradient, an edge blurred over 1.2 mm three times as much
 _DENSE_BONE = 1.25  # what is brighter than the sac at its brightest by this factor is cortical bone
 _DENSE_OUTSIDE = 0.8  # outside the canal, where contrast in sleeves is thinner, so is what is brighter than this share of it
 _DENSE_BONE_HU = 700.0
@@ -40,10 +41,12 @@ _FAR = 60000.0
 
 @dataclass(frozen=True, eq=False)
 class Bright:
-    """bone: without contrast. contrast: the voxels of `box` of the scan that hold contrast, in the sac and outside it."""
+    """bone: without contrast. contrast: the voxels of `box` of the scan that hold contrast, in the sac and outside it. even: those of them
+    that are as even as a fluid and no denser than the sac, which the blurred edge of bone or metal is not, nor a sleeve around its root."""
 
     bone: Bone
     contrast: NDArray[np.bool_]
+    even: NDArray[np.bool_]
     box: tuple[slice, slice, slice]
 
     def taken_from(self, volume: Volume) -> Volume:
@@ -138,8 +141,8 @@ def split_bright(volume: Volume, search: Frame, bone: Bone, curve: Curve, progre
     where = np.zeros(bone.tube.shape, dtype=np.bool_)
     where[around] = onto(contrast, fine.frame, _cropped(search, around))
     without = replace(bone, mask=bone.mask & ~where, tube=bone.tube | where)
-    native = onto(contrast, fine.frame, frame)
-    return Bright(without, native, box)
+    even = contrast & (steep < _EVEN_PER_MM * values) & (values < densest)
+    return Bright(without, onto(contrast, fine.frame, frame), onto(even, fine.frame, frame), box)
 
 
 def _cropped(frame: Frame, box: tuple[slice, slice, slice]) -> Frame:

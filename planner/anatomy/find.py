@@ -132,7 +132,7 @@ def _named(seen: _Seen, plain: Volume, levels: tuple[Level, ...], anchor: Anchor
     paint_canal(labels, volume.frame, canal, sac.radius_mm, sac.cord_mm, _flavum(canal, levels))
     paint_roots(labels, volume.frame, roots)
     bright = seen.bright
-    pools = () if bright is None else find_pools(bright, labels, volume.frame, canal, sac.radius_mm, roots, levels)
+    pools = () if bright is None else find_pools(bright, labels, volume.frame, canal, sac.radius_mm, levels)
     paint_pools(labels, pools)
     hints = leak_hints(pools, canal)
     structures = {

@@ -9,23 +9,25 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
-from scipy.spatial import cKDTree
 
 from planner.anatomy import labels as codes
 from planner.anatomy.bright import Bright
 from planner.anatomy.paint import along_canal
 from planner.anatomy.reformat import THETA
-from planner.anatomy.spine import ANGLES, Canal, HintPlace, LeakHint, Level, Root, Structure
+from planner.anatomy.spine import ANGLES, Canal, HintPlace, LeakHint, Level, Structure
 from planner.geometry import Floats, Frame
 
 _DURA_MM = 1.0  # so near to the sac brightness is its own blurred edge
 _THICK_MM = 2.0  # thinner things are the blurred edge of bone
-_GROWN_MM = 2.0  # from its heart a pool goes on to its edge by so much
-_SLEEVE_MM = 2.5  # so near to a root, which is placed to 1.8 mm, contrast is in its sleeve, which a myelogram fills
+_GROWN_MM = 2.5  # from its heart a pool goes on to its edge by so much: what is even ends where the edge's blur begins
 _LEAST_ML = 0.2  # a pool smaller than this is taken for noise, vein or the edge of a sleeve
-_ENCLOSED = 0.5  # of its surface bone borders on marrow, and less on contrast in a foramen
+_EVEN_ML = 0.06  # of a pool at least is as even as a fluid: a drop of 5 mm; the film between a sleeve and its root has no such place
+_ENCLOSED, _ENCLOSED_BESIDE = 0.4, 0.25  # of its surface bone borders on marrow or a rim; less on contrast, least beside the sac, amid fat
+_COARSE_MM = 1.4  # in voxels as large a single even one may be the crest of a rim of bone
 _VALLEY = 0.5  # two pools part where their cross-section falls to this share of the smaller one
 _MIDLINE_MM = 1.5
+_MOSTLY = 0.5  # of a pool beyond the canal's wall: it lies outside the canal
+_SPREADS = 0.15  # fluid runs both ways from a leak: where most lies is sought with the cross-section smoothed over this share of the length
 _THICKEST_MM = 3.0  # around the thickest cross-section, where the side is read
 _FORAMEN_MM = 15.0  # beyond the canal's wall a foramen ends (issue 9)
 _WHERE: dict[HintPlace, str] = {
@@ -35,7 +37,8 @@ _WHERE: dict[HintPlace, str] = {
     "foramen": "in the foramen",
     "paraspinal": "beside the spine",
 }
-_KEPT = (0, codes.THECAL_SAC, codes.SPINAL_CORD, codes.NERVE_ROOT, codes.GANGLION, *codes.BONE)
+_NO_POOL = (0, codes.THECAL_SAC, codes.SPINAL_CORD, *codes.BONE)
+_ROOTS = (codes.NERVE_ROOT, codes.GANGLION)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,16 +62,16 @@ def find_pools(
     frame: Frame,
     canal: Canal,
     sac_mm: Floats,
-    roots: tuple[Root, ...],
     levels: tuple[Level, ...],
 ) -> tuple[Pool, ...]:
     """The pools of at least 0.2 mL, from head to foot.
 
-    labels: the map with canal, sac and roots painted. What lies against the sac's edge or in a root's sleeve counts only where it goes on
-    beyond them; above the first vertebra in view and below L5, where sleeves are not followed, nothing beside the sac counts.
+    labels: the map with canal, sac and roots painted. What lies against the sac's edge counts only where it goes on beyond it. Beside the
+    sac, where sleeves leave it, a pool begins only in what is as even as a fluid: a root and its film of contrast are not, wherever they
+    lie. Above the first vertebra in view and below L5, where sleeves are wide, nothing beside the sac or outside the canal counts.
     """
     corner = [b.start for b in bright.box]
-    free = bright.contrast & ~np.isin(labels[bright.box], _KEPT)
+    free = bright.contrast & ~np.isin(labels[bright.box], _NO_POOL)
     index = np.argwhere(free)
     if not len(index):
         return ()
@@ -76,8 +79,12 @@ def find_pools(
     row, turn, radius = polar_place(along, canal)
     in_view = (along[:, 0] > -0.5) & (along[:, 0] < len(sac_mm) - 0.5)
     past_sac = radius - sac_mm[row, turn] > _DURA_MM
-    past_roots = _from_roots(frame.to_world(index + corner), roots) > _SLEEVE_MM
-    number_of = _grown(free, index[in_view & past_sac & past_roots], frame)[tuple(index.T)]
+    even = bright.even[tuple(index.T)]
+    hearts = in_view & past_sac
+    before_or_behind = np.abs(along[:, 1]) < np.where(along[:, 1] > 0, sac_mm[row, 0], sac_mm[row, ANGLES // 2])
+    least = 1 if max(frame.spacing_mm) < _COARSE_MM else 2
+    pooled = _grown(free, index[hearts & before_or_behind], frame, 2) | _grown(free, index[hearts & even], frame, least)
+    number_of = ndimage.label(pooled, np.ones((3, 3, 3), dtype=np.bool_))[0][tuple(index.T)]
     past_wall = radius - canal.wall_mm[row, turn]
     followed = (levels[0].s_mm if levels else -np.inf, next((level.s_mm for level in levels if level.name == "L5"), np.inf))
     pools = []
@@ -85,18 +92,21 @@ def find_pools(
         of = np.flatnonzero(number_of == n)
         for piece in (of[part] for part in _divided(along[of, 0])):
             pool = _pool(frame, canal, sac_mm, index[piece] + corner, along[piece], past_wall[piece])
-            at_a_root = pool.place not in ("dorsal", "ventral")
-            unknown = at_a_root and not followed[0] <= float(canal.s_mm[pool.section]) <= followed[1]
-            marrow = pool.place in ("foramen", "paraspinal") and _in_bone(pool.voxels, labels) > _ENCLOSED
-            if pool.volume_ml >= _LEAST_ML and not unknown and not marrow:
+            fluid = int(even[piece].sum()) * frame.voxel_ml >= _EVEN_ML
+            past = bool(np.mean(past_wall[piece] > 0) > _MOSTLY)
+            beside = pool.place not in ("dorsal", "ventral")
+            unknown = (past or beside) and not followed[0] <= float(canal.s_mm[pool.section]) <= followed[1]
+            in_bone = _in_bone(pool.voxels, labels) > (_ENCLOSED_BESIDE if beside else _ENCLOSED if past else 1.0)
+            if pool.volume_ml >= _LEAST_ML and fluid and not unknown and not in_bone:
                 pools.append(pool)
     return tuple(sorted(pools, key=lambda pool: pool.section))
 
 
 def paint_pools(labels: NDArray[np.uint8], pools: tuple[Pool, ...]) -> None:
-    """Write `contrast outside the sac` into `labels`."""
+    """Write `contrast outside the sac` into `labels`; a root that is modelled where a pool lies stays, for a needle to keep off."""
     for pool in pools:
-        labels[tuple(pool.voxels.T)] = codes.CONTRAST_OUTSIDE
+        at = tuple(pool.voxels.T)
+        labels[at] = np.where(np.isin(labels[at], _ROOTS), labels[at], codes.CONTRAST_OUTSIDE)
 
 
 def leak_hints(pools: tuple[Pool, ...], canal: Canal) -> tuple[LeakHint, ...]:
@@ -137,14 +147,13 @@ def contrast_structure(looked: bool, canal: Canal, levels: tuple[Level, ...], hi
     return Structure("found", 0.7, " ".join(hint_words(canal, levels, hint) for hint in hints))
 
 
-def _grown(free: NDArray[np.bool_], hearts: NDArray[np.int64], frame: Frame) -> NDArray[np.int32]:
-    """Numbers of the pools of voxels: from hearts, the places that are surely outside sac and sleeves, to what lies against these."""
+def _grown(free: NDArray[np.bool_], hearts: NDArray[np.int64], frame: Frame, least: int) -> NDArray[np.bool_]:
+    """Voxels of pools: from hearts (m, 3), places that are surely outside sac and sleeves, to what lies against these. least: how many
+    voxels wide they are in slices of any thickness."""
     core = np.zeros(free.shape, dtype=np.bool_)
     core[tuple(hearts.T)] = True
-    core = ndimage.binary_opening(core, np.ones([max(2, round(_THICK_MM / spacing)) for spacing in frame.spacing_mm], dtype=np.bool_))
-    whole = ndimage.binary_dilation(core, iterations=max(1, round(_GROWN_MM / min(frame.spacing_mm))), mask=free) if core.any() else core
-    number_of, _ = ndimage.label(whole, np.ones((3, 3, 3), dtype=np.bool_))
-    return np.asarray(number_of, dtype=np.int32)
+    core = ndimage.binary_opening(core, np.ones([max(least, int(_THICK_MM / spacing)) for spacing in frame.spacing_mm], dtype=np.bool_))
+    return ndimage.binary_dilation(core, iterations=max(1, round(_GROWN_MM / min(frame.spacing_mm))), mask=free) if core.any() else core
 
 
 def _in_bone(voxels: NDArray[np.int64], labels: NDArray[np.uint8]) -> float:
@@ -160,15 +169,17 @@ def _in_bone(voxels: NDArray[np.int64], labels: NDArray[np.uint8]) -> float:
 def _pool(frame: Frame, canal: Canal, sac_mm: Floats, voxels: NDArray[np.int64], along: Floats, past_wall: Floats) -> Pool:
     row, _, _ = polar_place(along, canal)
     first, last = int(row.min()), int(row.max())
-    profile = ndimage.gaussian_filter1d(np.bincount(row - first).astype(np.float64), 3.0, mode="constant")
+    smooth = max(3.0, _SPREADS * (last - first))
+    profile = ndimage.gaussian_filter1d(np.bincount(row - first).astype(np.float64), smooth, mode="constant")
     section = first + int(profile.argmax())
     thickest = np.abs(row - section) <= _THICKEST_MM
     u, v = (float(np.median(along[thickest, n])) for n in (1, 2))
-    if np.mean(past_wall > 0) > 0.5:
+    beside = abs(u) > max(abs(v), _MIDLINE_MM)
+    if beside and np.mean(past_wall > 0) > _MOSTLY:
         place: HintPlace = "foramen" if np.median(past_wall) <= _FORAMEN_MM else "paraspinal"
         x, y, z = frame.to_world(voxels).mean(axis=0)
     else:
-        place = "lateral" if abs(u) > abs(v) else "dorsal" if v > 0 else "ventral"
+        place = "lateral" if beside else "dorsal" if v > 0 else "ventral"
         at = int(np.rint(np.arctan2(v, u) / (2 * np.pi) * ANGLES)) % ANGLES
         out = np.cos(THETA[at]) * canal.left[section] + np.sin(THETA[at]) * canal.back[section]
         x, y, z = canal.centreline_mm[section] + sac_mm[section, at] * out
@@ -181,16 +192,6 @@ def polar_place(along: Floats, canal: Canal) -> tuple[NDArray[np.intp], NDArray[
     row = np.clip(np.rint(along[:, 0]).astype(int), 0, len(canal.wall_mm) - 1)
     turn = np.rint(np.arctan2(along[:, 2], along[:, 1]) / (2 * np.pi) * ANGLES).astype(int) % ANGLES
     return row, turn, np.hypot(along[:, 1], along[:, 2])
-
-
-def _from_roots(points_mm: Floats, roots: tuple[Root, ...]) -> Floats:
-    """Distance of points to the surface of the nearest root or ganglion, (m,); infinite without roots."""
-    if not roots:
-        return np.full(len(points_mm), np.inf)
-    path = np.concatenate([root.path_mm for root in roots])
-    radius = np.concatenate([root.radius_mm for root in roots])
-    away, nearest = cKDTree(path).query(points_mm)
-    return np.asarray(away - radius[nearest])
 
 
 def _divided(row: Floats) -> list[NDArray[np.intp]]:

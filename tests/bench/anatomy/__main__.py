@@ -1,6 +1,6 @@
 """How well and how fast the anatomy is found; writes docs/results/anatomy.md and anatomy.json.
 
-    python -m tests.bench.anatomy [--patients 66] [--parts cohort scans speed windows] [--processes 1]
+    python -m tests.bench.anatomy [--patients 69] [--parts cohort scans speed windows] [--processes 1]
                                   [--pictures DIR] [--draw NUMBER ...] [--cache DIR] [--out FILE]
 
 The cohort can be stopped and taken up again: scans and rows are kept in the cache (about 4 GB for all), rows as long as the code that they
@@ -45,10 +45,13 @@ def _filled(text: str) -> list[str]:
 
 def cohort_part(rows: list[Row]) -> list[str]:
     """The phantoms' tables."""
+    unbuilt = [f"Patient {row['patient']} could not be built: {row['unbuilt']}." for row in rows if row["unbuilt"]]
+    rows = [row for row in rows if not row["unbuilt"]]
     return [
         "## Phantom cohort",
         "",
         *_filled(f"{len(rows)} patients {_COHORT}"),
+        *unbuilt,
         "",
         *report.cohort_table(rows),
         "",

@@ -84,14 +84,21 @@ def walk(volume: Volume, name: str, place: tuple[float, float, float]) -> tuple[
 
 
 def measure(one: Patient, cache: Path) -> Row:
-    """The patient's row."""
-    there = scanned(one, cache)
+    """The patient's row. `unbuilt` says why the phantom itself failed, which tells nothing of the anatomy; what fails after that is a canal
+    that was not found."""
+    words = {**one.words(), "unbuilt": None, "refused": None}
+    try:
+        there = scanned(one, cache)
+    except Exception as error:
+        return {**words, "unbuilt": f"{type(error).__name__}: {error}"}
     x, y, z = there.level(_NAMED)
     try:
         guessed, named, finding, naming = walk(there.volume, _NAMED, (x, y, z))
     except Refusal as refusal:
-        return {**one.words(), "refused": refusal.sentence}
-    row = {**one.words(), "refused": None, **errors_of(named, there)}
+        return {**words, "refused": refusal.sentence}
+    except Exception as error:
+        return {**words, "refused": f"It crashed: {type(error).__name__}: {error}"}
+    row = {**words, **errors_of(named, there)}
     modality = one.parameters.modality
     if modality == "ct":
         low = _lowest(there)
@@ -156,7 +163,8 @@ def _row(number: int, cache: Path, version: str) -> Row:
         held: Row = json.loads(path.read_text("utf-8"))
         return held
     row = measure(one, cache)
-    path.write_text(json.dumps(row), "utf-8")
+    if row["unbuilt"] is None:
+        path.write_text(json.dumps(row), "utf-8")
     return row
 
 
@@ -175,7 +183,7 @@ def measured(count: int, cache: Path, processes: int = 1, say: Callable[[str], N
     rows = []
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=_warm) as pool:
         for row in pool.map(_row, range(count), [cache] * count, [version] * count):
-            say(f"{row['patient']:3d} {row['modality']:9s} {row['spacing_mm']:18s} " + (row["refused"] or short(row)))
+            say(f"{row['patient']:3d} {row['modality']:9s} {row['spacing_mm']:18s} " + (row["unbuilt"] or row["refused"] or short(row)))
             rows.append(row)
     return rows
 

@@ -20,7 +20,7 @@ from planner.geometry import Floats, Frame, Volume
 from planner.phantom import Phantom, PhantomParameters, build
 
 ROOT = Path(__file__).resolve().parents[3]
-USUAL = 66
+USUAL = 69
 _CANAL = ("epidural space", "thecal sac", "spinal cord")
 _MASKS = ("canal", "room", "sac", "body")
 _STENOSED = ("T11-T12", "T12-L1", "L1-L2", "L2-L3", "L3-L4", "L4-L5", "L5-S1")

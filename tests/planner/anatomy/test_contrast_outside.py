@@ -57,6 +57,34 @@ def test_a_hint_lies_at_each_leak_and_says_so(leak: LeakName) -> None:
         assert f"{hint.volume_ml:.1f} mL" in words
 
 
+@pytest.mark.parametrize("leak", ["dorsal", "two-level", "sleeve", "ventral"])
+def test_there_is_no_hint_where_nothing_leaks(leak: str) -> None:
+    """Neither at sleeves, which a myelogram fills, nor at a stimulator's leads, nor at the dense rim of a body."""
+    one, mine = myelogram(leak)
+    leaked = one.volume.frame.to_world(np.argwhere(true_mask(one, "contrast outside the sac")))
+    for hint in mine.leak_hints:
+        assert np.linalg.norm(leaked - hint.position_mm, axis=1).min() < 5.0, hint
+
+
+@pytest.mark.parametrize(("leak", "where"), [("dorsal", "dorsal"), ("two-level", "dorsal"), ("sleeve", "foramen"), ("ventral", "ventral")])
+def test_a_hint_says_on_which_side_of_the_sac_it_lies(leak: str, where: str) -> None:
+    _, mine = myelogram(leak)
+    assert {hint.place for hint in mine.leak_hints} == {where}
+    assert {hint.side for hint in mine.leak_hints} <= ({"left"} if where == "foramen" else {"left", "right", "midline"})
+
+
+def test_contrast_around_a_sleeve_is_found_where_the_root_is_modelled_through_it() -> None:
+    """In fine voxels; the modelled root lies in the pool, and keeps its label for needles."""
+    one = build(PhantomParameters(modality="myelogram", leak="sleeve", spacing_mm=(0.8,) * 3, seed=2))
+    mine = find(one.volume, Anchor("L3", next(level.centre for level in one.truth.levels if level.name == "L3"), "user"))
+    leaked = true_mask(one, "contrast outside the sac")
+    assert dice(leaked, mine.mask((labels.CONTRAST_OUTSIDE,))) > 0.4
+    (hint,) = mine.leak_hints
+    assert (hint.place, hint.side) == ("foramen", "left")
+    assert hint.volume_ml == pytest.approx(leaked.sum() * one.volume.frame.voxel_ml, rel=0.4)
+    assert {"L1", "L2", "L3"} <= {root.level for root in mine.roots if root.side == "left"}
+
+
 def test_a_dorsal_hint_is_a_place_where_a_leak_can_be_put() -> None:
     one, mine = myelogram("dorsal")
     (hint,) = mine.leak_hints
