@@ -32,7 +32,7 @@ class Filing:
 
     def choose_labels(self) -> None:
         """Let the user choose a label map of another program for the scan that is open."""
-        kinds = "Label map, NIfTI (*.nii *.nii.gz)"
+        kinds = "Label map: NIfTI, NRRD, DICOM SEG (*.nii *.nii.gz *.nrrd *.dcm);;All files (*)"
         self._choose("Take in a label map", QFileDialog.FileMode.ExistingFile, self._window.session.take_labels, kinds)
 
     def choose_scan(self, was: Path, reopen: Callable[[Path], None]) -> None:

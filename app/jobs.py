@@ -48,17 +48,21 @@ class Jobs(QObject):
         # one core stays with the window
         sys.setswitchinterval(_TURN_S)
         self._pool = ThreadPoolExecutor(max(1, (os.cpu_count() or 2) - 1), thread_name_prefix="duraplan")
+        self._waiting = ThreadPoolExecutor(1, thread_name_prefix="duraplan-waiting")
         self._running: dict[str, tuple[int, threading.Event, Callable[[Outcome], None]]] = {}
         self._count = 0
         self._delivered.connect(self._deliver)
 
-    def start(self, kind: str, work: Callable[[Progress], T], done: Callable[[Outcome], None]) -> None:
-        """Run `work(progress)` on a thread and hand its outcome to `done`, unless a newer job of the kind was started meanwhile."""
+    def start(self, kind: str, work: Callable[[Progress], T], done: Callable[[Outcome], None], elsewhere: bool = False) -> None:
+        """Run `work(progress)` on a thread and hand its outcome to `done`, unless a newer job of the kind was started meanwhile.
+
+        elsewhere: another process does the work, for minutes; it is waited for beside the jobs of this one.
+        """
         self.cancel(kind)
         self._count += 1
         number, stop = self._count, threading.Event()
         self._running[kind] = (number, stop, done)
-        self._pool.submit(self._run, kind, number, stop, work)
+        (self._waiting if elsewhere else self._pool).submit(self._run, kind, number, stop, work)
 
     def cancel(self, kind: str) -> None:
         """Ask the job of a kind to stop; its result is dropped whatever it does."""
@@ -75,7 +79,8 @@ class Jobs(QObject):
         """Cancel everything and wait for the threads."""
         for kind in list(self._running):
             self.cancel(kind)
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        for pool in (self._pool, self._waiting):
+            pool.shutdown(wait=True, cancel_futures=True)
 
     def _run(self, kind: str, number: int, stop: threading.Event, work: Callable[[Progress], Any]) -> None:
         last = 0.0

@@ -35,6 +35,11 @@ def recovery_folder() -> Path:
     return _home("state") / "recovery"
 
 
+def maps_folder() -> Path:
+    """Label maps that programs of others drew for this one: a case that took one in refers to it here."""
+    return _home("state") / "label-maps"
+
+
 def log_file() -> Path:
     """What went wrong, without a word about patients."""
     return _home("state") / "duraplan.log"

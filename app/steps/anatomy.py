@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QPushButton, QVBoxLayout
 
 from app.derived import Derived
 from app.desk import Desk
+from app.steps.outside import OutsidePrograms
 from app.steps.panel import Next, Panel
 from app.steps.words import ONLY_ON_MYELOGRAMS, SIGNS, anchor_words
 from app.style import theme
@@ -70,6 +71,8 @@ class AnatomyPanel(Panel):
         self._structures = Rows(1)
         self.body.addWidget(self._structures)
         self.body.addWidget(self._map)
+        self._outside = OutsidePrograms(self.session)
+        self.body.addWidget(self._outside)
 
     def lead(self) -> str:
         anatomy = self.session.anatomy.value
@@ -101,6 +104,7 @@ class AnatomyPanel(Panel):
         self._back.setText(f"Take {named.name} back" if named is not None else "")
         self._back.setVisible(named is not None)
         self._show_map()
+        self._outside.refresh()
         at = self.desk.vertebra_at
         self._chooser.show_items([(("chooser", at), self._make_chooser)] if at is not None and anatomy is not None else [])
         known = [(name, anatomy.structure(name)) for name in _SHOWN if _is_told(anatomy, name)] if anatomy is not None else []
@@ -111,7 +115,10 @@ class AnatomyPanel(Panel):
         path = self.session.case.labels_path
         self._map.setVisible(self.session.volume.state == "ready")
         words = "What it holds wins over what the program finds."
-        say(self._map_words, f"Given: {Path(path).name}. {words}" if path is not None else f"None. {words}")
+        anatomy = self.session.anatomy.value
+        told = anatomy.structure("label map").problem if anatomy is not None else None
+        given = f"Given: {Path(path).name}. {told or ''}".strip() if path is not None else "None."
+        say(self._map_words, f"{given} {words}")
         self._take_map.setText("Take in another…" if path is not None else "Take in a label map…")
         self._leave_map.setVisible(path is not None)
 

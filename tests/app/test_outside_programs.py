@@ -1,0 +1,166 @@
+"""Programs of others as child processes: tiny stand-ins on PATH that draw, hang, fail, or print nonsense."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import time
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.outside_programs import PROGRAMS, Program, call_of, run
+from planner.geometry import Volume, read_nifti, write_nifti
+from planner.phantom import Phantom, PhantomParameters, build
+from planner.progress import Cancelled, silent
+from planner.refusal import Refusal
+from planner.scan.label_files import read_label_file
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-ins are scripts with #!")
+TOTAL, SPINE, SPINEPS = PROGRAMS
+
+
+@cache
+def patient() -> Phantom:
+    return build(PhantomParameters(spacing_mm=(3.0, 3.0, 3.0)))
+
+
+@pytest.fixture
+def on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for stand-ins, alone on PATH; the true map of the patient as `map.nii.gz` beside them, in the numbers of VerSe."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    one = patient()
+    names = [f"{letter}{n}" for letter, count in (("C", 7), ("T", 12), ("L", 5)) for n in range(1, count + 1)]
+    verse = np.zeros(one.labels.shape, dtype=np.uint8)
+    for code, name in one.label_names.items():
+        if name.removeprefix("vertebra ") in names:
+            verse[one.labels == code] = names.index(name.removeprefix("vertebra ")) + 1
+    write_nifti(folder / "map.nii.gz", verse, one.volume.frame)
+    return folder
+
+
+def stand_in(folder: Path, program: Program, body: str) -> None:
+    """A Python script under the program's name. `out` is where its map belongs."""
+    path = folder / program.command
+    head = "import os, shutil, subprocess, sys, time\nfrom pathlib import Path\nhere = Path(sys.argv[0]).parent\n"
+    path.write_text(f"#!{sys.executable}\n{head}{body}\n", "utf-8")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+
+DRAW = {
+    TOTAL.name: "out = Path(sys.argv[sys.argv.index('-o') + 1])\nshutil.copy(here / 'map.nii.gz', out)",
+    SPINE.name: "out = Path(sys.argv[2]) / 'step2_output'\nout.mkdir()\nshutil.copy(here / 'map.nii.gz', out / 'scan.nii.gz')",
+    SPINEPS.name: (
+        "scan = Path(sys.argv[sys.argv.index('-i') + 1])\nout = scan.parent / 'derivatives_seg' / 'x'\nout.mkdir(parents=True)\n"
+        "shutil.copy(here / 'map.nii.gz', out / 'sub-scan_mod-T2w_seg-vert_msk.nii.gz')"
+    ),
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
+def test_the_map_of_each_program_comes_back(program: Program, on_path: Path, tmp_path: Path) -> None:
+    stand_in(on_path, program, DRAW[program.name])
+    kept = run(program, patient().volume, tmp_path / "kept" / "map.nii.gz", None, True, silent)
+    assert np.array_equal(read_label_file(kept).layers[0], read_label_file(on_path / "map.nii.gz").layers[0])
+
+
+def test_it_gets_the_scan_in_hounsfield_units_the_task_and_its_weights(on_path: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    keep = "(here / 'words.txt').write_text('|'.join([*sys.argv[1:], os.environ['TOTALSEG_WEIGHTS_PATH']]))\n"
+    keep += "shutil.copy(sys.argv[sys.argv.index('-i') + 1], here / 'seen.nii.gz')\n"
+    stand_in(on_path, TOTAL, keep + DRAW[TOTAL.name])
+    shifted = Volume(patient().volume.frame, (patient().volume.voxels + 1024).astype(np.int16), "CT", 1.0, -1024.0)
+    run(TOTAL, shifted, tmp_path / "map.nii.gz", weights, False, silent)
+    said = (on_path / "words.txt").read_text().split("|")
+    assert said[-1] == str(weights)
+    assert said[said.index("--task") + 1] == "total"
+    assert "--ml" in said and "--fast" not in said
+    seen = read_nifti(on_path / "seen.nii.gz")
+    assert np.array_equal(seen.voxels, patient().volume.voxels)
+    assert np.allclose(seen.frame.affine, patient().volume.frame.affine)
+
+
+def test_what_it_prints_is_its_progress(on_path: Path, tmp_path: Path) -> None:
+    bars = "print('Predicting part 1 of 1 ...', flush=True)\nfor n in (10, 55, 90):\n"
+    bars += "    sys.stderr.write(f'\\r {n}%|####   | {n}/100'); sys.stderr.flush(); time.sleep(0.4)\n"
+    stand_in(on_path, TOTAL, bars + DRAW[TOTAL.name])
+    heard: list[tuple[float, str]] = []
+    run(TOTAL, patient().volume, tmp_path / "map.nii.gz", None, True, lambda share, what: heard.append((share, what)))
+    shares = [share for share, _ in heard]
+    assert any(0.5 < share < 0.6 for share in shares)
+    assert any("Predicting part 1 of 1" in what for _, what in heard)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks at /proc")
+@pytest.mark.parametrize("deaf", [False, True], ids=["it listens", "it ignores SIGTERM"])
+def test_cancel_ends_a_program_that_hangs_and_its_children(deaf: bool, on_path: Path, tmp_path: Path) -> None:
+    ignore = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " if deaf else ""
+    body = f"{ignore or 'pass'}\nchild = subprocess.Popen([sys.executable, '-c', {ignore + 'import time; time.sleep(600)'!r}])\n"
+    body += "(here / 'pids').write_text(f'{os.getpid()} {child.pid}')\ntime.sleep(600)"
+    stand_in(on_path, TOTAL, body)
+
+    def stop_when_it_runs(share: float, what: str) -> None:
+        if (on_path / "pids").exists() and len((on_path / "pids").read_text().split()) == 2:
+            time.sleep(0.3)
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        run(TOTAL, patient().volume, tmp_path / "map.nii.gz", None, True, stop_when_it_runs)
+    time.sleep(0.1)
+    assert not any(alive(int(pid)) for pid in (on_path / "pids").read_text().split())
+    assert not (tmp_path / "map.nii.gz").exists()
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("print('CUDA is out of memory'); sys.exit(3)", r"failed \(3\): CUDA is out of memory"),
+        ("pass", "ended without a label map"),
+        ("sys.stdout.buffer.write(os.urandom(200000)); Path(sys.argv[4]).write_bytes(os.urandom(5000))", "no label map"),
+        ("os.kill(os.getpid(), 9)", "failed"),
+    ],
+    ids=["fails", "draws nothing", "prints and writes garbage", "is killed"],
+)
+def test_what_goes_wrong_is_a_sentence_and_the_last_map_stays(body: str, says: str, on_path: Path, tmp_path: Path) -> None:
+    stand_in(on_path, TOTAL, body)
+    kept = tmp_path / "map.nii.gz"
+    kept.write_bytes(b"the map of before")
+    with pytest.raises(Refusal, match=says):
+        run(TOTAL, patient().volume, kept, None, True, silent)
+    assert kept.read_bytes() == b"the map of before"
+
+
+def test_the_map_of_another_scan_is_refused(on_path: Path, tmp_path: Path) -> None:
+    file = read_nifti(on_path / "map.nii.gz")
+    write_nifti(on_path / "map.nii.gz", np.roll(file.voxels, 15, axis=2), file.frame)
+    stand_in(on_path, TOTAL, DRAW[TOTAL.name])
+    with pytest.raises(Refusal, match="does not lie on this scan"):
+        run(TOTAL, patient().volume, tmp_path / "map.nii.gz", None, True, silent)
+
+
+def test_a_program_that_is_not_there_is_told_how_to_get(on_path: Path, tmp_path: Path) -> None:
+    assert call_of(SPINEPS) is None
+    with pytest.raises(Refusal, match="not installed here") as told:
+        run(SPINEPS, patient().volume, tmp_path / "map.nii.gz", None, False, silent)
+    assert "pip install spineps" in told.value.way_out
+
+
+def test_a_flood_of_output_fills_no_disk(on_path: Path, tmp_path: Path) -> None:
+    body = "for _ in range(300):\n    sys.stdout.write('x' * 100000 + '\\n'); sys.stdout.flush(); time.sleep(0.002)\n"
+    body += "(here / 'size').write_text(str(Path('printed.txt').stat().st_size))\n"
+    stand_in(on_path, TOTAL, body + DRAW[TOTAL.name])
+    run(TOTAL, patient().volume, tmp_path / "map.nii.gz", None, True, silent)
+    assert int((on_path / "size").read_text()) < 30_000_000
