@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 DESCRIPTION = "example myelogram"
 """What a case's scan reference says of the example (`ScanReference.example`)."""
 
-_VERSION = "4"
+_VERSION = "5"
 
 
 def example_path() -> Path:

@@ -68,7 +68,7 @@ def find_pools(
 
     labels: the map with canal, sac and roots painted. What lies against the sac's edge counts only where it goes on beyond it. Beside the
     sac, where sleeves leave it, a pool begins only in what is as even as a fluid: a root and its film of contrast are not, wherever they
-    lie. Above the first vertebra in view and below L5, where sleeves are wide, nothing beside the sac or outside the canal counts.
+    lie. Above the first vertebra in view and below L4-L5, where sleeves are wide, nothing beside the sac or outside the canal counts.
     """
     corner = [b.start for b in bright.box]
     free = bright.contrast & ~np.isin(labels[bright.box], _NO_POOL)
@@ -86,7 +86,8 @@ def find_pools(
     pooled = _grown(free, index[hearts & before_or_behind], frame, 2) | _grown(free, index[hearts & even], frame, least)
     number_of = ndimage.label(pooled, np.ones((3, 3, 3), dtype=np.bool_))[0][tuple(index.T)]
     past_wall = radius - canal.wall_mm[row, turn]
-    followed = (levels[0].s_mm if levels else -np.inf, next((level.s_mm for level in levels if level.name == "L5"), np.inf))
+    narrow_to = next(((upper.s_mm + lower.s_mm) / 2 for upper, lower in itertools.pairwise(levels) if lower.name == "L5"), np.inf)
+    followed = (levels[0].s_mm if levels else -np.inf, narrow_to)
     pools = []
     for n in np.unique(number_of[number_of > 0]):
         of = np.flatnonzero(number_of == n)

@@ -14,6 +14,9 @@ X = np.array([1.0, 0.0, 0.0])
 Y = np.array([0.0, 1.0, 0.0])
 Z = np.array([0.0, 0.0, 1.0])
 
+_PARS_MM = {"L": (3.3, 4.6, 1.0), "T": (3.9, 4.8, 2.5)}
+"""Half the isthmus' width and depth, and how far below the pedicle its middle lies."""
+
 
 def both(part: Part) -> list[Part]:
     """A part of the left side and its mirror image."""
@@ -44,11 +47,10 @@ class Joint:
         # the lower process of the upper vertebra is thick and convex, the upper process of the lower one a thin shell around it
         self.deep, self.wide = (4.3, 7.0) if lumbar else (3.4, 5.6)
         self.shell = 3.5 if lumbar else 3.0
-        self.tall = {"L": 9.0, "T": 7.5}[upper.name[0]]
+        self.tall = {"L4": 8.0}.get(upper.name, 8.7 if lumbar else 7.3)  # that of L5 would meet the isthmus above it
         across = float(np.hypot(self.deep * cos(angle), self.wide * sin(angle)))
-        front = float(np.hypot((self.deep + 0.5) * sin(angle), (self.wide + 1.4) * cos(angle)))
-        if upper.name == "L4":  # the broad pedicle of L5 would draw its process into the foramen
-            front += 1.6
+        # how far the lower vertebra's process stands forward of its middle: its front edge bounds the foramen at the table's width
+        front = float(np.hypot(0.9 * self.shell * sin(angle), (self.wide - 0.8) * cos(angle)))
         reach = self.gap / 2 + 2.8
         depth = (t("canal_depth", upper.name) + t("canal_depth", lower.name)) / 4
         x = t("window_width", upper.name) / 2 + across + reach * cos(angle)
@@ -85,29 +87,25 @@ def vertebra_parts(layout: Layout, v: Vertebra, jitter: np.random.Generator) -> 
     side = v.place(cos(angle), -sin(angle), 0) - v.origin
     parts += both(capsule(root, end, side, (half_pw + 1.0, half_ph + 0.8), (half_pw, half_ph), blend=4.0))
 
-    inner = t("canal_depth", v.name) / 2
+    joint = Joint(layout, v, lower)
+    pars = _pars(layout, v, joint)
+    pars_half, pars_deep, _ = _PARS_MM[v.name[0]]
     thickness = t("lamina_thickness", v.name)
-    width = t("canal_width", v.name) / 2
     ridge = {True: 0.82, False: 0.55}[lumbar]
     slope = tan(radians(t("lamina_slope", v.name)))
-    parts.append(lamina(v.origin, axes, inner, slope, v.lamina_top_mm, v.lamina_bottom_mm, ridge, thickness * 0.94, width * 0.86,
-                        t("window_width", v.name) / 2))
+    half_width = max(0.43 * t("canal_width", v.name), v.local(pars)[0] - pars_half + 0.3)  # as far as the isthmus
+    parts.append(lamina(v.origin, axes, t("canal_depth", v.name) / 2, slope, v.lamina_top_mm, v.lamina_bottom_mm, ridge, thickness * 0.94,
+                        half_width, t("window_width", v.name) / 2))
     parts += _spinous(layout, v, thickness, wobble(0.1))
 
-    joint = Joint(layout, v, lower)
-    under = v.local(joint.centre - joint.normal * joint.reach)
-    pars_up = min(pu - half_ph + 2.0, v.lamina_top_mm - 3.0)
-    # the isthmus is the narrowest place of the arch: the processes spread above and below it
-    pars = v.place(max(under[0] + (-1.2 if lumbar else 2.0), width - 1.8), under[1] - (0.5 if lumbar else 1.0), pars_up)
     tip = joint.centre - joint.normal * joint.reach - joint.up * (joint.tall - 2.5)
-    parts += both(capsule(pars, tip, joint.normal, (3.3, 4.6) if lumbar else (3.9, 4.8),
-                          (joint.deep * wobble(), (joint.wide - 0.3) * wobble()), blend=5.0,
-                          clip=(joint.centre - joint.normal * joint.gap / 2, joint.normal), curve=joint.curve))
-    neck = v.place(px + 5.5 * aim[0], pd + 6.0 * aim[1], pu - 2.0)
+    parts += both(capsule(pars, tip, joint.normal, (pars_half, pars_deep), (joint.deep * wobble(), (joint.wide - 0.3) * wobble()),
+                          blend=5.0, clip=(joint.centre - joint.normal * joint.gap / 2, joint.normal), curve=joint.curve))
+    neck = v.place(px + 5.5 * aim[0], pd + 6.0 * aim[1], pu - 0.5)
     parts += both(capsule(neck, pars, X, (half_pw * 0.5 + 1.8, 4.6 if lumbar else 4.0), (4.0, 4.6) if lumbar else (4.2, 4.2), blend=5.0))
     if upper is not None:
         above = Joint(layout, upper, v)
-        tip = above.centre + above.normal * above.reach + above.up * (above.tall - 3.0)
+        tip = above.centre + above.normal * above.reach + above.up * (above.tall - 3.7)
         base = v.place(px + 5.0 * aim[0], pd + 7.0 * aim[1], pu)
         parts += both(capsule(base, tip, above.normal, (above.shell + 1.0, above.wide - 1.2),
                               (above.shell * 0.9 * wobble(), (above.wide - 0.8) * wobble()), blend=4.5,
@@ -117,6 +115,17 @@ def vertebra_parts(layout: Layout, v: Vertebra, jitter: np.random.Generator) -> 
             parts += both(capsule(knob - above.up * 3, knob + above.along * 1.5 + above.up * 2, X, (3.2, 3.6), (2.6, 2.8), blend=5.0))
     parts += _transverse(layout, v, (px, pd, pu), half_pw)
     return parts
+
+
+def _pars(layout: Layout, v: Vertebra, joint: Joint) -> Floats:
+    """Middle of the left isthmus, the narrowest place of the arch: it closes the foramen behind, above the process of the next vertebra."""
+    t = layout.table
+    _, deep, below = _PARS_MM[v.name[0]]
+    under = v.local(joint.centre - joint.normal * joint.reach)
+    _, _, pedicle = pedicle_centre(layout, v)
+    x = max(under[0] + (0.3 if v.name[0] == "L" else 2.0), t("canal_width", v.name) / 2 - 1.8)
+    d = -t("canal_depth", v.name) / 2 + t("foramen_width", v.name) + 1.0 + deep
+    return v.place(x, d, min(pedicle - pedicle_half_height(layout, v) - below, v.lamina_top_mm - 3.0))
 
 
 def body_part(layout: Layout, v: Vertebra) -> Part:
@@ -137,7 +146,7 @@ def _spinous(layout: Layout, v: Vertebra, thickness: float, wobble: float = 1.0)
     length, height = t("spinous_length", v.name) - 0.5 * thickness, t("spinous_height", v.name)
     # from T10 on it turns into the hatchet of the lumbar spine
     share = 1.0 if v.name[0] == "L" else {"T10": 0.3, "T11": 0.6, "T12": 0.85}.get(v.name, 0.0)
-    middle = (v.lamina_top_mm + v.lamina_bottom_mm) / 2 - 4.0 + 3.0 * share
+    middle = (v.lamina_top_mm + v.lamina_bottom_mm) / 2 - 1.0 + 1.5 * share
     inner = inner_lamina_mm(t, v, middle) if v.name[0] != "S" else t("canal_depth", v.name) / 2
     aim = np.array([cos(dip), -sin(dip)])
     base = v.place(0, *(np.array([inner + thickness * 0.5, middle])))
@@ -160,8 +169,8 @@ def _transverse(layout: Layout, v: Vertebra, pedicle: tuple[float, float, float]
         start, stop = v.place(px + 2, pd + 9, pu - 1), v.place(span - 4, pd + (17 if long_enough else 13), pu + 1)
         return both(capsule(start, stop, Z, (6.0, 4.5), (5.2, 4.6) if long_enough else (4.2, 3.8), blend=5.0))
     if v.name == "L5":
-        start, stop = v.place(px + half_pw - 3, pd + 3, pu - 1), v.place(span - 4.5, pd + 7, pu + 4)
-        return both(capsule(start, stop, Z, (8.0, 6.5), (5.0, 4.0), blend=6.0))
+        start, stop = v.place(px + half_pw - 3, pd + 3, pu), v.place(span - 4.5, pd + 7, pu + 4)
+        return both(capsule(start, stop, Z, (7.0, 6.5), (5.0, 4.0), blend=6.0))
     start, stop = v.place(px + half_pw - 1, pd + 8, pu - 2), v.place(span - 3.6, pd + 13, pu + (0 if v.name != "L4" else 2))
     middle = (start + stop) / 2 + v.up * 0.5
     return both(capsule(start, middle, Z, (6.2, 4.0), (4.6, 2.7), blend=5.0)) + both(
@@ -185,9 +194,9 @@ def sacrum_parts(layout: Layout) -> list[Part]:
     # articular processes for L5, on pillars that join the roof to the wings and run down beside the crest
     above = Joint(layout, layout["L5"], s1)
     inner, width = t("canal_depth", "S1") / 2, t("canal_width", "S1") / 2
-    tip = above.centre + above.normal * above.reach + above.up * (above.tall - 3.0)
-    parts += both(capsule(s1.place(width + 7, inner - 3, 2), tip, above.normal, (6.5, 8.5), (above.shell, above.wide - 0.8), blend=7.0,
-                          clip=(above.centre + above.normal * above.gap / 2, -above.normal), curve=above.curve))
+    tip = above.centre + above.normal * (above.reach + 1.1) + above.up * (above.tall - 4.0)  # the thickest of all
+    parts += both(capsule(s1.place(width + 7, inner - 3, 2), tip, above.normal, (6.5, 8.5), (above.shell + 0.5, above.wide - 0.8),
+                          blend=7.0, clip=(above.centre + above.normal * above.gap / 2, -above.normal), curve=above.curve))
     pillar = [v.place(t("canal_width", v.name) / 2 + 3.5, t("canal_depth", v.name) / 2 - 0.5, up)
               for v, up in ((s1, 4.0), (s1, -8.0), (s2, 0.0), (s3, 0.0), (s3, -16.0))]
     for a, b, thick, thin in zip(pillar, pillar[1:], (6.0, 5.0, 4.5, 4.0), (5.0, 4.5, 4.0, 3.5)):
@@ -195,7 +204,7 @@ def sacrum_parts(layout: Layout) -> list[Part]:
     for v in (s1, s2, s3):
         width, inner = t("canal_width", v.name) / 2, t("canal_depth", v.name) / 2
         # that of S1 is the floor of the foramen above it
-        up, half = (4.5, 9.2) if v.name == "S1" else (0.0, 8.0)
+        up, half = (4.0, 8.2) if v.name == "S1" else (0.0, 8.0)
         parts += both(capsule(v.place(width + 8, -5, up), v.place(width + 2, inner, 0), v.up, (half, 6.0), (6.0, 4.5), blend=6.0))
     crest = [v.place(0, t("canal_depth", v.name) / 2 + t("lamina_thickness", v.name) + 1.0, 0) for v in (s1, s2, s3)]
     for a, b in itertools.pairwise(crest):

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from planner.phantom.canvas import Box, Canvas, sample_texture
 from planner.phantom.layout import PROFILE, STEP_MM, Layout, Vertebra
-from planner.phantom.painters import covered
-from planner.phantom.shapes import OUTSIDE_MM, Field, Floats, to_design
+from planner.phantom.painters import Image, Labels, covered
+from planner.phantom.shapes import OUTSIDE_MM, Field, Floats, Ints, to_design
 
 _MAP_STEP = 0.5
 SPLIT = -0.2
@@ -35,9 +35,7 @@ class CanalField:
 
 
 @njit(cache=True, nogil=True)
-def _curve_map(  # type: ignore[no-untyped-def]
-    axis, tilt, y0, z0, ny, nz, step, node_step,
-):
+def _curve_map(axis: Floats, tilt: Floats, y0: float, z0: float, ny: int, nz: int, step: float, node_step: float) -> Floats:
     out = np.empty((nz, ny, 2))
     last = axis.shape[0] - 1.001
     for j in range(ny):
@@ -61,9 +59,7 @@ def _curve_map(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def wall_distance(  # type: ignore[no-untyped-def]
-    x, d, p,
-):
+def wall_distance(x: float, d: float, p: Floats) -> float:
     """Signed distance (nearly) to the canal's wall of a point (x, d) of the cross-section p, a row of Layout.profile."""
     middle = SPLIT * p[VENTRAL]
     if d > middle:
@@ -73,15 +69,13 @@ def wall_distance(  # type: ignore[no-untyped-def]
     u, v = abs(x) / p[HALF_WIDTH], abs(d - middle) / deep
     f = (u**power + v**power) ** (1.0 / power)
     if f < 1e-6:
-        return -min(deep, p[HALF_WIDTH])
+        return float(-min(deep, p[HALF_WIDTH]))
     gx, gy = (u / f) ** (power - 1.0) / p[HALF_WIDTH], (v / f) ** (power - 1.0) / deep
-    return (f - 1.0) / np.sqrt(gx * gx + gy * gy)
+    return float((f - 1.0) / np.sqrt(gx * gx + gy * gy))
 
 
 @njit(cache=True, nogil=True)
-def _row(  # type: ignore[no-untyped-def]
-    profile, f, out,
-):
+def _row(profile: Floats, f: float, out: Floats) -> None:
     f = min(max(f, 0.0), profile.shape[0] - 1.001)
     m = int(f)
     w = f - m
@@ -90,9 +84,10 @@ def _row(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _fill(  # type: ignore[no-untyped-def]
-    first, shape, origin, step, bend, bend_z0, curve, y0, z0, map_step, profile, node_step, wall, s_out, d_out,
-):
+def _fill(
+    first: Ints, shape: Ints, origin: Floats, step: Floats, bend: Floats, bend_z0: float, curve: Floats, y0: float, z0: float,
+    map_step: float, profile: Floats, node_step: float, wall: Field, s_out: Field, d_out: Field,
+) -> None:
     p = np.empty(profile.shape[1])
     for k in range(shape[0]):
         for j in range(shape[1]):
@@ -130,9 +125,7 @@ def canal_field(canvas: Canvas, layout: Layout) -> CanalField:
 
 
 @njit(cache=True, nogil=True)
-def _carve(  # type: ignore[no-untyped-def]
-    field, field_first, wall, wall_first,
-):
+def _carve(field: Field, field_first: Ints, wall: Field, wall_first: Ints) -> None:
     for k in range(field.shape[0]):
         c = k + field_first[0] - wall_first[0]
         if c < 0 or c >= wall.shape[0]:
@@ -153,10 +146,10 @@ def carve_canal(field: Field, box: Box, canal: CanalField) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _ligaments(  # type: ignore[no-untyped-def]
-    wall, s, d, first, image, labels, origin, step, bend, bend_z0, profile, node_step, label, flavum,
-    ligament, behind,
-):
+def _ligaments(
+    wall: Field, s: Field, d: Field, first: Ints, image: Image, labels: Labels, origin: Floats, step: Floats, bend: Floats,
+    bend_z0: float, profile: Floats, node_step: float, label: int, flavum: float, ligament: float, behind: float,
+) -> None:
     width = (step[0] + step[1] + step[2]) / 3
     p = np.empty(profile.shape[1])
     for k in range(wall.shape[0]):
@@ -191,10 +184,11 @@ def paint_ligaments(canvas: Canvas, layout: Layout, canal: CanalField, label: in
 
 
 @njit(cache=True, nogil=True)
-def _contents(  # type: ignore[no-untyped-def]
-    wall, s, d, first, image, labels, origin, step, bend, bend_z0, profile, node_step, rootlets, tissue,
-    label_epidural, label_sac, label_cord, sac_low, sac_high, sac_span, texture, flow,
-):
+def _contents(
+    wall: Field, s: Field, d: Field, first: Ints, image: Image, labels: Labels, origin: Floats, step: Floats, bend: Floats,
+    bend_z0: float, profile: Floats, node_step: float, rootlets: Floats, tissue: Floats, label_epidural: int, label_sac: int,
+    label_cord: int, sac_low: float, sac_high: float, sac_span: float, texture: Field, flow: float,
+) -> None:
     # tissue: fat, vein, csf, cord, root, dura; sac_low..sac_high: the sac's value from its upper to its lower side along y, by sac_span
     width = (step[0] + step[1]) / 2
     p = np.empty(profile.shape[1])

@@ -109,7 +109,7 @@ def side_curve(parameters: PhantomParameters, layout: Layout) -> tuple[Floats, f
 
 
 @njit(cache=True, nogil=True)
-def sample_texture(texture, x, y, z):  # type: ignore[no-untyped-def]
+def sample_texture(texture: Field, x: float, y: float, z: float) -> float:
     """The repeated noise cube, whose size is a power of two, at a point in units of its cells, smooth between them."""
     last = texture.shape[0] - 1
     fx, fy, fz = np.floor(x), np.floor(y), np.floor(z)
@@ -119,7 +119,7 @@ def sample_texture(texture, x, y, z):  # type: ignore[no-untyped-def]
     i1, j1, k1 = (i + 1) & last, (j + 1) & last, (k + 1) & last
     low = (texture[k, j, i] * (1 - a) + texture[k, j, i1] * a) * (1 - b) + (texture[k, j1, i] * (1 - a) + texture[k, j1, i1] * a) * b
     high = (texture[k1, j, i] * (1 - a) + texture[k1, j, i1] * a) * (1 - b) + (texture[k1, j1, i] * (1 - a) + texture[k1, j1, i1] * a) * b
-    return low * (1 - c) + high * c
+    return float(low * (1 - c) + high * c)
 
 
 @njit(cache=True, nogil=True)

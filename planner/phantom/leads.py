@@ -50,7 +50,7 @@ def _lead(layout: Layout, skin: Outline, upper: str, lower: str, tip: str, side:
     knots = [under_roof(beside * min(1.0, 0.6 + 0.1 * n), s) for n, s in enumerate(np.arange(layout[tip].s_mm, window + 2.0, -6.0))]
     roof = layout.at(window, "roof")
     # out through the flavum beside the spinous process, flat as a needle that threads a lead
-    knots += [layout.place(side * x, roof + d, window - down) for x, d, down in ((4.0, 1.5, 1.5), (6.0, 9.0, 9.0), (9.0, 20.0, 21.0))]
+    knots += [layout.place(side * x, roof + d, window - down) for x, d, down in ((4.5, 1.5, 0.5), (7.0, 9.0, 8.0), (10.0, 20.0, 20.0))]
     # anchored on the fascia, then under the skin of the flank to a generator below the scan
     anchor_z = float(knots[-1][2]) - 26.0
     bottom = height_of(layout, "S3") - 24.0

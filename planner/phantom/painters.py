@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from planner.phantom.canvas import ridge, sample_texture
-from planner.phantom.shapes import to_design
+from planner.phantom.shapes import Field, Floats, Ints, to_design
+
+Image = NDArray[np.int16]
+Labels = NDArray[np.uint8]
 
 # Kernels write image and labels in place. `first` is the field's first voxel (k, j, i) on the canvas; `origin` and `step` are the
 # canvas' design mm as (x, y, z). A label of 0 leaves labels alone.
 
 
 @njit(cache=True, nogil=True)
-def covered(  # type: ignore[no-untyped-def]
-    distance, width,
-):
+def covered(distance: float, width: float) -> float:
     """The share of a voxel of this width that lies inside a surface at this signed distance from its centre."""
     return min(max(0.5 - distance / width, 0.0), 1.0)
 
 
 @njit(cache=True, nogil=True)
-def paint_solid(  # type: ignore[no-untyped-def]
-    field, first, image, labels, origin, step, texture, value, label, spread, cells, wall, wall_value,
-    gas_value, gas_label, gas_level, gas_sign, uneven, bubbles,
-):
+def paint_solid(
+    field: Field, first: Ints, image: Image, labels: Labels, origin: Floats, step: Floats, texture: Field, value: float, label: int,
+    spread: float, cells: Floats, wall: float, wall_value: float, gas_value: float, gas_label: int, gas_level: float, gas_sign: float,
+    uneven: float, bubbles: float,
+) -> None:
     """A solid of one tissue, with a wall of `wall` mm (0: none) and gas inside where gas_sign * (y - gas_level) > 0 (sign 0: none).
 
     uneven: how far its surface wanders, mm; bubbles: share of gas in what it holds.
@@ -69,10 +72,11 @@ def paint_solid(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def paint_swept(  # type: ignore[no-untyped-def]
-    image, labels, first, stop, origin, step, bend, bend_z0, table, table_z0, texture, value, label, spread,
-    cells, rim, rim_value, septa, fat,
-):
+def paint_swept(
+    image: Image, labels: Labels, first: Ints, stop: Ints, origin: Floats, step: Floats, bend: Floats, bend_z0: float, table: Floats,
+    table_z0: float, texture: Field, value: float, label: int, spread: float, cells: Floats, rim: float, rim_value: float, septa: float,
+    fat: float,
+) -> None:
     """A tube with an upright axis. table: rows at 1 mm of z: centre x, centre y, half-axes a and b, turn (radians).
 
     septa: how much fat lies between the bundles of a muscle, more towards the foot; 0 for what is no muscle.
@@ -131,9 +135,7 @@ def paint_swept(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def roughen(  # type: ignore[no-untyped-def]
-    field, first, origin, step, texture, amount,
-):
+def roughen(field: Field, first: Ints, origin: Floats, step: Floats, texture: Field, amount: float) -> None:
     """Move a bone's surface by smooth noise of about `amount` mm: no bone is a geometric solid, and no two sides are the same."""
     nk, nj, ni = field.shape
     for k in range(nk):
@@ -147,10 +149,11 @@ def roughen(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def paint_bone(  # type: ignore[no-untyped-def]
-    field, first, image, labels, origin, step, texture, label, shell, shell_back, back_y, back_z, back_dir_y,
-    back_dir_z, cortical_front, cortical_back, trabecular, spread,
-):
+def paint_bone(
+    field: Field, first: Ints, image: Image, labels: Labels, origin: Floats, step: Floats, texture: Field, label: int, shell: float,
+    shell_back: float, back_y: float, back_z: float, back_dir_y: float, back_dir_z: float, cortical_front: float, cortical_back: float,
+    trabecular: float, spread: float,
+) -> None:
     """Bone with a cortical shell that is `shell` mm thick in front of the plane through back_y, back_z and `shell_back` behind it."""
     width = (step[0] + step[1] + step[2]) / 3
     nk, nj, ni = field.shape
@@ -182,10 +185,10 @@ def paint_bone(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def paint_disc(  # type: ignore[no-untyped-def]
-    field, first, image, labels, origin, step, label, centre, up_y, up_z, half_width, half_depth, half_height,
-    nucleus, annulus,
-):
+def paint_disc(
+    field: Field, first: Ints, image: Image, labels: Labels, origin: Floats, step: Floats, label: int, centre: Floats, up_y: float,
+    up_z: float, half_width: float, half_depth: float, half_height: float, nucleus: float, annulus: float,
+) -> None:
     """A disc: the nucleus is a lens a little behind the middle with a cleft in it, the annulus around it is layered."""
     width = (step[0] + step[1] + step[2]) / 3
     nk, nj, ni = field.shape

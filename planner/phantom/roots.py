@@ -60,9 +60,9 @@ def _root(layout: Layout, upper: Vertebra, lower: Vertebra) -> Root:
         px, _, pu = pedicle_centre(layout, upper)
         half = pedicle_half_height(layout, upper)
         width = t("canal_width", name) / 2
-        d = -t("canal_depth", name) / 2 + 0.48 * t("foramen_width", name)
+        d = -t("canal_depth", name) / 2 + 0.40 * t("foramen_width", name)
         roof = pu - half
-        under = upper.place(px, d, roof - diameter / 2 - 2.2)
+        under = upper.place(px, d, roof - diameter / 2 - (1.8 if name[0] == "T" else 2.2))
         medial_x = width - diameter / 2 - 0.4
         medial = upper.place(medial_x, d + 0.6, roof + 0.25 * half if name[0] == "L" else roof - 1.0)
         rise = (medial_x - 0.5 * t("sac_width", name)) / tan(angle) + (1.0 if name[0] == "L" else 0.0)

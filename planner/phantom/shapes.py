@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Field = NDArray[np.float32]
+Ints = NDArray[np.int64]
 
 CAPSULE, SPINOUS, BODY, LAMINA, WING = 0, 1, 2, 3, 4
 _ROW = 42
@@ -18,6 +19,8 @@ _CURVED_MM = 8.0
 """How far from its line a curve goes on bending."""
 OUTSIDE_MM = 1e3
 """The field where no part is near."""
+_FRONT_POWER, _BACK_POWER = 2.5, 4.0
+"""Outline of a vertebral body seen from above, before and behind its middle: 2 is an ellipse, more is squarer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,14 +123,14 @@ def mirrored(part: Part) -> Part:
 
 
 @njit(cache=True, nogil=True)
-def smooth_min(a, b, k):  # type: ignore[no-untyped-def]
+def smooth_min(a: float, b: float, k: float) -> float:
     """The lesser of two distances, with the edge between them filleted over k mm."""
     h = max(k - abs(a - b), 0.0) / k
     return min(a, b) - h * h * k * 0.25
 
 
 @njit(cache=True, nogil=True)
-def to_design(x, y, z, bend, bend_z0):  # type: ignore[no-untyped-def]
+def to_design(x: float, y: float, z: float, bend: Floats, bend_z0: float) -> tuple[float, float, float]:
     """Takes the side bend out of a point. bend: rows at 1 mm of z: shift of x, slope, turn about the axis, y of the axis."""
     n = bend.shape[0]
     if n < 2:
@@ -149,18 +152,18 @@ def to_design(x, y, z, bend, bend_z0):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _ellipsoidal(q1, q2, q3, r1, r2, r3):  # type: ignore[no-untyped-def]
+def _ellipsoidal(q1: float, q2: float, q3: float, r1: float, r2: float, r3: float) -> float:
     a, b, c = q1 / r1, q2 / r2, q3 / r3
     k0 = np.sqrt(a * a + b * b + c * c)
     a, b, c = a / r1, b / r2, c / r3
     k1 = np.sqrt(a * a + b * b + c * c)
     if k1 < 1e-9:
         return -min(r1, r2, r3)
-    return k0 * (k0 - 1.0) / k1
+    return float(k0 * (k0 - 1.0) / k1)
 
 
 @njit(cache=True, nogil=True)
-def _capsule(q1, q2, q3, p):  # type: ignore[no-untyped-def]
+def _capsule(q1: float, q2: float, q3: float, p: Floats) -> float:
     length = p[0]
     t = min(max(q3 / length, 0.0), 1.0) if length > 1e-9 else 0.0
     r1, r2 = p[1] + (p[3] - p[1]) * t, p[2] + (p[4] - p[2]) * t
@@ -168,7 +171,7 @@ def _capsule(q1, q2, q3, p):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _spinous(x, up, along, p):  # type: ignore[no-untyped-def]
+def _spinous(x: float, up: float, along: float, p: Floats) -> float:
     t = min(max(along / p[0], 0.0), 1.0)
     half = p[1] + (p[2] - p[1]) * t - 4.0 * p[3] * t * (1.0 - t)
     off = up + p[7] * t * t
@@ -183,7 +186,7 @@ def _spinous(x, up, along, p):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _body(x, d, z, p):  # type: ignore[no-untyped-def]
+def _body(x: float, d: float, z: float, p: Floats) -> float:
     half_width, half_depth = p[0], p[1]
     share = 0.5 + 0.5 * min(max(d / half_depth, -1.0), 1.0)
     height = p[3] + (p[2] - p[3]) * share
@@ -194,7 +197,9 @@ def _body(x, d, z, p):  # type: ignore[no-untyped-def]
     # the back wall is hardly waisted, or the canal would widen behind every body
     b = half_depth * (grow if d < 0 else 1.0 - 0.25 * (1.0 - grow))
     u, v = abs(x) / a, abs(d) / b
-    r = (u**2.5 + v**2.5) ** 0.4
+    # round in front, kidney-shaped behind: its back corners stand as far back as its middle, and bound the foramina
+    power = _FRONT_POWER if d < 0 else _BACK_POWER
+    r = (u**power + v**power) ** (1.0 / power)
     wall = (r - 1.0) * min(a, b) * (0.75 + 0.25 * r)
     inside = max(1.0 - r * r, 0.0)
     rim = np.exp(-((r - 0.93) / 0.09) ** 2)
@@ -205,7 +210,7 @@ def _body(x, d, z, p):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _lamina(x, d, z, p):  # type: ignore[no-untyped-def]
+def _lamina(x: float, d: float, z: float, p: Floats) -> float:
     inner, slope, top, bottom, ridge, thickness, half_width, window_half = p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7]
     across = abs(x)
     face = inner + slope * (top - z) - ridge * (np.sqrt(x * x + 9.0) - 3.0)
@@ -222,7 +227,7 @@ def _lamina(x, d, z, p):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _wing(x, y, z, p):  # type: ignore[no-untyped-def]
+def _wing(x: float, y: float, z: float, p: Floats) -> float:
     # p: x and y of the back end, x and y of the front end, crest height at its top, share along where it is highest, its fall, bow
     along_x, along_y = p[2] - p[0], p[3] - p[1]
     length = np.sqrt(along_x * along_x + along_y * along_y)
@@ -232,7 +237,7 @@ def _wing(x, y, z, p):  # type: ignore[no-untyped-def]
     off = (x - p[0]) * uy * -1.0 + (y - p[1]) * ux
     lean = p[4] - z
     if abs(off) > 60.0:  # far from any of its bends
-        return abs(off) - 40.0
+        return float(abs(off) - 40.0)
     off += p[7] * (1.0 - (2.0 * t - 1.0) ** 2) + (0.14 * lean + 0.0009 * lean * lean) * min(max(t - 0.08, 0.0), 1.0) - 4.0
     off += 4.5 * np.sin(6.2832 * min(max(t, 0.0), 1.0)) - 3.0 * np.exp(-(((t - 0.72) / 0.15) ** 2)) * np.exp(-((lean / 25.0) ** 2))
     crest = p[4] - p[6] * (t - p[5]) ** 2
@@ -246,7 +251,9 @@ def _wing(x, y, z, p):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def add_part(field, row, first, stop, origin, step, bend, bend_z0):  # type: ignore[no-untyped-def]
+def add_part(
+    field: Field, row: Floats, first: Ints, stop: Ints, origin: Floats, step: Floats, bend: Floats, bend_z0: float
+) -> None:
     """Blend a part into a field [k, j, i] inside the box of its voxels first..stop; origin and step: design mm of the field's grid."""
     kind, blend = int(row[0]), row[2]
     p = row[22:]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from planner.phantom.bones import rib
 from planner.phantom.canvas import Canvas, ridge, sample_texture
 from planner.phantom.layout import Layout
-from planner.phantom.painters import covered, paint_solid, paint_swept
+from planner.phantom.painters import Image, Labels, covered, paint_solid, paint_swept
 from planner.phantom.parameters import PhantomParameters
 from planner.phantom.shapes import Field, Floats, Part, capsule, mirrored, smooth_min, wing
 from planner.phantom.tables import trunk_table
@@ -101,9 +101,7 @@ def outline(parameters: PhantomParameters, layout: Layout) -> Outline:
 
 
 @njit(cache=True, nogil=True)
-def _ray(  # type: ignore[no-untyped-def]
-    x, y, centre, half_depth, half_width,
-):
+def _ray(x: float, y: float, centre: float, half_depth: float, half_width: float) -> tuple[float, float]:
     # share of the way from the middle to the wall, and distance to the wall along the ray
     u, v = x / half_width, (y - centre) / half_depth
     f = u * u + v * v - 0.45 * u * u * v * v
@@ -115,10 +113,10 @@ def _ray(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _paint_trunk(  # type: ignore[no-untyped-def]
-    image, labels, k_first, k_stop, origin, step, rows, z0, fats, values, texture, soft, lung, lung_shape,
-    liver,
-):
+def _paint_trunk(
+    image: Image, labels: Labels, k_first: int, k_stop: int, origin: Floats, step: Floats, rows: Floats, z0: float, fats: Floats,
+    values: Floats, texture: Field, soft: int, lung: int, lung_shape: Floats, liver: Floats,
+) -> None:
     # values: air, skin, fat, muscle, lung, liver, vessel; fats: side, front, back, skin thickness
     # lung_shape: z of recess, dome left, dome right, half-width and half-depth of the mediastinum, its y; liver: edge z, left x, back y
     width = (step[0] + step[1]) / 2
@@ -235,9 +233,10 @@ def _paint_trunk(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _paint_table(  # type: ignore[no-untyped-def]
-    image, k_first, k_stop, origin, step, top, sign, skin, foam, cushion,
-):
+def _paint_table(
+    image: Image, k_first: int, k_stop: int, origin: Floats, step: Floats, top: float, sign: float, skin: float, foam: float,
+    cushion: float,
+) -> None:
     width = step[1]
     for k in range(k_first, k_stop):
         for j in range(image.shape[1]):

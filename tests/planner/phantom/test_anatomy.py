@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from planner.phantom import Phantom
+from planner.phantom import Phantom, PhantomParameters, build
 from tests.planner.phantom.looking import at, bone, canal, centre, level, line, marked
 
 # clinical.md 3.1
 CANAL_MM2 = {"T10": 222, "T11": 245, "T12": 315, "L1": 354, "L2": 340, "L3": 334, "L4": 371, "L5": 419}
 # clinical.md 3.4, "construction" row
 FORAMEN_HEIGHT_MM = {"T10": 13, "T12": 16, "L1": 18, "L2": 20, "L3": 20, "L4": 19, "L5": 16}
+# clinical.md 3.4, upper part
+FORAMEN_WIDTH_MM = {"T10": 8, "T11": 8, "T12": 9, "L1": 9, "L2": 9.5, "L3": 9, "L4": 8.5, "L5": 8.5}
 # clinical.md 3.5: both rows, lowest to highest
 WINDOW_MM = {"T12": (8, 13), "L1": (9, 15), "L2": (10, 14.5), "L3": (11, 14), "L4": (12, 13.5), "L5": (12, 13.5)}
 LUMBAR = ("L1", "L2", "L3", "L4", "L5")
@@ -72,6 +74,16 @@ def test_foramina_are_as_high_as_the_table_says(fine: Phantom, name: str) -> Non
         solid = at(fine, bone(fine), column)
         assert not solid[46:55].any()
         assert solid[:50].any() and solid[50:].any()
+
+
+@pytest.mark.parametrize("seed", [1, 3])
+def test_foramina_between_their_bones_are_those_of_the_table(seed: int) -> None:
+    """Sizes are measured in the bones' design, so that the voxels may be coarse."""
+    coarse = build(PhantomParameters(spacing_mm=(3.0, 3.0, 3.0), seed=seed))
+    for f in (f for f in coarse.truth.foramina if f.between[0] in FORAMEN_WIDTH_MM):
+        assert f.width_mm == pytest.approx(FORAMEN_WIDTH_MM[f.between[0]], abs=1.5), (f.between, f.side)
+        if f.between[0] in LUMBAR:
+            assert f.height_mm == pytest.approx(FORAMEN_HEIGHT_MM[f.between[0]], abs=1.7), (f.between, f.side)
 
 
 @pytest.mark.parametrize("name", ["T11", "T12", "L1", "L2", "L3"])
@@ -154,6 +166,16 @@ def test_roots_leave_the_sac_and_pass_their_foramina(fine: Phantom) -> None:
         hit = at(fine, root, plate)
         assert hit.sum() * 0.25 > 4.0, f.between
         assert z.ravel()[hit].mean() > -1.0, "in the upper half, under the pedicle"
+
+
+def test_no_bone_touches_a_lumbar_ganglion(fine: Phantom) -> None:
+    solid, ganglia = bone(fine), np.argwhere(marked(fine, "ganglion"))
+    middles = np.array([f.centre for f in fine.truth.foramina if f.between[0] in LUMBAR])
+    points = fine.volume.frame.to_world(ganglia)
+    points = points[np.linalg.norm(points[:, None] - middles, axis=2).min(axis=1) < 9.0]
+    assert len(points) > 200
+    around = points[:, None] + np.concatenate([np.eye(3), -np.eye(3)])
+    assert at(fine, solid, around).mean() < 0.03
 
 
 def test_a_midline_offset_path_reaches_every_window_from_the_skin(fine: Phantom) -> None:

@@ -35,8 +35,9 @@ def test_a_needle_passes_below_the_root_to_the_front_of_the_sac(fine: Phantom, b
     solid, nerve = bone(fine)[here], marked(fine, "nerve root", "ganglion")[here]
     sac, space = marked(fine, "thecal sac", "spinal cord")[here], canal(fine)[here]
 
-    # the pedicles' medial border: the first bone beside the canal's middle at the upper pedicle
-    k, j, i = np.rint(frame.to_index(np.array([level(fine, between[0])[0], centre[1], level(fine, between[0])[2] + 4.0]))).astype(int) - low
+    # the pedicles' medial border: the first bone beside the middle of the canal at the upper pedicle
+    k, _, i = np.rint(frame.to_index(np.array([level(fine, between[0])[0], centre[1], level(fine, between[0])[2] + 4.0]))).astype(int) - low
+    j = round(float(np.median(np.argwhere(space[k])[:, 0])))
     row = solid[k, j, :] if sign > 0 else solid[k, j, ::-1]
     start = i if sign > 0 else len(row) - 1 - i
     border_mm = float(np.argmax(row[start:])) * frame.spacing_mm[2] - 0.5 * frame.spacing_mm[2]

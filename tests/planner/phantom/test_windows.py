@@ -11,7 +11,7 @@ from tests.planner.phantom.looking import at, bone
 
 # clinical.md 3.5 and anatomy-in-numbers.md 3.5, from the least to the greatest of both; two degrees more for this one patient.
 # T10-T11: a spinous process that dips 40 deg (clinical.md 3.6) lets no flatter beam to the middle of the window
-TILT_DEG = {"T9": (40, 60), "T10": (10, 46), "T11": (10, 32), "T12": (10, 30), "L1": (0, 19), "L2": (0, 17), "L3": (0, 17), "L4": (0, 17),
+TILT_DEG = {"T9": (40, 60), "T10": (10, 43), "T11": (10, 30), "T12": (10, 30), "L1": (0, 18), "L2": (0, 17), "L3": (0, 17), "L4": (0, 17),
             "L5": (-7, 12)}
 
 
