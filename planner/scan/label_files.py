@@ -255,7 +255,7 @@ def _dicom_seg(path: Path) -> LabelFile:
             return LabelFile(places.frame, (layer,), names, program=program)
         notes: tuple[str, ...] = ()
         if str(data.get("SegmentationType")) == "FRACTIONAL":
-            pixels = pixels * 2 >= int(data.MaximumFractionalValue)
+            pixels = pixels >= (int(data.MaximumFractionalValue) + 1) // 2
             notes = ("Fractions count from one half up.",)
         segments = [_first(data, n, "SegmentIdentificationSequence").ReferencedSegmentNumber for n in range(count)]
         layers = _packed(pixels != 0, np.array(segments, dtype=np.int64), places)
