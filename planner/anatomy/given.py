@@ -23,7 +23,8 @@ _BONE_SHARE, _LEAST_SHARE = 0.3, 0.15  # of vertebrae that is brighter, cancello
 _BESIDE_MM = 15.0  # a map that lies on the scan fits worse when it is moved this far
 _ALONG_MM, _STEP_MM, _SLIP_MM = 45.0, 3.0, 6.0
 _BETTER = 0.04  # a place along the spine that fits better by this is the true one
-_RING_MM = 6.0
+_RING_MM, _RING_OF_CORD_MM = 6.0, 12.0  # bone lies so far around a canal, and around what lies in it
+_LEAST_SIDE = 0.08  # of the ring on each side is bone
 _MOST_POINTS = 60_000
 _BY_NAME = {codes.name(code): code for code in range(256) if code in (*range(1, 16), *codes.VERTEBRAE)}
 _BY_NAME |= {codes.name(codes.disc(level)): codes.disc(level) for level in LEVELS if codes.below(level) is not None}
@@ -73,8 +74,12 @@ def read_given(path: Path, volume: Volume) -> Given:
     if not _same_grid(file.frame, volume.frame):
         spacing = " x ".join(f"{mm:.1f}" for mm in file.frame.spacing_mm)
         notes.append(("label map", f"Its grid is another than the scan's ({spacing} mm): every voxel took the nearest."))
-    notes += _checked_place(given, volume)
-    return Given(given, meaning.program, tuple(notes), _marks(meaning, pieces))
+    marks = _marks(meaning, pieces)
+    if not (given.any() or any(bool(volume.frame.contains(place)) for place in marks.values())):
+        raise not_on_this_scan()
+    if given.any():
+        notes += _checked_place(given, volume)
+    return Given(given, meaning.program, tuple(notes), marks)
 
 
 def _on_scan(file: LabelFile, meaning: Meaning, frame: Frame) -> Codes:
@@ -120,8 +125,6 @@ def _checked_place(given: Codes, volume: Volume) -> list[tuple[str, str]]:
     """In CT what the map calls bone must be bright, and more so there than a little beside or along. MR shows no bone to check by.
 
     Returns what is questionable: (structure, sentence)."""
-    if not given.any():
-        raise not_on_this_scan()
     if volume.modality != "CT":
         return []
     bright = volume.voxels * np.sign(volume.slope) > volume.to_stored(_BONE_HU) * np.sign(volume.slope)
@@ -156,18 +159,29 @@ def _dark(given: Codes, bright: NDArray[np.bool_]) -> list[str]:
 
 
 def _around_canal(given: Codes, bright: NDArray[np.bool_], frame: Frame) -> list[tuple[str, str]]:
-    """A canal without bone in the map must have bone around it, more than a little beside."""
+    """A canal without bone in the map must have bone on all four sides, and more so than a little beside."""
     canal = np.isin(given, codes.CANAL)
     if not canal.any():
         raise Refusal("The label map holds neither bone nor canal, so it cannot be checked that it lies on this scan.", _ASK)
-    reach = [max(1, round(_RING_MM / mm)) for mm in frame.spacing_mm[1:]]
+    ring_mm = _RING_MM if (given == codes.EPIDURAL_SPACE).any() else _RING_OF_CORD_MM
+    reach = [max(1, round(ring_mm / mm)) for mm in frame.spacing_mm[1:]]
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach[1] + 1, 2 * reach[0] + 1))
-    slices = np.flatnonzero(canal.any(axis=(1, 2)))
-    rings = [cv2.dilate(canal[k].astype(np.uint8), kernel).astype(bool) & ~canal[k] for k in slices]
-    index = _some_of(np.concatenate([np.insert(np.argwhere(ring), 0, k, axis=1) for k, ring in zip(slices, rings)]))
-    here = _share(bright, index, 0, 0)
-    beside = [_share(bright, index, axis, sign * round(_BESIDE_MM / frame.spacing_mm[axis])) for axis in (1, 2) for sign in (1, -1)]
-    if here < _LEAST_SHARE or here <= max(beside):
+    sides: list[list[Index]] = [[], [], [], []]
+    for k in np.flatnonzero(canal.any(axis=(1, 2))):
+        ring = np.argwhere(cv2.dilate(canal[k].astype(np.uint8), kernel).astype(bool) & ~canal[k])
+        back, left = ((ring - np.argwhere(canal[k]).mean(axis=0)) * frame.spacing_mm[1:]).T
+        side = np.where(np.abs(back) > np.abs(left), np.where(back > 0, 0, 1), np.where(left > 0, 2, 3))
+        for n in range(4):
+            sides[n].append(np.insert(ring[side == n], 0, k, axis=1))
+    around = [_some_of(np.concatenate(side)) for side in sides]
+    inside = _some_of(np.argwhere(canal))
+
+    def fit(axis: int, by: int) -> float:
+        return min(_share(bright, side, axis, by) for side in around) - _share(bright, inside, axis, by)
+
+    least = min(_share(bright, side, 0, 0) for side in around)
+    beside = [fit(axis, sign * round(_BESIDE_MM / frame.spacing_mm[axis])) for axis in (1, 2) for sign in (1, -1)]
+    if least < _LEAST_SIDE or fit(0, 0) <= max(beside):
         raise not_on_this_scan()
     return []
 

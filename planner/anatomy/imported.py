@@ -33,6 +33,8 @@ from planner.refusal import Refusal
 _SURE = 0.9  # of what another program or a person has labelled
 _QUESTIONED = 0.5  # of what the scan speaks against
 _BONE_HU = 150.0
+_UNSURE, _UNSURE_SHARE = 0.6, 0.2  # a canal less sure than this over more of its length is sought again with the map's bone
+_SURELY_BONE_HU, _LEAST_HU = 400.0, -2048
 _LEAST_BODY_ML = 1.0
 _WALL_MM = 2.0  # the found wall of the canal may lie this far from the true one
 _SAME_MM = 15.0  # two centres nearer than this are one vertebra
@@ -67,15 +69,7 @@ def find_with_labels(volume: Volume, path: Path, anchor: Anchor | None = None, p
     progress(0.0, "Reading the label map")
     taken = read_given(path, volume)
     given, held = taken.codes, taken.held
-    try:
-        base = find(volume, None, part(progress, 0.1, 0.9))
-        if codes.EPIDURAL_SPACE not in held:
-            given[by_canal(volume, base, given, _BONE_HU)] = 0
-            base = by_bone(base, given)
-    except Refusal:
-        if codes.EPIDURAL_SPACE not in held:
-            raise
-        base = _bare(volume, given)
+    base = _found(volume, given, held, part(progress, 0.1, 0.9))
     progress(0.9, "Taking in the label map")
     given[_pooled(given, base)] = codes.EPIDURAL_SPACE  # contrast in the canal stands where blood will go: it is room, not wall
     anatomy, doubts = _with_levels(base, given, held, taken)
@@ -93,6 +87,38 @@ def find_with_labels(volume: Volume, path: Path, anchor: Anchor | None = None, p
         anatomy = replace(anatomy, structures={**anatomy.structures, "levels": _doubted(structure, doubts)})
     progress(1.0, "Label map taken in")
     return anatomy
+
+
+def _found(volume: Volume, given: Codes, held: frozenset[int], progress: Progress) -> Anatomy:
+    """What the program finds, and the map's bone taken out of `given` where it spills into a canal that was seen.
+
+    Where the scan alone shows no canal, or an unsure one, bone that only the map shows counts as bone; a canal of the map stands by itself.
+    """
+    helps = volume.modality == "CT" and bool(held & set(codes.BONE)) and codes.EPIDURAL_SPACE not in held
+    try:
+        base = find(volume, None, part(progress, 0.0, 0.6 if helps else 1.0))
+    except Refusal:
+        if codes.EPIDURAL_SPACE in held:
+            return _bare(volume, given)
+        if not helps:
+            raise
+        base = find(_with_bone(volume, given), None, part(progress, 0.6, 1.0))
+    else:
+        if helps and float(np.mean(base.canal.confidence < _UNSURE)) > _UNSURE_SHARE:
+            again = find(_with_bone(volume, given), None, part(progress, 0.6, 1.0))
+            base = max(base, again, key=lambda one: float(one.canal.confidence.mean()))
+    if codes.EPIDURAL_SPACE not in held:
+        given[by_canal(volume, base, given, _BONE_HU)] = 0
+        base = by_bone(base, given)
+    return base
+
+
+def _with_bone(volume: Volume, given: Codes) -> Volume:
+    """The CT with the map's bone as bright as bone."""
+    voxels = volume.values()
+    np.copyto(voxels, _SURELY_BONE_HU, where=np.isin(given, codes.BONE) & (voxels < _SURELY_BONE_HU))
+    padding = None if volume.padding is None else max(_LEAST_HU, round(volume.padding * volume.slope + volume.intercept))
+    return Volume(volume.frame, np.clip(voxels, _LEAST_HU, 32767).astype(np.int16), "CT", padding=padding)
 
 
 # ---- what the map holds wins --------------------------------------------------------------------------------------------------------
@@ -145,7 +171,7 @@ def _canal_mask(given: Codes) -> NDArray[np.bool_]:
 
 
 def _structures(anatomy: Anatomy, held: frozenset[int], taken: Given, doubts: Notes) -> dict[str, Structure]:
-    imported, whole = Structure("imported", _SURE), codes.SOFT_TISSUE in held
+    imported, whole = Structure("imported", _SURE, f"From {taken.program}."), codes.SOFT_TISSUE in held
     out = dict(anatomy.structures)
     for name, group in _GROUPS.items():
         if held & set(group) and (name != "bone" or whole):
@@ -159,13 +185,21 @@ def _structures(anatomy: Anatomy, held: frozenset[int], taken: Given, doubts: No
     if codes.SPINAL_CORD in held:
         out["cord"] = imported
     if held & set(codes.VERTEBRAE):
-        out["levels"] = replace(levels_structure(anatomy.levels, anatomy.anchor), provenance="imported")
+        out["levels"] = _imported_levels(anatomy, taken)
     sentences = [f"From {taken.program}.", *(note for of, note in doubts if of == "label map")]
     out["label map"] = Structure("imported", _SURE, " ".join(sentences))
     out["levels"] = _doubted(out.get("levels", NOT_CHECKED), doubts)
     if any(of == "bone" for of, _ in doubts):
         out["bone"] = _doubted(out.get("bone", NOT_CHECKED), doubts, "bone")
     return out
+
+
+def _imported_levels(anatomy: Anatomy, taken: Given) -> Structure:
+    """The names of a map are no guess, but nobody has confirmed them."""
+    sure = anatomy.anchor and replace(anatomy.anchor, by="user")
+    known = levels_structure(anatomy.levels, sure)
+    words = f"The names are those of {taken.program}: confirm one vertebra."
+    return Structure("imported", known.confidence, " ".join([words, *([known.problem] if known.problem else [])]))
 
 
 def _doubted(known: Structure, doubts: Notes, name: str = "levels") -> Structure:
@@ -247,8 +281,11 @@ def _named_by_marks(base: Anatomy, taken: Given) -> Anatomy:
             else [(one.name, one.s_mm) for one in base.levels]
         )
         near = min(spots, key=lambda spot: abs(spot[1] - s), default=None)
-        if near is not None and abs(near[1] - s) < _SAME_MM:
+        beside = min((dist(place, point) for point in base.canal.centreline_mm), default=0.0)
+        if near is not None and abs(near[1] - s) < _SAME_MM and beside < _BEFORE_MM:
             votes[LEVELS.index(upper) - LEVELS.index(near[0])] += 1
+    if taken.marks and not votes and base.levels:
+        raise not_on_this_scan()
     by = votes.most_common(1)[0][0] if votes else 0
     at = next((level for level in base.levels if 0 <= LEVELS.index(level.name) + by < len(LEVELS)), None)
     if not votes or at is None:

@@ -183,3 +183,197 @@ def test_a_map_of_another_real_scan_is_refused() -> None:
     moved[:3, 3] += (20.0, 0.0, 0.0)
     with pytest.raises(Refusal, match="does not lie on this scan"):
         find_with_labels(replace(volume, frame=Frame(volume.frame.shape, moved)), one / "all-structures.nii.gz")
+
+
+# ---- maps of other programs ---------------------------------------------------------------------------------------------------------
+
+
+@cache
+def found_alone() -> Anatomy:
+    from planner.anatomy import find
+
+    return find(patient().volume)
+
+
+@pytest.fixture
+def found_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the scan itself shows is sought once for these tests."""
+    from planner.anatomy import imported
+
+    monkeypatch.setattr(imported, "find", lambda volume, anchor, progress: found_alone())
+
+
+def map_of(scheme_id: str, path: Path, numbers: NDArray[Any] | None = None, frame: Frame | None = None) -> Path:
+    """The truth in the numbers of a scheme, in a file without names."""
+    from tests.planner.anatomy.test_schemes import coded
+
+    write_nifti(path, coded(scheme_id, patient()) if numbers is None else numbers, frame or patient().volume.frame)
+    return path
+
+
+def centres_of(anatomy: Anatomy) -> dict[str, tuple[float, float, float]]:
+    return {level.name: level.centre_mm for level in anatomy.levels}
+
+
+@pytest.mark.usefixtures("found_once")
+@pytest.mark.parametrize(
+    ("scheme_id", "program", "canal"),
+    [
+        ("verse", "VerSe", "found"),
+        ("totalsegmentator-v1", "TotalSegmentator 1", "found"),
+        ("totalsegmentator-v2", "TotalSegmentator 2", "found"),
+        ("totalspineseg", "TotalSpineSeg", "found"),
+        ("totalspineseg-old", "TotalSpineSeg (to 2024-08)", "found"),
+        ("spineps-vertebrae", "SPINEPS", "found"),
+    ],
+)
+def test_maps_with_names_of_vertebrae_give_levels_and_bone(scheme_id: str, program: str, canal: str, tmp_path: Path) -> None:
+    anatomy = find_with_labels(patient().volume, map_of(scheme_id, tmp_path / "map.nii.gz"))
+    assert program in (anatomy.structure("label map").problem or "")
+    assert anatomy.structure("levels").provenance == "imported"
+    assert program in (anatomy.structure("levels").problem or "")
+    assert anatomy.structure("canal").provenance == canal
+    found = centres_of(anatomy)
+    for level in patient().truth.levels:
+        whole = not true_mask(patient(), f"vertebra {level.name}")[[0, -1]].any()
+        if level.name[0] in "TL" and whole:
+            assert np.linalg.norm(np.subtract(found[level.name], level.centre)) < 3.0, level.name
+            bone = true_mask(patient(), f"vertebra {level.name}")
+            assert (bone & ~anatomy.mask((codes.vertebra(level.name),))).sum() < 0.02 * bone.sum(), level.name
+    canal_of_truth = true_mask(patient(), "epidural space", "thecal sac", "spinal cord")
+    assert dice(anatomy.mask(codes.CANAL), canal_of_truth) >= dice(found_alone().mask(codes.CANAL), canal_of_truth) - 0.005
+    if "spine" in scheme_id and "spineps" not in scheme_id:
+        assert anatomy.structure("sac").provenance == anatomy.structure("cord").provenance == "imported"
+        assert dice(anatomy.mask((codes.THECAL_SAC, codes.SPINAL_CORD)), true_mask(patient(), "thecal sac", "spinal cord")) > 0.95
+
+
+@pytest.mark.usefixtures("found_once")
+@pytest.mark.parametrize("scheme_id", ["spineps-parts", "totalsegmentator-vertebrae-body"])
+def test_bone_without_names_takes_the_found_names(scheme_id: str, tmp_path: Path) -> None:
+    anatomy = find_with_labels(patient().volume, map_of(scheme_id, tmp_path / "map.nii.gz"))
+    assert centres_of(anatomy) == centres_of(found_alone())
+    for level in found_alone().levels[2:-2]:
+        mine, theirs = (one.mask((codes.vertebra(level.name),)) for one in (anatomy, found_alone()))
+        assert dice(mine, theirs) > 0.9
+    bone = true_mask(patient(), *(name for name in patient().label_names.values() if name.startswith("vertebra ")))
+    assert (bone & ~anatomy.mask(codes.BONE)).sum() < 0.02 * bone.sum()
+
+
+@pytest.mark.parametrize(("scheme_id", "moved"), [("sct-levels", 0), ("sct-discs", 0), ("sct-levels", 1), ("sct-discs", 1)])
+def test_marks_on_cord_and_discs_name_the_levels(scheme_id: str, moved: int, found_once: None, tmp_path: Path) -> None:
+    """The true names, or all of them one lower: the map is believed."""
+    from tests.planner.anatomy.test_schemes import coded
+
+    numbers = coded(scheme_id, patient())
+    numbers[numbers > 0] -= moved
+    anatomy = find_with_labels(patient().volume, map_of(scheme_id, tmp_path / "map.nii.gz", numbers))
+    at = next(level.centre for level in patient().truth.levels if level.name == "L3")
+    nearest = min(anatomy.levels, key=lambda level: float(np.linalg.norm(np.subtract(level.centre_mm, at))))
+    assert nearest.name == ("L2" if moved else "L3")
+
+
+@pytest.mark.usefixtures("found_once")
+def test_a_map_on_its_own_grid_is_laid_on_the_scan_and_says_so(tmp_path: Path) -> None:
+    from planner.geometry.sampling import resample
+    from tests.planner.anatomy.test_schemes import coded
+
+    own = patient().volume.frame.with_spacing((3.0, 2.5, 2.5))
+    numbers = resample(coded("verse", patient()), patient().volume.frame, own, 0, nearest=True)
+    anatomy = find_with_labels(patient().volume, map_of("verse", tmp_path / "map.nii.gz", numbers, own))
+    assert "(3.0 x 2.5 x 2.5 mm)" in (anatomy.structure("label map").problem or "")
+    assert dice(anatomy.mask((codes.vertebra("L3"),)), true_mask(patient(), "vertebra L3")) > 0.85
+
+
+@pytest.mark.usefixtures("found_once")
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (lambda n: n[::-1], "not in order|does not lie"),
+        (lambda n: np.roll(n[:, :, ::-1], 12, axis=2), "does not lie"),  # the phantom lies in the middle: there its mirror image would fit
+        (lambda n: n[:, ::-1], "does not lie"),
+        (lambda n: np.concatenate([n[:15] * 0, n[:-15]]), "does not lie"),
+        (lambda n: np.concatenate([n[15:], n[:15] * 0]), "does not lie"),
+        (lambda n: np.roll(n, 15, axis=2), "does not lie"),
+        (lambda n: np.where(n == 21, 23, np.where(n == 23, 21, n)), "not in order"),
+        (lambda n: n * 0, "is empty"),
+        (lambda n: np.where(n == 22, 22, 0), "too little"),
+        (lambda n: n * np.uint16(300), "is not known"),
+    ],
+    ids=["upside down", "mirrored", "front to back", "30 mm up", "30 mm down", "30 mm aside", "shuffled", "empty", "one", "huge"],
+)
+def test_what_does_not_fit_is_refused(wrong: Any, says: str, tmp_path: Path) -> None:
+    from tests.planner.anatomy.test_schemes import coded
+
+    numbers = np.ascontiguousarray(wrong(coded("verse", patient()))).astype(np.uint16)
+    with pytest.raises(Refusal, match=says):
+        find_with_labels(patient().volume, map_of("verse", tmp_path / "map.nii.gz", numbers))
+
+
+def test_the_map_of_another_patient_is_refused(tmp_path: Path, found_once: None) -> None:
+    from tests.planner.anatomy.test_schemes import coded
+
+    other = build(PhantomParameters(spacing_mm=(2.0, 2.0, 2.0), seed=5, size=0.9, lordosis=1.2))
+    with pytest.raises(Refusal, match="does not lie on this scan"):
+        find_with_labels(patient().volume, map_of("verse", tmp_path / "map.nii.gz", coded("verse", other), other.volume.frame))
+
+
+@pytest.mark.usefixtures("found_once")
+def test_a_vertebra_that_is_no_bone_in_the_scan_is_asked_about(tmp_path: Path) -> None:
+    one = patient().volume
+    dark = replace(one, voxels=np.where(true_mask(patient(), "vertebra L2"), np.int16(60), one.voxels))
+    anatomy = find_with_labels(dark, map_of("verse", tmp_path / "map.nii.gz"))
+    assert "L2 of the label map is hardly bone in the scan" in (anatomy.structure("levels").problem or "")
+    assert (anatomy.structure("levels").confidence or 0.0) <= 0.5
+
+
+def test_bone_that_only_the_map_shows_makes_a_canal_that_the_scan_hides(tmp_path: Path) -> None:
+    """Bone as dark as muscle behind the middle of the bodies hardly encloses anything; with the map's bone the canal is found."""
+    from planner.anatomy import find
+
+    one = patient().volume
+    dark = one.voxels.copy()
+    middle = float(np.mean([level.centre[1] for level in patient().truth.levels]))
+    rows = one.frame.affine[1, 3] + np.arange(dark.shape[1]) * one.frame.spacing_mm[1]
+    bone = true_mask(patient(), *(name for name in patient().label_names.values() if name.startswith(("vertebra ", "bone "))))
+    dark[bone & (rows > middle)[:, None]] = 45
+    hidden = replace(one, voxels=dark)
+    alone = find(hidden)
+    anatomy = find_with_labels(hidden, map_of("verse", tmp_path / "map.nii.gz"))
+    canal = true_mask(patient(), "epidural space", "thecal sac", "spinal cord")
+    assert dice(alone.mask(codes.CANAL), canal) < 0.85
+    assert dice(anatomy.mask(codes.CANAL), canal) > 0.88
+    assert anatomy.structure("levels").provenance == "imported"
+    assert "C4" not in centres_of(anatomy)
+
+
+def test_a_canal_as_a_whole_holds_the_found_sac(tmp_path: Path, found_once: None) -> None:
+    """A person's `spinal canal` in 3D Slicer, without vertebrae: checked by the bone around it; the levels are the found ones."""
+    numbers = true_mask(patient(), "epidural space", "thecal sac", "spinal cord").astype(np.uint8)
+    (tmp_path / "mine.json").write_text('{"1": "Spinal canal"}', "utf-8")
+    write_nifti(tmp_path / "mine.nii.gz", numbers, patient().volume.frame)
+    anatomy = find_with_labels(patient().volume, tmp_path / "mine.nii.gz")
+    assert anatomy.structure("canal").provenance == "imported"
+    assert dice(anatomy.mask(codes.CANAL), numbers > 0) > 0.99
+    sac = (codes.THECAL_SAC, codes.SPINAL_CORD)
+    assert dice(anatomy.mask(sac), found_alone().mask(sac) & (numbers > 0)) > 0.99
+    assert centres_of(anatomy).keys() == centres_of(found_alone()).keys()
+    write_nifti(tmp_path / "mine.nii.gz", np.roll(numbers, 12, axis=2), patient().volume.frame)
+    with pytest.raises(Refusal, match="does not lie on this scan"):
+        find_with_labels(patient().volume, tmp_path / "mine.nii.gz")
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("scan", "file", "truth"),
+    [
+        ("case-07-t2.nii.gz", "case-07-vertebral-bodies.nii.gz", {"T11": 134.7, "L1": 66.0, "L3": -8.4, "L5": -79.5}),
+        ("water-fat-01.nii.gz", "water-fat-01-vertebral-bodies.nii.gz", {"L1": 61.8, "L3": -4.0, "L5": -73.9}),
+    ],
+)
+def test_bodies_drawn_by_hand_on_mr_name_the_levels(scan: str, file: str, truth: dict[str, float]) -> None:
+    folder = real("lumbar-mr-t2-labelled")
+    anatomy = find_with_labels(nifti_volume(folder / scan, "MR"), folder / file)
+    for name, z in truth.items():
+        assert abs(centres_of(anatomy)[name][2] - z) < 3.0, name
+    bodies = anatomy.mask(codes.VERTEBRAE)
+    assert not (bodies & anatomy.mask(codes.CANAL)).any()
