@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -18,8 +19,10 @@ from planner.anatomy.grid import reduced
 from planner.anatomy.hazards import find_air
 from planner.anatomy.levels import Column, Row, bodies, find_column, openness_of
 from planner.anatomy.names import confirmed, counted_from, guess, levels_structure, name_levels
+from planner.anatomy.neck_artery import find_neck_arteries, neck_artery_structure, paint_neck_arteries
 from planner.anatomy.norms import at_level
 from planner.anatomy.openings import find_foramina
+from planner.anatomy.organs import find_kidneys, kidney_structure
 from planner.anatomy.outside import contrast_structure, find_pools, leak_hints, paint_pools
 from planner.anatomy.paint import paint_canal, paint_roots, paint_tissue, vertebra_map
 from planner.anatomy.reformat import RADII, Curve, curve_through, polar
@@ -27,6 +30,7 @@ from planner.anatomy.roots import find_roots, roots_structure
 from planner.anatomy.sac import find_sac
 from planner.anatomy.spine import NOT_CHECKED, Anatomy, Anchor, Canal, Foramen, Level, Structure, Window
 from planner.anatomy.track import Path, track_canal
+from planner.anatomy.vessels import find_vessels, vessel_structure
 from planner.anatomy.view import out_of_view
 from planner.anatomy.wall import Wall, area_of, as_canal, canal_along
 from planner.anatomy.windows import find_windows
@@ -36,7 +40,7 @@ from planner.refusal import Refusal
 
 _LEAST_LENGTH_MM = 40.0
 _LEAST_SCAN_MM = 30.0
-_NOT_LOOKED_FOR = ("kidney", "aorta", "vena cava", "vertebral artery")
+_ORGANS = (codes.KIDNEY, codes.AORTA, codes.VENA_CAVA)
 _WAY_OUT = "Choose a scan that shows the spine from pedicles to spinous processes, or draw the canal."
 
 
@@ -64,7 +68,7 @@ def find(volume: Volume, anchor: Anchor | None = None, progress: Progress = sile
 @dataclass(frozen=True, eq=False)
 class _Seen:
     """What of a CT is the same whatever its vertebrae are called. bone: without contrast. soft: codes of soft tissue, lung and gas on the
-    search grid. row: the vertebrae without names."""
+    search grid. row: the vertebrae without names. structures: how what lies around the spine is known."""
 
     volume: Volume
     search: Frame
@@ -76,6 +80,7 @@ class _Seen:
     canal: Canal
     column: Column
     row: Row
+    structures: Mapping[str, Structure]
 
     def plain(self) -> Volume:
         """The scan without contrast in and around the sac, in which all bone is measured; the sac is measured in the scan as it is."""
@@ -102,8 +107,9 @@ def _find_in_ct(volume: Volume, anchor: Anchor | None, progress: Progress) -> An
     column = find_column(search, mask, curve, wall.radius_mm, openness)
     row = bodies(curve, column)
     levels, anchor = name_levels(row, anchor, lambda found: guess(search, mask, curve, column, found))
-    progress(0.66, "Finding lung and gas")
-    seen = _Seen(volume, search.frame, body, bone, _soft_codes(search, body), bright, curve, canal, column, row)
+    progress(0.66, "Finding lung, gas, kidneys and vessels")
+    soft, around = _around(search, body, canal, row)
+    seen = _Seen(volume, search.frame, body, bone, soft, bright, curve, canal, column, row, around)
     return _named(seen, plain, levels, anchor, part(progress, 0.7, 1.0))
 
 
@@ -131,6 +137,8 @@ def _named(seen: _Seen, plain: Volume, levels: tuple[Level, ...], anchor: Anchor
     labels = _paint_tissue(plain, seen, levels, windows)
     paint_canal(labels, volume.frame, canal, sac.radius_mm, sac.cord_mm, _flavum(canal, levels))
     paint_roots(labels, volume.frame, roots)
+    arteries = find_neck_arteries(plain, bone.threshold_hu, canal, levels)
+    paint_neck_arteries(labels, volume.frame, arteries)
     bright = seen.bright
     pools = () if bright is None else find_pools(bright, labels, volume.frame, canal, sac.radius_mm, levels)
     paint_pools(labels, pools)
@@ -146,11 +154,10 @@ def _named(seen: _Seen, plain: Volume, levels: tuple[Level, ...], anchor: Anchor
         "contrast outside": contrast_structure(bright is not None, canal, levels, hints),
         "skin": _skin_structure(volume, labels),
         "bone": Structure("found", 0.9, None if max(volume.frame.spacing_mm) <= 2.0 else "Thin bone is blurred in slices this thick."),
-        "lung": Structure("found", 0.9, None if bool((seen.soft == codes.LUNG).any()) else "There is no lung in view."),
-        "bowel gas": Structure("found", 0.7, "Only gas shows bowel; bowel without gas is not checked."),
+        **seen.structures,
+        "vertebral artery": neck_artery_structure(arteries, levels),
         "ligamentum flavum": Structure("modelled", 0.4),
         "discs": Structure("modelled", 0.4, "Discs have the usual height of their level."),
-        **{name: Structure("not checked", None, f"The program does not look for the {name}.") for name in _NOT_LOOKED_FOR},
     }
     progress(1.0, "Anatomy found")
     again = partial(_found_again, seen)
@@ -223,12 +230,21 @@ def _flavum(canal: Canal, levels: tuple[Level, ...]) -> Floats:
     return np.asarray(np.where(s > sacrum, 0.0, out))
 
 
-def _soft_codes(search: Volume, body: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Soft tissue, lung and gas on the search grid."""
+def _around(search: Volume, body: NDArray[np.bool_], canal: Canal, row: Row) -> tuple[NDArray[np.uint8], dict[str, Structure]]:
+    """Codes of soft tissue, lung, gas, kidneys and opacified vessels on the search grid, and how each of them is known."""
     lung, gas = find_air(search, body)
+    kidney, kidneys = find_kidneys(search, body, canal)
+    vessels = find_vessels(search, body, canal, np.array([middle for _, middle, _ in row.bodies]).reshape(-1, 3))
     soft = np.full(search.frame.shape, codes.SOFT_TISSUE, dtype=np.uint8)
+    soft[kidney], soft[vessels.aorta], soft[vessels.cava] = codes.KIDNEY, codes.AORTA, codes.VENA_CAVA
     soft[lung], soft[gas] = codes.LUNG, codes.BOWEL_GAS
-    return soft
+    return soft, {
+        "lung": Structure("found", 0.9, None if bool(lung.any()) else "There is no lung in view."),
+        "bowel gas": Structure("found", 0.7, "Only gas shows bowel; bowel without gas is not checked."),
+        "kidney": kidney_structure(kidneys),
+        "aorta": vessel_structure("aorta", vessels.aorta, search.frame),
+        "vena cava": vessel_structure("vena cava", vessels.cava, search.frame),
+    }
 
 
 def _paint_tissue(plain: Volume, seen: _Seen, levels: tuple[Level, ...], windows: tuple[Window, ...]) -> NDArray[np.uint8]:
@@ -237,9 +253,12 @@ def _paint_tissue(plain: Volume, seen: _Seen, levels: tuple[Level, ...], windows
     near_bone = ndimage.binary_dilation(bone.mask, ndimage.generate_binary_structure(3, 1))
     where = vertebra_map(seen.search, near_bone, seen.canal, seen.column, levels, windows)
     soft = seen.soft.copy()
+    organs = np.isin(soft, _ORGANS)
     for layer in (where.disc, where.body):  # cancellous bone may be darker than the threshold
         np.copyto(soft, layer, where=layer > 0)
     solid = near_bone & ~bone.tube
+    if organs.any():  # their contrast can be as bright as bone
+        solid &= ~ndimage.binary_dilation(organs, ndimage.generate_binary_structure(3, 1))
     return paint_tissue(plain, seen.search, seen.body, solid, soft, where.bone, AIR_BELOW_HU, bone.threshold_hu)
 
 
