@@ -79,10 +79,17 @@ def paint_leads(canvas: Canvas, found: tuple[Lead, ...], labels: dict[str, int])
     # no signal comes from around metal on MR
     shown = radius + (0.7 if canvas.magnetic else 0.0)
     for lead in found:
-        for at in range(0, len(lead.way) - 1, 12):
-            _paint(canvas, _rods(lead.way[at:at + 13:2], shown), canvas.value("lead"), labels)
+        for stretch in stretches(lead.way):
+            _paint(canvas, _rods(stretch, shown), canvas.value("lead"), labels)
         for first, last in lead.contacts:
             _paint(canvas, _rods(lead.way[[first, last]], shown), canvas.value("electrode"), labels)
+
+
+def stretches(way: Floats) -> list[Floats]:
+    """A way (n, 3), n > 1, cut into stretches of about 12 mm that are painted one by one, each from where the one before ends; every second
+    point is enough."""
+    knots = way[sorted({*range(0, len(way), 2), len(way) - 1})]
+    return [knots[at : at + 7] for at in range(0, len(knots) - 1, 6)]
 
 
 def _paint(canvas: Canvas, parts: list[Part], value: float, labels: dict[str, int]) -> None:

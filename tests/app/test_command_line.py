@@ -27,7 +27,7 @@ from PySide6.QtWidgets import QApplication
 import main
 from app.command_line import _with_negative_numbers, parser
 from planner.case.case import Case, ScanReference
-from planner.case.file import case_bytes, open_case
+from planner.case.file import SCHEMA, case_bytes, open_case
 from planner.geometry import Frame, read_nifti, write_nifti
 from tests.data.coarse import CoarseExample
 
@@ -290,7 +290,7 @@ def test_a_leak_outside_the_canal(scan: Path, asked: list[str], tmp_path: Path) 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda text: text.replace('"version": 1', '"version": 8'), "newer Duraplan"),
+        (lambda text: text.replace(f'"version": {SCHEMA}', f'"version": {SCHEMA + 7}'), "newer Duraplan"),
         (lambda text: text[: len(text) // 2], "damaged"),
         (lambda text: text.replace('"notes": ""', '"notes": "forged"'), "checksum"),
         (lambda text: "hello", "damaged"),

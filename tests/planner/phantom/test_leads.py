@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from planner.phantom import Phantom, PhantomParameters, TrueLead, build
+from planner.phantom.leads import stretches
 from tests.planner.phantom.looking import at, bone, level, marked
 
 
@@ -72,3 +73,13 @@ def test_on_mr_a_lead_is_dark() -> None:
     phantom = build(PhantomParameters(leak="two-level", modality="mr", spacing_mm=(2.0, 1.0, 1.0)))
     for lead in phantom.truth.leads:
         assert np.median(phantom.volume.sample(electrodes(lead))) < 250
+
+
+@pytest.mark.parametrize("points", range(2, 40))
+def test_a_wire_of_any_length_is_painted_from_end_to_end(points: int) -> None:
+    way = np.arange(points)[:, None] * np.array([0.0, 0.6, 0.8])
+    painted = stretches(way)
+    assert all(len(stretch) > 1 for stretch in painted)
+    assert np.array_equal(painted[0][0], way[0])
+    assert np.array_equal(painted[-1][-1], way[-1])
+    assert all(np.array_equal(one[-1], other[0]) for one, other in zip(painted, painted[1:]))
