@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -82,4 +84,4 @@ def test_a_wire_of_any_length_is_painted_from_end_to_end(points: int) -> None:
     assert all(len(stretch) > 1 for stretch in painted)
     assert np.array_equal(painted[0][0], way[0])
     assert np.array_equal(painted[-1][-1], way[-1])
-    assert all(np.array_equal(one[-1], other[0]) for one, other in zip(painted, painted[1:]))
+    assert all(np.array_equal(one[-1], other[0]) for one, other in itertools.pairwise(painted))
