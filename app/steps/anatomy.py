@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QPushButton, QVBoxLayout
 
 from app.derived import Derived
 from app.desk import Desk
+from app.steps.editing import Editing
 from app.steps.outside import OutsidePrograms
 from app.steps.panel import Next, Panel
 from app.steps.words import ONLY_ON_MYELOGRAMS, SIGNS, anchor_words
@@ -66,6 +67,8 @@ class AnatomyPanel(Panel):
         self._take_map = button("Take in a label map…", self._choose_labels, name="Take in a label map")
         self._leave_map = button("Leave it", lambda: self.session.take_labels(None), name="Leave the label map")
         self._map.add(label("Label map of another program", "head"), self._map_words, row(self._take_map, self._leave_map, None))
+        self._editing = Editing(self.desk)
+        self.body.addWidget(self._editing)
         self._head = label("Structures", "head")
         self.body.addWidget(self._head)
         self._structures = Rows(1)
@@ -108,6 +111,7 @@ class AnatomyPanel(Panel):
         at = self.desk.vertebra_at
         self._chooser.show_items([(("chooser", at), self._make_chooser)] if at is not None and anatomy is not None else [])
         known = [(name, anatomy.structure(name)) for name in _SHOWN if _is_told(anatomy, name)] if anatomy is not None else []
+        self._editing.refresh()
         hidden = self.session.hidden
         self._structures.show_items([((name, how, name in hidden), partial(self._structure, name, how)) for name, how in known])
 

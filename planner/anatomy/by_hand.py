@@ -29,7 +29,7 @@ from planner.anatomy.edits import (
     places_of,
     structure_of,
 )
-from planner.anatomy.masks import grown, smoothed
+from planner.anatomy.masks import grown, least_growth_mm, smoothed
 from planner.anatomy.spine import Anatomy, Canal, Foramen, Level, Provenance, Root, Structure, Window
 from planner.anatomy.strokes import stroke_mask
 from planner.anatomy.tube import grown_wall, inside_wall, moved_tube, pulled_wall, smoothed_wall, struck_wall, with_tube, with_wall
@@ -135,10 +135,10 @@ def _touched(anatomy: Anatomy, edits: Sequence[Edit], idle: Mapping[int, str]) -
     for n, edit in enumerate(edits):
         if n not in idle:
             places.setdefault(structure_of(edit), []).extend(places_of(edit))
-    return {name: _levels_at(anatomy, at) for name, at in places.items()}
+    return {name: levels_at(anatomy, at) for name, at in places.items()}
 
 
-def _levels_at(anatomy: Anatomy, places: Sequence[Point]) -> tuple[str, ...]:
+def levels_at(anatomy: Anatomy, places: Sequence[Point]) -> tuple[str, ...]:
     """The vertebrae beside these places, from head to foot."""
     if not places or not anatomy.levels:
         return ()
@@ -162,7 +162,10 @@ def without_effect(anatomy: Anatomy, edit: Edit) -> str | None:
         case Stroke():
             return _idle_stroke(anatomy, edit)
         case Grow() | Smooth():
-            return None if _has(anatomy, edit.structure) else f"There is no {edit.structure} to change: nothing of it was found or drawn."
+            if not _has(anatomy, edit.structure):
+                return f"There is no {edit.structure} to change: nothing of it was found or drawn."
+            least_mm = least_growth_mm(anatomy.frame.spacing_mm) if isinstance(edit, Grow) and edit.structure != "canal" else 0.0
+            return f"{abs(edit.by_mm):g} mm is less than a voxel of this scan." if abs(edit.by_mm) < least_mm else None
         case WallPoint():
             near = canal.locate(edit.from_mm).radius_mm < _WALL_WITHIN_MM and _beside(canal, edit.from_mm)
             return None if near else "There is no wall of the canal here."
