@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -119,7 +120,7 @@ class Editing(Card):
             tool.setChecked(desk.gesture == gesture)
             tool.setEnabled(_can(anatomy, gesture))
         for one in self._whole:
-            one.setEnabled(anatomy.structure(desk.drawn).provenance != "not checked")
+            one.setEnabled(anatomy.structure(desk.drawn).provenance != "not checked" or desk.drawn in _touched(anatomy))
         self._structure.setCurrentIndex(self._structure.findData(desk.drawn))
         say(self._said, "" if edits or self._open.isChecked() else "Nothing was changed by hand.")
         self._show_list(anatomy, edits)
@@ -146,6 +147,12 @@ class Editing(Card):
         back = button("Take back", partial(self._take_back, index), "level", f"Take back: {words} ({index + 1})")
         back.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         return row(text, back)
+
+
+def _touched(anatomy: Anatomy) -> Collection[str]:
+    from planner.anatomy.by_hand import EditedAnatomy
+
+    return anatomy.touched if isinstance(anatomy, EditedAnatomy) else ()
 
 
 def _can(anatomy: Anatomy, gesture: Gesture) -> bool:

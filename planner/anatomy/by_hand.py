@@ -102,6 +102,8 @@ def edited(anatomy: Anatomy, edits: tuple[Edit, ...], progress: Progress = silen
             idle[len(done) + n] = problem
     touched = _touched(before, edits, idle)
     structures = {**before.structures, **{name: _known(before.structure(name), at) for name, at in touched.items()}}
+    if "kidney" in touched and before.structure("kidney").provenance == "not checked" and not _on_both_sides(now, codes.KIDNEY):
+        structures["kidney"] = replace(structures["kidney"], provenance="not checked")  # one drawn says nothing of the other
     return EditedAnatomy(
         now.frame, now.modality, now.labels, structures, now.canal, now.levels, now.foramina, now.windows, now.roots, now.anchor,
         now.leak_hints, now.again, before, edits, touched, idle,
@@ -128,6 +130,16 @@ def _known(before: Structure, levels: tuple[str, ...]) -> Structure:
     words = f"Changed by hand{where}."
     provenance: Provenance = "modelled" if before.provenance == "modelled" else "drawn"
     return Structure(provenance, before.confidence, f"{words} {before.problem}" if before.problem else words)
+
+
+def _on_both_sides(now: Anatomy, code: int) -> bool:
+    """Whether voxels of a code lie left and right of the canal."""
+    columns = np.flatnonzero((now.labels == code).any(axis=(0, 1)))
+    if not len(columns) or not len(now.canal.centreline_mm):
+        return False
+    x_mm = now.frame.affine[0, 3] + now.frame.spacing_mm[2] * columns
+    middle_mm = float(now.canal.centreline_mm[:, 0].mean())
+    return bool(x_mm[0] < middle_mm < x_mm[-1])
 
 
 def _touched(anatomy: Anatomy, edits: Sequence[Edit], idle: Mapping[int, str]) -> dict[str, tuple[str, ...]]:

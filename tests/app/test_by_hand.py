@@ -75,40 +75,42 @@ def count(window: Window, *held: int) -> int:
 
 def test_a_stroke_is_drawn_undone_done_again_and_taken_back(by_hand: tuple[Window, SliceView], qtbot: QtBot) -> None:
     window, view = by_hand
-    choose(qtbot, window, "Aorta")
-    assert not offers(window, "Grow the structure") and count(window, codes.AORTA) == 0
+    choose(qtbot, window, "Vertebral artery")
+    assert not offers(window, "Grow the structure") and count(window, codes.VERTEBRAL_ARTERY) == 0
     press(qtbot, window, "Draw with a ball")
     stroke(qtbot, view, (15.0, -50.0), (20.0, -50.0))
     wait(qtbot, lambda: drawn(window) == 1)
-    many = count(window, codes.AORTA)
-    assert many > 50 and "Undo: draw aorta" in [command.words for command in window._commands]
-    assert "✎ Draw aorta at L2" in words(window)
+    many = count(window, codes.VERTEBRAL_ARTERY)
+    assert many > 50 and "Undo: draw vertebral artery" in [command.words for command in window._commands]
+    assert "✎ Draw vertebral artery at L2" in words(window)
     assert "Drawn by hand at L2. Elsewhere nobody looked for it." in words(window)
     assert offers(window, "Grow the structure")
     qtbot.keyClick(window, Qt.Key.Key_Z, CTRL)
-    wait(qtbot, lambda: window.session.anatomy.state == "ready" and count(window, codes.AORTA) == 0)
-    assert "Draw aorta" not in words(window)
+    wait(qtbot, lambda: window.session.anatomy.state == "ready" and count(window, codes.VERTEBRAL_ARTERY) == 0)
+    assert "Draw vertebral artery" not in words(window)
     qtbot.keyClick(window, Qt.Key.Key_Y, CTRL)
     wait(qtbot, lambda: drawn(window) == 1)
-    assert count(window, codes.AORTA) == many
+    assert count(window, codes.VERTEBRAL_ARTERY) == many
     stroke(qtbot, view, (15.0, -50.0), (16.0, -50.0), CTRL)
     wait(qtbot, lambda: drawn(window) == 2)
-    assert 0 < count(window, codes.AORTA) < many
-    press(qtbot, window, "Take back: Erase aorta at L2 (2)")
+    assert 0 < count(window, codes.VERTEBRAL_ARTERY) < many
+    press(qtbot, window, "Take back: Erase vertebral artery at L2 (2)")
     wait(qtbot, lambda: drawn(window) == 1)
-    assert count(window, codes.AORTA) == many and "Undo: take back: erase aorta" in [command.words for command in window._commands]
+    assert count(window, codes.VERTEBRAL_ARTERY) == many and "Undo: take back: erase vertebral artery" in [
+        command.words for command in window._commands
+    ]
 
 
 def test_a_mask_grows_and_escape_puts_the_brush_away(by_hand: tuple[Window, SliceView], qtbot: QtBot) -> None:
     window, view = by_hand
-    choose(qtbot, window, "Kidney")
+    choose(qtbot, window, "Vertebral artery")
     press(qtbot, window, "Draw with a ball")
     stroke(qtbot, view, (40.0, -40.0), (41.0, -40.0))
     wait(qtbot, lambda: drawn(window) == 1)
-    before = count(window, codes.KIDNEY)
+    before = count(window, codes.VERTEBRAL_ARTERY)
     press(qtbot, window, "Grow the structure")
     wait(qtbot, lambda: drawn(window) == 2)
-    assert count(window, codes.KIDNEY) > 1.3 * before
+    assert count(window, codes.VERTEBRAL_ARTERY) > 1.3 * before
     press(qtbot, window, "Smooth the structure")
     wait(qtbot, lambda: drawn(window) == 3)
     qtbot.keyClick(view, Qt.Key.Key_BracketRight)

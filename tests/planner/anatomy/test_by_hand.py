@@ -26,6 +26,7 @@ from planner.anatomy.edits import (
     stroke,
 )
 from planner.anatomy.spine import ANGLES
+from planner.exchange.anatomy_files import anatomy_content
 from planner.refusal import Refusal
 from tests.planner.needles.pipe_spine import pipe_spine
 
@@ -356,3 +357,19 @@ def test_a_straight_stroke_keeps_its_ends_and_a_bend_its_corner() -> None:
 def test_an_edit_says_what_it_is() -> None:
     assert edit_words(Stroke("canal", "erase", ((0.0, 0.0, 0.0),), 3.0)) == "erase canal"
     assert edit_words(Grow("bone", -1.0)) == "shrink bone by 1 mm"
+
+
+def test_a_kidney_drawn_on_one_side_leaves_the_other_not_checked() -> None:
+    left, right = stroke("kidney", "draw", [(70.0, 0.0, 0.0)], 8.0), stroke("kidney", "draw", [(-70.0, 0.0, 0.0)], 8.0)
+    one = after(left).structure("kidney")
+    assert one.provenance == "not checked" and one.problem is not None and one.problem.startswith("Drawn by hand at")
+    assert after(left, right).structure("kidney").provenance == "drawn"
+
+
+def test_what_was_drawn_stands_in_the_files_for_other_programs() -> None:
+    made = after(stroke("aorta", "draw", [(0.0, -50.0, 18.0)], 5.0), WallPoint((0.0, 9.0, 0.0), (0.0, 12.0, 0.0), 8.0))
+    content = anatomy_content(made, "1.2.3", 0)
+    aorta, canal = content["structures"]["aorta"], content["structures"]["canal"]
+    assert aorta == {"provenance": "drawn", "confidence": None, "problem": "Drawn by hand at L2. Elsewhere nobody looked for it."}
+    assert canal["provenance"] == "drawn" and canal["problem"].startswith("Changed by hand at L2")
+    assert max(content["canal"]["area_mm2"]) > max(spine().canal.area_mm2) + 5.0
