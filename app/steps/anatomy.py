@@ -66,7 +66,9 @@ class AnatomyPanel(Panel):
         self._map_words = label(role="muted", name="Label map taken in")
         self._take_map = button("Take in a label map…", self._choose_labels, name="Take in a label map")
         self._leave_map = button("Leave it", lambda: self.session.take_labels(None), name="Leave the label map")
-        self._map.add(label("Label map of another program", "head"), self._map_words, row(self._take_map, self._leave_map, None))
+        self._whose = Rows(4)
+        self._map.add(label("Label map of another program", "head"), self._map_words, self._whose)
+        self._map.add(row(self._take_map, self._leave_map, None))
         self._editing = Editing(self.desk)
         self.body.addWidget(self._editing)
         self._head = label("Structures", "head")
@@ -125,6 +127,17 @@ class AnatomyPanel(Panel):
         say(self._map_words, f"{given} {words}")
         self._take_map.setText("Take in another…" if path is not None else "Take in a label map…")
         self._leave_map.setVisible(path is not None)
+        choices = getattr(self.session.anatomy.refusal, "choices", ()) if path is not None else ()
+        self._whose.show_items([((scheme, program), partial(self._scheme, scheme, program)) for scheme, program in choices])
+
+    def _scheme(self, scheme: str, program: str) -> QWidget:
+        """A button that answers whose numbers the label map has."""
+
+        def answer() -> None:
+            path = self.session.case.labels_path
+            self.session.take_labels(None if path is None else Path(path), scheme)
+
+        return row(button(program, answer, name=f"It has the numbers of {program}"), None)
 
     def _structure(self, name: str, known: Structure) -> QWidget:
         made = QWidget()

@@ -47,7 +47,7 @@ def anatomy_key(case: Case) -> AnatomyKey:
     labels = None
     if case.labels_path is not None:
         path = Path(case.labels_path)
-        labels = (str(path), _stamp(path), _stamp(sidecar_of(path)))
+        labels = (str(path), _stamp(path), _stamp(sidecar_of(path)), case.labels_scheme)
     return AnatomyKey(scan_key(case), labels, case.anchor, EditsKey(case.edits))
 
 
