@@ -234,12 +234,22 @@ def _paint_handles(painter: QPainter, theme: Theme, anatomy: Anatomy, pose: Pose
         rows = canal.centreline_mm[first::_EVERY_ROW]
         _dots(painter, theme, "canal", pose, rows[np.abs(pose.distance_mm(rows)) <= _NEAR_PLANE_MM], 3.0)
         return
-    rows = _wall_points(canal, canal.wall_mm)[_nearest_row(canal, pose) % _EVERY_ROW :: _EVERY_ROW, ::_EVERY_ANGLE].reshape(-1, 3)
-    _dots(painter, theme, "canal", pose, rows[np.abs(pose.distance_mm(rows)) <= _IN_PLANE_MM], 2.6)
+    nearest, points = _nearest_row(canal, pose), _wall_points(canal, canal.wall_mm)[:, ::_EVERY_ANGLE]
+    if _cuts(canal, nearest, pose):  # round the canal, of each direction the point in the slice
+        rows = np.abs(pose.distance_mm(points)).argmin(axis=0)
+        points = points[rows, np.arange(points.shape[1])]
+    else:
+        points = points[nearest % _EVERY_ROW :: _EVERY_ROW].reshape(-1, 3)
+    _dots(painter, theme, "canal", pose, points[np.abs(pose.distance_mm(points)) <= _IN_PLANE_MM], 2.6)
 
 
 def _nearest_row(canal: Canal, pose: Pose) -> int:
     return int(np.abs(pose.distance_mm(canal.centreline_mm)).argmin())
+
+
+def _cuts(canal: Canal, row: int, pose: Pose) -> bool:
+    """Whether the slice cuts the canal across there, rather than holding a stretch of it."""
+    return abs(float(np.cross(canal.left[row], canal.back[row]) @ pose.plane.normal)) > 0.5
 
 
 def _dots(painter: QPainter, theme: Theme, meaning: str, pose: Pose, points: Floats, radius_px: float) -> None:
@@ -338,8 +348,7 @@ def _paint_canal(painter: QPainter, theme: Theme, pose: Pose, canal: Canal, pull
         points = _wall_points(canal, canal.wall_mm)
     at = canal.nearest(pull.to_mm if pull.brush.tool == "middle" else pull.from_mm)
     painter.setPen(theme.pen("canal", 1.3, dashes=(4.0, 2.5)))
-    across = abs(float(np.cross(canal.left[at], canal.back[at]) @ pose.plane.normal)) > 0.5
-    if across:
+    if _cuts(canal, at, pose):
         _line(painter, pose, points[at], closed=True)
         return
     rows = slice(max(0, at - int(2 * reach_mm)), at + int(2 * reach_mm))

@@ -158,3 +158,14 @@ def test_without_an_anatomy_the_brush_does_nothing(grid: ViewGrid, axial: SliceV
         drag(qtbot, axial, at(axial, on_slice(axial, -40.0, -20.0)), at(axial, on_slice(axial, -20.0, -20.0)), LEFT)
         pixels(axial)
         assert done == []
+
+
+def test_handles_stand_all_round_the_wall_of_a_slice_that_cuts_it(grid: ViewGrid, axial: SliceView) -> None:
+    grid.set_crosshair_shown(False)
+    grid.set_scene(replace(axial.scene, leaks=(), needles=(), patch=None))
+    before = pixels(axial).astype(int)
+    grid.set_brush(Brush("wall"))
+    changed = np.abs(pixels(axial).astype(int) - before).max(axis=2) > 60
+    for angle in np.arange(16) * 2 * np.pi / 16:
+        spot = at(axial, on_slice(axial, 9.0 * np.cos(angle), CANAL_Y + 9.0 * np.sin(angle)))
+        assert changed[spot.y() - 3 : spot.y() + 4, spot.x() - 3 : spot.x() + 4].any()
