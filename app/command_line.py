@@ -150,6 +150,7 @@ def _add_scan_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--part", type=int, metavar="N", help="the part, where one series holds several volumes")
     verb.add_argument("--anchor", type=_anchor, metavar="NAME=X,Y,Z", help="the name of the vertebra at a place, such as L4=0,12,-80")
     verb.add_argument("--labels", type=Path, metavar="FILE", help="a label map of this scan to take in")
+    verb.add_argument("--label-scheme", metavar="NAME", help="whose numbers the label map has, where it leaves that open, such as verse")
 
 
 def _add_out(verb: argparse.ArgumentParser) -> None:

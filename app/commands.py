@@ -124,6 +124,7 @@ HANDS = (
     ("Measure", "D distance, A angle, Del removes"),
     ("Leak, vertebra", "K marks a leak, V names a vertebra under the pointer"),
     ("Needle", "N takes the best; drag its ends, T snaps to the target, Ctrl+drag moves the whole"),
+    ("By hand", "Anatomy, Change: left drag draws, Ctrl erases, [ and ] or Shift+wheel size; wall, middle, levels are dragged"),
     ("3D", "drag turns, middle drag pans, wheel zooms"),
 )
 """What hands do in a view, for F1."""

@@ -12,18 +12,28 @@ from app.session import Session
 from planner.refusal import Refusal
 
 if TYPE_CHECKING:
+    from planner.anatomy.edits import Drawable, Edit
     from planner.case.case import Case
     from planner.case.derive import SitePlan
     from planner.leak.leak import Certainty, LeakKind
     from planner.needles.candidate import Candidate
 
 Point = tuple[float, float, float]
-Gesture = Literal["", "leak", "move leak", "vertebra"]
+Gesture = Literal["", "leak", "move leak", "vertebra", "disc", "ball", "wall", "middle", "level", "window", "foramen"]
+HAND_TOOLS: frozenset[Gesture] = frozenset({"disc", "ball", "wall", "middle", "level", "window", "foramen"})
+"""Gestures that change the anatomy by hand; all but a window and a foramen stay in the hand until they are left."""
 
 PROMPTS: dict[str, str] = {
     "leak": "Click in any view to mark the leak. Esc leaves it.",
     "move leak": "Click where the leak is. Esc leaves it.",
     "vertebra": "Click on a vertebra that you can name. Esc leaves it.",
+    "disc": "Draw in any slice; Ctrl erases; [ and ] size the brush. Esc leaves it.",
+    "ball": "Draw a ball in any slice; Ctrl erases; [ and ] size it. Esc leaves it.",
+    "wall": "Drag a point of the canal's wall in any slice. Esc leaves it.",
+    "middle": "Drag a point of the canal's middle in any slice. Esc leaves it.",
+    "level": "Drag the middle of a vertebra in any slice. Esc leaves it.",
+    "window": "Click on the gap between two laminae. Esc leaves it.",
+    "foramen": "Click on the middle of a foramen. Esc leaves it.",
 }
 
 
@@ -44,6 +54,8 @@ class Desk(QObject):
         self.candidate: int | None = None
         self.gesture: Gesture = ""
         self.vertebra_at: Point | None = None
+        self.drawn: Drawable = "bone"
+        self.size_mm = 4.0
         self.leak_kind: LeakKind = "ventral"
         self.certainty: Certainty = "observed"
         self.live: Candidate | None = None
@@ -166,7 +178,27 @@ class Desk(QObject):
             self.move_leak(at)
         elif gesture == "vertebra":
             self.ask_vertebra(at)
+        elif gesture == "window" or gesture == "foramen":
+            from app.hand import opening
+
+            self.change_by_hand(opening(self, gesture, at))
         return bool(gesture)
+
+    def change_by_hand(self, edit: Edit | None) -> bool:
+        """Change the anatomy by hand; an edit that changes nothing here is refused. None: no such edit can be made, the reason is said."""
+        from planner.anatomy.by_hand import checked
+        from planner.case.acts import Act, edit_by_hand
+
+        anatomy = self.session.anatomy.value
+        if edit is None or anatomy is None:
+            self.problem = self.problem or "There is no anatomy to change yet. Wait until it is found."
+            self.changed.emit()
+            return False
+
+        def act() -> Act:
+            return edit_by_hand(self.session.case, checked(anatomy, edit))
+
+        return self.attempt(act)
 
     def mark_leak(self, at: Point) -> None:
         """Mark a leak of the kind that the panel has chosen."""

@@ -68,11 +68,14 @@ class Session(Walk):
         self.act(done)
         return None
 
-    def take_labels(self, path: Path | None) -> None:
-        """Take in a label map of another program, or leave it. What is wrong with the file is said where the anatomy is found."""
+    def take_labels(self, path: Path | None, scheme: str | None = None) -> None:
+        """Take in a label map of another program, or leave it. scheme: whose numbers it has, where that was asked.
+
+        What is wrong with the file is said where the anatomy is found.
+        """
         from planner.case.acts import take_labels
 
-        self.attempt(lambda: take_labels(self.case, None if path is None else str(path.absolute())))
+        self.attempt(lambda: take_labels(self.case, None if path is None else str(path.absolute()), scheme))
 
     def take_name_back(self) -> None:
         """No vertebra is named any more: the levels are guessed again."""

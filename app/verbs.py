@@ -174,8 +174,10 @@ def _reopen_scan(case: Case, case_path: Path, progress: Progress) -> _Opened:
 
 
 def _with_scan_options(case: Case, options: argparse.Namespace) -> Case:
-    if options.labels is not None and case.labels_path != str(options.labels.absolute()):
-        case = _do(case, acts.take_labels(case, str(options.labels.absolute())))
+    path = case.labels_path if options.labels is None else str(options.labels.absolute())
+    scheme = case.labels_scheme if options.label_scheme is None and path == case.labels_path else options.label_scheme
+    if (path, scheme) != (case.labels_path, case.labels_scheme):
+        case = _do(case, acts.take_labels(case, path, scheme))
     if options.anchor is not None:
         case = _do(case, acts.name_vertebra(case, *options.anchor))
     return case

@@ -9,6 +9,8 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from app.desk import Desk, Point
+from app.hand import brush_of, edit_of
+from viewer.brush import Drawn, Pulled
 from viewer.linked import ViewGrid
 from viewer.scene import Scene, SceneNeedle, ScenePatch, point
 from viewer.theme import ThemeName
@@ -46,6 +48,8 @@ class Views(QObject):
         grid.proposal_taken.connect(self.take_proposal)
         grid.snap_wanted.connect(self._snap)
         grid.needle_dragged.connect(self._drag)
+        grid.hand_done.connect(self._hand_done)
+        grid.brush_sized.connect(self._size_brush)
         grid.cursor_moved.connect(self.pointed)
         grid.cursor_left.connect(lambda: self.pointed.emit(None, None))
         grid.window_changed.connect(lambda *_: self.window_named.emit(self.window_words))
@@ -58,6 +62,7 @@ class Views(QObject):
     def show(self, station: int) -> None:
         """Show the session as it is now; nothing is drawn anew where nothing changed."""
         self._station = station
+        self.grid.set_brush(brush_of(self._desk))
         before, scene = self.grid.scene, self._scene()
         if not scene.changes(before):
             return
@@ -169,6 +174,15 @@ class Views(QObject):
             self._desk.drop(entry, target)
         else:
             self._desk.drag(entry, target)
+
+    def _hand_done(self, done: Drawn | Pulled) -> None:
+        if not self._desk.change_by_hand(edit_of(self._desk, done)):
+            self.grid.settle_brush()
+
+    def _size_brush(self, radius_mm: float) -> None:
+        self._desk.size_mm = radius_mm
+        self.grid.set_brush(brush_of(self._desk))
+        self._desk.changed.emit()
 
     def take_window(self, identifier: str) -> None:
         """Put on a window preset."""

@@ -281,6 +281,8 @@ class Window(QMainWindow):
             return
         self._navigated = True
         if station != self._station:
+            from app.desk import HAND_TOOLS
+
             if station == _NEEDLES:
                 self.desk.show_needle()
             elif station in _AT_THE_LEAK:
@@ -289,7 +291,7 @@ class Window(QMainWindow):
                 (self.views.come_near if station >= _NEAR else self.views.show_whole)()
             self._station = station
             self.desk.problem = ""
-            if self.desk.gesture and station not in (1, 2):
+            if self.desk.gesture and (station not in (1, 2) or self.desk.gesture in HAND_TOOLS):
                 self.desk.gesture = ""
             self._panels.open(station)
         self._follow()

@@ -10,6 +10,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QCloseEvent, QKeyEvent, QPalette
 from PySide6.QtWidgets import QGridLayout, QWidget
 
+from viewer.brush import Brush
 from viewer.pose import PLANES, Plane, plane_along, standard_plane
 from viewer.scene import EMPTY, Measurement, Point, Scene, point
 from viewer.slice_view import SliceView
@@ -46,6 +47,10 @@ class ViewGrid(QWidget):
     snap_wanted = Signal()
     """T."""
     surface_picked = Signal(str, object)
+    hand_done = Signal(object)
+    """A `brush.Drawn` or `brush.Pulled` of a slice view."""
+    brush_sized = Signal(float)
+    """The radius in mm that the brush should have."""
     measurements_changed = Signal(object)
     enlarged = Signal(str)
     """The name of the large view, "" when all four are shown."""
@@ -56,6 +61,7 @@ class ViewGrid(QWidget):
         self._window = Window(400.0, 1800.0)
         self._measurements: tuple[Measurement, ...] = ()
         self._large: ViewName | None = None
+        self._brush: Brush | None = None
         self._planes: dict[str, Plane] = {name: standard_plane(name) for name in PLANES}
         self.slices: dict[str, SliceView] = {name: SliceView(name, self) for name in PLANES}
         self.spatial = SpatialView(self)
@@ -94,6 +100,8 @@ class ViewGrid(QWidget):
         view.vertebra_pointed.connect(self.vertebra_pointed)
         view.proposal_taken.connect(self.proposal_taken)
         view.snap_wanted.connect(self.snap_wanted)
+        view.hand_done.connect(self.hand_done)
+        view.brush_sized.connect(self.brush_sized)
 
     # what is shown
 
@@ -163,6 +171,17 @@ class ViewGrid(QWidget):
         """Begin to measure in any slice view: "distance" or "angle"; "" ends it."""
         for view in self.slices.values():
             view.start_tool(tool)
+
+    def set_brush(self, brush: Brush | None) -> None:
+        """Put a brush into the hand of all slice views, or away."""
+        self._brush = brush
+        for view in self.slices.values():
+            view.set_brush(brush)
+
+    def settle_brush(self) -> None:
+        """What was drawn is done with: it was refused."""
+        for view in self.slices.values():
+            view.settle_brush()
 
     def look_along(self, entry_mm: Any, target_mm: Any) -> None:
         """Turn the axial view onto the plane that holds a needle, the others with it, and put the crosshair at its tip."""
@@ -254,7 +273,7 @@ class ViewGrid(QWidget):
         key = Qt.Key(event.key())
         if event.modifiers() & Qt.KeyboardModifier.ControlModifier and key in _NUMBER_KEYS:
             self.enlarge(_NUMBER_KEYS[key])
-        elif key == Qt.Key.Key_Escape and self._large is not None:
+        elif key == Qt.Key.Key_Escape and self._large is not None and self._brush is None:
             self.enlarge(self._large)
         else:
             super().keyPressEvent(event)

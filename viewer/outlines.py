@@ -83,14 +83,15 @@ def label_slice(anatomy: Anatomy, pose: Pose) -> LabelSlice | None:
     return LabelSlice(sampled, (float(corner @ plane.right), float(corner @ plane.down)), (step_mm, step_mm))
 
 
-def outline_paths(found: LabelSlice) -> dict[str, QPainterPath]:
-    """A path for each structure that the slice meets, in the plane's millimetres (right, down)."""
+def outline_paths(found: LabelSlice, asked: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, QPainterPath]:
+    """A path for each structure that the slice meets, in the plane's millimetres (right, down). asked: structures with their codes, those
+    of `outlined` unless given."""
     from viewer.kernels import label_boxes, level_lines, soft_mask
 
     boxes = np.empty((256, 4), dtype=np.int64)
     label_boxes(found.labels, boxes)
     paths = {}
-    for name, wanted_codes in outlined().items():
+    for name, wanted_codes in (outlined() if asked is None else asked).items():
         present = [code for code in wanted_codes if boxes[code, 1] >= 0]
         if not present:
             continue

@@ -34,15 +34,7 @@ def paint_outlines(painter: QPainter, theme: Theme, scene: Scene, pose: Pose, st
     """Lines round the structures; dashed where a structure was modelled rather than seen."""
     if scene.anatomy is None:
         return
-    paths = store.paths(scene.anatomy, pose)
-    to_screen = QTransform(
-        pose.px_per_mm,
-        0,
-        0,
-        pose.px_per_mm,
-        pose.width / 2 - pose.centre_mm[0] * pose.px_per_mm,
-        pose.height / 2 - pose.centre_mm[1] * pose.px_per_mm,
-    )
+    paths, to_screen = store.paths(scene.anatomy, pose), to_pixels(pose)
     painter.setBrush(Qt.BrushStyle.NoBrush)
     for name, found in paths.items():
         if not scene.shows(name):
@@ -55,6 +47,12 @@ def paint_outlines(painter: QPainter, theme: Theme, scene: Scene, pose: Pose, st
         painter.drawPath(path)
         if name in _NAMED:
             _name_inside(painter, theme, name, path, pose)
+
+
+def to_pixels(pose: Pose) -> QTransform:
+    """From a plane's own millimetres (right, down) to logical pixels."""
+    scale, (right, down) = pose.px_per_mm, pose.centre_mm
+    return QTransform(scale, 0, 0, scale, pose.width / 2 - right * scale, pose.height / 2 - down * scale)
 
 
 def _name_inside(painter: QPainter, theme: Theme, name: str, path: QPainterPath, pose: Pose) -> None:

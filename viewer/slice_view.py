@@ -11,9 +11,11 @@ from PySide6.QtGui import QEnterEvent, QFocusEvent, QKeyEvent, QMouseEvent, QPai
 from PySide6.QtWidgets import QApplication, QWidget
 
 from viewer import furniture
+from viewer.brush import STROKES, Brush, BrushHand
 from viewer.grey import value_at
 from viewer.measuring import MeasureTool
 from viewer.needle_grip import NeedleGrip, grip, live_words, moved
+from viewer.overlays import half_slice_mm
 from viewer.pose import PlaneName, slice_step_mm
 from viewer.scene import Point, Scene, point
 from viewer.slice_pane import SlicePane
@@ -21,6 +23,7 @@ from viewer.windows import Window, auto_window, presets
 
 _CLICK_PX = 4.0  # a press that moves less is a click
 _TOOL_KEYS = {Qt.Key.Key_D: "distance", Qt.Key.Key_A: "angle"}
+_SIZE_KEYS = {"[": -1, "]": 1}
 _SCROLL_KEYS = {
     Qt.Key.Key_Up: 1, Qt.Key.Key_Right: 1, Qt.Key.Key_PageUp: 1, Qt.Key.Key_Down: -1, Qt.Key.Key_Left: -1, Qt.Key.Key_PageDown: -1,
 }  # fmt: skip
@@ -52,6 +55,10 @@ class SliceView(SlicePane):
     vertebra_pointed = Signal(object)
     proposal_taken = Signal()
     snap_wanted = Signal()
+    hand_done = Signal(object)
+    """A `brush.Drawn` or `brush.Pulled`: what the brush in the hand did."""
+    brush_sized = Signal(float)
+    """The radius in mm that the brush should have."""
 
     def __init__(self, plane: PlaneName, parent: QWidget | None = None) -> None:
         super().__init__(plane, parent)
@@ -62,6 +69,7 @@ class SliceView(SlicePane):
         self._held: NeedleGrip | None = None
         self._dragged: tuple[Point, Point] | None = None
         self._tool = MeasureTool()
+        self._hand = BrushHand()
         self._space = False
         self._wheel = 0.0
         self.setMouseTracking(True)
@@ -84,6 +92,7 @@ class SliceView(SlicePane):
     def _paint_hands(self, painter: QPainter) -> None:
         """The tool and what it has measured so far; a frame while keys go here."""
         pointer = self._point_at(self._pointer) if self._pointer is not None else None
+        self._hand.paint(painter, self._theme, self._scene, self._pose, self._pointer)
         self._tool.paint(painter, self._theme, self._scene, self._pose, pointer)
         if self.hasFocus():
             furniture.paint_focus(painter, self._theme, self.width(), self.height())
@@ -126,6 +135,9 @@ class SliceView(SlicePane):
             return "measure"
         if keys & Qt.KeyboardModifier.AltModifier:
             return "turn"
+        if self._hand.press(self._scene, self._pose, at, bool(keys & Qt.KeyboardModifier.ControlModifier)):
+            self.update()
+            return "hand"
         self._held = grip(self._scene, self._pose, at.x(), at.y(), bool(keys & Qt.KeyboardModifier.ControlModifier))
         if self._held is not None:
             return "needle"
@@ -161,6 +173,9 @@ class SliceView(SlicePane):
             self._dragged = moved(self._held, here)
             self.needle_dragged.emit(self._held.index, *self._dragged, False)
             self.update()
+        elif self._doing == "hand":
+            self._hand.move(here)
+            self.update()
         elif self._tool:
             self.update()
         if not self._doing:
@@ -168,10 +183,21 @@ class SliceView(SlicePane):
 
     def _show_grip(self, at: QPointF, keys: Qt.KeyboardModifier) -> None:
         whole = bool(keys & Qt.KeyboardModifier.ControlModifier)
+        if self._hand.brush is not None:
+            self._hand.erasing = whole
+            self._show_hand(at)
+            return
         over = grip(self._scene, self._pose, at.x(), at.y(), whole) is not None
         shape = Qt.CursorShape.SizeAllCursor if over and not self._tool else Qt.CursorShape.CrossCursor
         if self.cursor().shape() != shape:
             self.setCursor(shape)
+
+    def _show_hand(self, at: QPointF) -> None:
+        """The brush shows itself; what can be dragged shows a hand."""
+        brush = self._hand.brush
+        drags = brush is not None and brush.tool not in STROKES and self._hand.over_handle(self._scene, self._pose, at)
+        self.setCursor(Qt.CursorShape.SizeAllCursor if drags else Qt.CursorShape.CrossCursor)
+        self.update()
 
     def _drag_window(self, step: QPointF) -> None:
         share = max(self._window.width, 1e-3) / 300.0
@@ -202,11 +228,16 @@ class SliceView(SlicePane):
             if ends is not None:
                 self.needle_dragged.emit(held.index, *ends, True)
             self.update()
+        elif doing == "hand":
+            made = self._hand.release(self._pose, half_slice_mm(self._scene, self._pose))
+            if made is not None:
+                self.hand_done.emit(made)
+            self.update()
         self.setCursor(Qt.CursorShape.CrossCursor)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         """Left: this view large and back. Right: the window that suits this slice."""
-        if self._tool:
+        if self._tool or (self._hand.brush is not None and event.button() == Qt.MouseButton.LeftButton):
             self.mousePressEvent(event)
         elif event.button() == Qt.MouseButton.LeftButton:
             self.enlarge_wanted.emit()
@@ -233,6 +264,8 @@ class SliceView(SlicePane):
             self._fitted = False
             self._pose = self._pose.zoomed(1.2**turns, event.position().x(), event.position().y())
             self._moving()
+        elif event.modifiers() & Qt.KeyboardModifier.ShiftModifier and self._hand.brush is not None:
+            self.brush_sized.emit(self._hand.brush.sized(turns))
         else:
             self._wheel += turns * (5 if event.modifiers() & Qt.KeyboardModifier.ShiftModifier else 1)
             whole = int(self._wheel)
@@ -251,7 +284,7 @@ class SliceView(SlicePane):
         """The pointer has left."""
         self._pointer = None
         self.cursor_left.emit()
-        if self._tool:
+        if self._tool or self._hand.brush is not None:
             self.update()
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
@@ -277,7 +310,9 @@ class SliceView(SlicePane):
             super().keyPressEvent(event)
             return
         key = Qt.Key(event.key())
-        if key in _SCROLL_KEYS:
+        if self._hand.brush is not None and event.text() in _SIZE_KEYS:
+            self.brush_sized.emit(self._hand.brush.sized(_SIZE_KEYS[event.text()]))
+        elif key in _SCROLL_KEYS:
             self.step_slices(_SCROLL_KEYS[key] * (5 if event.modifiers() & Qt.KeyboardModifier.ShiftModifier else 1))
         elif key in (Qt.Key.Key_Home, Qt.Key.Key_End):
             self.step_slices(100_000 if key == Qt.Key.Key_Home else -100_000)
@@ -325,6 +360,29 @@ class SliceView(SlicePane):
         else:
             return False
         return True
+
+    # drawing
+
+    def set_brush(self, brush: Brush | None) -> None:
+        """Put a brush into the hand, or away."""
+        if brush != self._hand.brush:
+            self._hand.take(brush)
+            if brush is not None:
+                self._tool.start("")
+            if self._doing == "hand" and not self._hand.busy:
+                self._doing = ""
+            self.update()
+
+    def settle_brush(self) -> None:
+        """What was drawn is in the anatomy, or was refused: the picture no longer shows it by itself."""
+        self._hand.settle()
+        self.update()
+
+    def set_scene(self, scene: Scene) -> None:
+        """Another anatomy holds what was drawn."""
+        if scene.anatomy is not self._scene.anatomy:
+            self._hand.settle()
+        super().set_scene(scene)
 
     # measuring
 

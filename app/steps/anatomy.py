@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QPushButton, QVBoxLayout
 
 from app.derived import Derived
 from app.desk import Desk
+from app.steps.editing import Editing
 from app.steps.outside import OutsidePrograms
 from app.steps.panel import Next, Panel
 from app.steps.words import ONLY_ON_MYELOGRAMS, SIGNS, anchor_words
@@ -65,7 +66,11 @@ class AnatomyPanel(Panel):
         self._map_words = label(role="muted", name="Label map taken in")
         self._take_map = button("Take in a label map…", self._choose_labels, name="Take in a label map")
         self._leave_map = button("Leave it", lambda: self.session.take_labels(None), name="Leave the label map")
-        self._map.add(label("Label map of another program", "head"), self._map_words, row(self._take_map, self._leave_map, None))
+        self._whose = Rows(4)
+        self._map.add(label("Label map of another program", "head"), self._map_words, self._whose)
+        self._map.add(row(self._take_map, self._leave_map, None))
+        self._editing = Editing(self.desk)
+        self.body.addWidget(self._editing)
         self._head = label("Structures", "head")
         self.body.addWidget(self._head)
         self._structures = Rows(1)
@@ -108,6 +113,7 @@ class AnatomyPanel(Panel):
         at = self.desk.vertebra_at
         self._chooser.show_items([(("chooser", at), self._make_chooser)] if at is not None and anatomy is not None else [])
         known = [(name, anatomy.structure(name)) for name in _SHOWN if _is_told(anatomy, name)] if anatomy is not None else []
+        self._editing.refresh()
         hidden = self.session.hidden
         self._structures.show_items([((name, how, name in hidden), partial(self._structure, name, how)) for name, how in known])
 
@@ -121,6 +127,17 @@ class AnatomyPanel(Panel):
         say(self._map_words, f"{given} {words}")
         self._take_map.setText("Take in another…" if path is not None else "Take in a label map…")
         self._leave_map.setVisible(path is not None)
+        choices = getattr(self.session.anatomy.refusal, "choices", ()) if path is not None else ()
+        self._whose.show_items([((scheme, program), partial(self._scheme, scheme, program)) for scheme, program in choices])
+
+    def _scheme(self, scheme: str, program: str) -> QWidget:
+        """A button that answers whose numbers the label map has."""
+
+        def answer() -> None:
+            path = self.session.case.labels_path
+            self.session.take_labels(None if path is None else Path(path), scheme)
+
+        return row(button(program, answer, name=f"It has the numbers of {program}"), None)
 
     def _structure(self, name: str, known: Structure) -> QWidget:
         made = QWidget()

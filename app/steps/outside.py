@@ -7,6 +7,7 @@ from collections.abc import Hashable
 from functools import partial
 from pathlib import Path
 
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QCheckBox, QFileDialog, QVBoxLayout, QWidget
 
 from app.jobs import Outcome
@@ -33,7 +34,8 @@ class OutsidePrograms(Card):
         self._session = session
         self._running: tuple[Program, Hashable] | None = None
         self._refusal: Refusal | None = None
-        self._seen: tuple[Hashable, tuple[Program, ...]] = (None, ())
+        self._key: Hashable = None
+        self._installed: tuple[Program, ...] | None = None
         self._progress = ProgressRow("running the program", self._cancel)
         self._rows, self._problem = Rows(4), Rows()
         self._absent = label(role="muted", name="Programs that are not installed")
@@ -51,12 +53,13 @@ class OutsidePrograms(Card):
         self.setVisible(volume is not None and self._session.volume.state == "ready")
         if volume is None:
             return
-        if self._seen[0] != key:  # what is installed is looked up once a scan
-            self._seen = key, tuple(program for program in PROGRAMS if call_of(program) is not None)
-            self._refusal = None
+        if self._key != key:
+            self._key, self._refusal = key, None
+        if self._installed is None:
+            self._installed = tuple(program for program in PROGRAMS if call_of(program) is not None)
         if self._running is not None and self._running[1] != key:
             self._cancel()
-        here = [program for program in self._seen[1] if volume.modality in program.modalities]
+        here = [program for program in self._installed if volume.modality in program.modalities]
         running = self._running is not None
         items = [((program.name, running, _weights(program)), partial(self._row, program, running)) for program in here]
         self._rows.show_items(items)
@@ -64,8 +67,14 @@ class OutsidePrograms(Card):
         self._progress.setVisible(running)
         refusal = self._refusal
         self._problem.show_items([(str(refusal), partial(refusal_card, refusal))] if refusal is not None else [])
-        absent = [program for program in PROGRAMS if program not in self._seen[1] and volume.modality in program.modalities]
+        absent = [program for program in PROGRAMS if program not in self._installed and volume.modality in program.modalities]
         say(self._absent, " ".join(f"{program.name} is not installed here: {program.install}." for program in absent))
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """What is installed is looked up whenever the card comes into view: it may have been installed meanwhile."""
+        self._installed = None
+        self.refresh()
+        super().showEvent(event)
 
     def _row(self, program: Program, running: bool) -> QWidget:
         start = button(f"Run {program.name}", partial(self._start, program), hint="Its label map is then taken in")

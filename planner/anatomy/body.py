@@ -7,11 +7,15 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from planner.anatomy.grid import onto, reduced
-from planner.geometry import Volume
+from planner.geometry import Floats, Volume
 
 AIR_BELOW_HU = -300.0
 _COARSE_MM = 4.0
 _OPENING_MM = 8.0  # cuts the shells of the table, tubes and sheets
+_SHEET_MM, _SLIT_MM = 12.0, (3.0, 15.0)  # what is thinner than this and this far behind the back is a cushion; lung lies deeper
+_BESIDE_MM = 110.0  # of the middle: where the back is looked at
+_TABLE_HU, _TABLE_MM, _TABLE_SHARE = -700.0, 120.0, 0.6  # a support: so dense, so near, behind so much of the back
+_FLAT_MM, _FLAT_WIDTH_MM, _FLAT_TILT_DEG = 2.0, 65.0, 6
 
 
 def _ball(radius_mm: float, spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
@@ -43,7 +47,60 @@ def body_mask(search: Volume, threshold: float = AIR_BELOW_HU) -> NDArray[np.boo
     inner = ndimage.binary_erosion(np.pad(filled, 1, mode="edge"), np.ones((1, 3, 3), dtype=np.bool_))[1:-1, 1:-1, 1:-1]
     outer = ndimage.binary_dilation(filled, np.ones((1, 3, 3), dtype=np.bool_))
     fine = onto(outer, coarse.frame, search.frame) & (search.voxels > threshold)
-    return fine | onto(inner, coarse.frame, search.frame)
+    inside = onto(inner, coarse.frame, search.frame)
+    return _held(_without_sheets(fine | inside, search, threshold), inside)
+
+
+def _held(body: NDArray[np.bool_], inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """What hangs together with the inside: crumbs of sheets and cushions beside the skin do not."""
+    parts, count = ndimage.label(body)
+    held = np.zeros(count + 1, dtype=np.bool_)
+    held[np.unique(parts[inside])] = True
+    held[0] = False
+    return held[parts] if held.any() else body
+
+
+def _without_sheets(body: NDArray[np.bool_], search: Volume, threshold: float) -> NDArray[np.bool_]:
+    """Without thin things behind a slit of air behind the back: a cushion or sheet that touches the skin elsewhere (algorithms 1.1)."""
+    step = search.frame.spacing_mm[1]
+    thin, (least, most) = int(_SHEET_MM / step), (max(1, int(_SLIT_MM[0] / step)), int(_SLIT_MM[1] / step))
+    from_back = (body & (search.voxels > threshold))[:, ::-1]
+    first = from_back.argmax(axis=1)
+    columns = np.argwhere(from_back.any(axis=1))
+    rows = first[columns[:, 0], columns[:, 1]][:, None] + np.arange(thin + most + 2)
+    run = from_back[columns[:, :1], np.minimum(rows, body.shape[1] - 1), columns[:, 1:]] & (rows < body.shape[1])
+    ends = np.where(run.all(axis=1), rows.shape[1], (~run).argmax(axis=1))  # of the rearmost run
+    after = run & (np.arange(rows.shape[1]) >= ends[:, None])
+    again = np.where(after.any(axis=1), after.argmax(axis=1), rows.shape[1] + most)
+    slit = again - ends
+    sheet = (ends <= thin) & (slit >= least) & (slit <= most)
+    out = body[:, ::-1].copy()
+    for (k, i), start, stop in zip(columns[sheet], first[columns[sheet, 0], columns[sheet, 1]], again[sheet]):
+        out[k, : start + stop, i] = False
+    return out[:, ::-1]
+
+
+def pressed_flat(search: Volume, body: NDArray[np.bool_], middle_mm: Floats) -> NDArray[np.bool_]:
+    """(n,) for each slice whether the patient lies on the back there and presses it flat: a support stands behind most of it, and the
+    skin keeps within 2 mm of a straight line over 65 mm or more. middle_mm: (n,) x of the spine; not a number where there is none."""
+    frame = search.frame
+    step, across = frame.spacing_mm[1], frame.spacing_mm[2]
+    x = frame.affine[0, 3] + across * np.arange(frame.shape[2])
+    rows = np.arange(frame.shape[1])
+    slopes = np.tan(np.radians(np.arange(-_FLAT_TILT_DEG, _FLAT_TILT_DEG + 1)))
+    flat = np.zeros(frame.shape[0], dtype=np.bool_)
+    for k in np.flatnonzero(np.isfinite(middle_mm)):
+        columns = np.flatnonzero((np.abs(x - middle_mm[k]) < _BESIDE_MM) & body[k].any(axis=0))
+        if len(columns) * across < _FLAT_WIDTH_MM:
+            continue
+        skin = frame.shape[1] - 1 - body[k][::-1, columns].argmax(axis=0)
+        behind = (rows[:, None] > skin + 2) & (rows[:, None] < skin + _TABLE_MM / step) & (search.voxels[k][:, columns] > _TABLE_HU)
+        if behind.any(axis=0).mean() < _TABLE_SHARE:
+            continue
+        tilted = skin * step - slopes[:, None] * x[columns]
+        width = (tilted.max(axis=1)[:, None] - tilted < _FLAT_MM).sum(axis=1).max() * across
+        flat[k] = width >= _FLAT_WIDTH_MM
+    return ndimage.binary_opening(flat, iterations=max(1, int(10.0 / frame.spacing_mm[0])))
 
 
 def _filled(plane: NDArray[np.bool_]) -> NDArray[np.bool_]:

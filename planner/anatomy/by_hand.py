@@ -29,7 +29,7 @@ from planner.anatomy.edits import (
     places_of,
     structure_of,
 )
-from planner.anatomy.masks import grown, smoothed
+from planner.anatomy.masks import grown, least_growth_mm, smoothed
 from planner.anatomy.spine import Anatomy, Canal, Foramen, Level, Provenance, Root, Structure, Window
 from planner.anatomy.strokes import stroke_mask
 from planner.anatomy.tube import grown_wall, inside_wall, moved_tube, pulled_wall, smoothed_wall, struck_wall, with_tube, with_wall
@@ -102,6 +102,8 @@ def edited(anatomy: Anatomy, edits: tuple[Edit, ...], progress: Progress = silen
             idle[len(done) + n] = problem
     touched = _touched(before, edits, idle)
     structures = {**before.structures, **{name: _known(before.structure(name), at) for name, at in touched.items()}}
+    if "kidney" in touched and before.structure("kidney").provenance == "not checked" and not _on_both_sides(now, codes.KIDNEY):
+        structures["kidney"] = replace(structures["kidney"], provenance="not checked")  # one drawn says nothing of the other
     return EditedAnatomy(
         now.frame, now.modality, now.labels, structures, now.canal, now.levels, now.foramina, now.windows, now.roots, now.anchor,
         now.leak_hints, now.again, before, edits, touched, idle,
@@ -130,15 +132,25 @@ def _known(before: Structure, levels: tuple[str, ...]) -> Structure:
     return Structure(provenance, before.confidence, f"{words} {before.problem}" if before.problem else words)
 
 
+def _on_both_sides(now: Anatomy, code: int) -> bool:
+    """Whether voxels of a code lie left and right of the canal."""
+    columns = np.flatnonzero((now.labels == code).any(axis=(0, 1)))
+    if not len(columns) or not len(now.canal.centreline_mm):
+        return False
+    x_mm = now.frame.affine[0, 3] + now.frame.spacing_mm[2] * columns
+    middle_mm = float(now.canal.centreline_mm[:, 0].mean())
+    return bool(x_mm[0] < middle_mm < x_mm[-1])
+
+
 def _touched(anatomy: Anatomy, edits: Sequence[Edit], idle: Mapping[int, str]) -> dict[str, tuple[str, ...]]:
     places: dict[str, list[Point]] = {}
     for n, edit in enumerate(edits):
         if n not in idle:
             places.setdefault(structure_of(edit), []).extend(places_of(edit))
-    return {name: _levels_at(anatomy, at) for name, at in places.items()}
+    return {name: levels_at(anatomy, at) for name, at in places.items()}
 
 
-def _levels_at(anatomy: Anatomy, places: Sequence[Point]) -> tuple[str, ...]:
+def levels_at(anatomy: Anatomy, places: Sequence[Point]) -> tuple[str, ...]:
     """The vertebrae beside these places, from head to foot."""
     if not places or not anatomy.levels:
         return ()
@@ -162,7 +174,10 @@ def without_effect(anatomy: Anatomy, edit: Edit) -> str | None:
         case Stroke():
             return _idle_stroke(anatomy, edit)
         case Grow() | Smooth():
-            return None if _has(anatomy, edit.structure) else f"There is no {edit.structure} to change: nothing of it was found or drawn."
+            if not _has(anatomy, edit.structure):
+                return f"There is no {edit.structure} to change: nothing of it was found or drawn."
+            least_mm = least_growth_mm(anatomy.frame.spacing_mm) if isinstance(edit, Grow) and edit.structure != "canal" else 0.0
+            return f"{abs(edit.by_mm):g} mm is less than a voxel of this scan." if abs(edit.by_mm) < least_mm else None
         case WallPoint():
             near = canal.locate(edit.from_mm).radius_mm < _WALL_WITHIN_MM and _beside(canal, edit.from_mm)
             return None if near else "There is no wall of the canal here."

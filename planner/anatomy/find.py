@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from planner.anatomy import labels as codes
-from planner.anatomy.body import AIR_BELOW_HU, body_mask
+from planner.anatomy.body import AIR_BELOW_HU, body_mask, pressed_flat
 from planner.anatomy.bone import Bone, find_bone
 from planner.anatomy.bright import Bright, split_bright
 from planner.anatomy.grid import reduced
@@ -68,7 +68,8 @@ def find(volume: Volume, anchor: Anchor | None = None, progress: Progress = sile
 @dataclass(frozen=True, eq=False)
 class _Seen:
     """What of a CT is the same whatever its vertebrae are called. bone: without contrast. soft: codes of soft tissue, lung and gas on the
-    search grid. row: the vertebrae without names. structures: how what lies around the spine is known."""
+    search grid. row: the vertebrae without names. structures: how what lies around the spine is known. flat_mm: heights (z) of the slices
+    where the back is pressed flat."""
 
     volume: Volume
     search: Frame
@@ -81,6 +82,7 @@ class _Seen:
     column: Column
     row: Row
     structures: Mapping[str, Structure]
+    flat_mm: Floats
 
     def plain(self) -> Volume:
         """The scan without contrast in and around the sac, in which all bone is measured; the sac is measured in the scan as it is."""
@@ -109,7 +111,8 @@ def _find_in_ct(volume: Volume, anchor: Anchor | None, progress: Progress) -> An
     levels, anchor = name_levels(row, anchor, lambda found: guess(search, mask, curve, column, found))
     progress(0.66, "Finding lung, gas, kidneys and vessels")
     soft, around = _around(search, body, canal, row)
-    seen = _Seen(volume, search.frame, body, bone, soft, bright, curve, canal, column, row, around)
+    flat = _flat_heights(search, body, canal)
+    seen = _Seen(volume, search.frame, body, bone, soft, bright, curve, canal, column, row, around, flat)
     return _named(seen, plain, levels, anchor, part(progress, 0.7, 1.0))
 
 
@@ -152,7 +155,7 @@ def _named(seen: _Seen, plain: Volume, levels: tuple[Level, ...], anchor: Anchor
         "windows": NOT_CHECKED,
         "roots": roots_structure(roots) if roots else NOT_CHECKED,
         "contrast outside": contrast_structure(bright is not None, canal, levels, hints),
-        "skin": _skin_structure(volume, labels),
+        "skin": _skin_structure(labels, seen.flat_mm, levels),
         "bone": Structure("found", 0.9, None if max(volume.frame.spacing_mm) <= 2.0 else "Thin bone is blurred in slices this thick."),
         **seen.structures,
         "vertebral artery": neck_artery_structure(arteries, levels),
@@ -291,7 +294,19 @@ def _windows_structure(found: Anatomy) -> Structure:
     return Structure("found", round(sure, 2), " ".join(sentences) or None)
 
 
-def _skin_structure(volume: Volume, labels: NDArray[np.uint8]) -> Structure:
+def _flat_heights(search: Volume, body: NDArray[np.bool_], canal: Canal) -> Floats:
+    z = search.frame.affine[2, 3] + search.frame.spacing_mm[0] * np.arange(search.frame.shape[0])
+    line = canal.centreline_mm[np.argsort(canal.centreline_mm[:, 2])]
+    return z[pressed_flat(search, body, np.interp(z, line[:, 2], line[:, 0], left=np.nan, right=np.nan))]
+
+
+def _skin_structure(labels: NDArray[np.uint8], flat_mm: Floats, levels: tuple[Level, ...]) -> Structure:
+    """How the skin is known: where the scan cuts it off, and at which levels it will lie elsewhere once nobody lies on it."""
     borders = {"left or right": labels[:, :, [0, -1]], "back": labels[:, -1], "front": labels[:, 0]}
     cut = [name for name, plane in borders.items() if float((plane > 0).mean()) > 0.05]
-    return Structure("found", 0.95 if not cut else 0.8, f"The skin at the {' and the '.join(cut)} lies outside the scan." if cut else None)
+    sentences = [f"The skin at the {' and the '.join(cut)} lies outside the scan."] if cut else []
+    if len(flat_mm) and levels:
+        heights = np.array([level.centre_mm[2] for level in levels])
+        flat = [level.name for n, level in enumerate(levels) if n in np.abs(flat_mm[:, None] - heights).argmin(axis=1)]
+        sentences.append(f"The back is pressed flat by what it lies on at {', '.join(flat)}: in another position the skin lies elsewhere.")
+    return Structure("found", 0.95 if not cut else 0.8, " ".join(sentences) or None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -58,13 +58,17 @@ class Given:
         return frozenset(int(code) for code in np.flatnonzero(np.bincount(self.codes.ravel(), minlength=256)) if code)
 
 
-def read_given(path: Path, volume: Volume) -> Given:
-    """A label map of this scan. Raises Refusal for what is no label map, is not understood, or does not lie on the scan."""
+def read_given(path: Path, volume: Volume, scheme: str | None = None) -> Given:
+    """A label map of this scan. scheme: whose numbers it has, where a person said.
+
+    Raises Refusal for what is no label map, is not understood, or does not lie on the scan.
+    """
     if path.name.removesuffix(".gz").removesuffix(".nii") in ("labels", "truth") and path.is_file() and not sidecar_of(path).is_file():
         raise Refusal(
             f"{sidecar_of(path).name} is missing beside {path.name}.", "It says what the numbers mean: put it into the same folder."
         )
     file = read_label_file(path)
+    file = file if scheme is None else replace(file, scheme=scheme)
     pieces = measured(file)
     if not pieces:
         raise Refusal(f"The label map {path.name} is empty.", "Give the map that was made from this series.")

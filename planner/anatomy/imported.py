@@ -60,14 +60,17 @@ Codes = NDArray[np.uint8]
 Notes = tuple[tuple[str, str], ...]
 
 
-def find_with_labels(volume: Volume, path: Path, anchor: Anchor | None = None, progress: Progress = silent) -> Anatomy:
+def find_with_labels(
+    volume: Volume, path: Path, anchor: Anchor | None = None, progress: Progress = silent, scheme: str | None = None
+) -> Anatomy:
     """The anatomy of a scan where a label map (NIfTI, NRRD, DICOM SEG) wins over what `find` finds; what it does not hold is found.
 
-    anchor: a vertebra that a person named; it wins over the names of the map. Raises Refusal for a file that is no known label map, or
-    that does not lie on this scan, and where neither the scan nor the map shows the canal.
+    anchor: a vertebra that a person named; it wins over the names of the map. scheme: whose numbers it has, where a person said. Raises
+    Refusal for a file that is no known label map, or that does not lie on this scan, and where neither the scan nor the map shows the
+    canal.
     """
     progress(0.0, "Reading the label map")
-    taken = read_given(path, volume)
+    taken = read_given(path, volume, scheme)
     given, held = taken.codes, taken.held
     base = _found(volume, given, held, part(progress, 0.1, 0.9))
     progress(0.9, "Taking in the label map")

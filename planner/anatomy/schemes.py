@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
+from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
@@ -42,6 +43,15 @@ _CORD_MM2, _SAC_MM2 = 450.0, 900.0  # mean cross-section of more than any cord, 
 _LEAST_VERTEBRA_MM2 = 160.0
 _WHOLE_SACRUM_MM = 60.0  # an S1 taller than this is the whole sacrum
 _MEASURED_MM = 1.5
+
+
+class WhoseNumbers(Refusal):
+    """A question that a person can answer: choices are the schemes, by id and by program, that the map may have."""
+
+    def __init__(self, sentence: str, choices: Sequence[Scheme]) -> None:
+        names = ", ".join(f"{one.id} ({one.program})" for one in choices)
+        super().__init__(sentence, f"Say whose numbers they are, in the window or with --label-scheme NAME: {names}.")
+        self.choices = tuple((one.id, one.program) for one in choices)
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,15 +241,14 @@ def _upright(file: LabelFile, mask: NDArray[np.bool_], steps: tuple[int, ...]) -
 def recognised(file: LabelFile, modality: str, file_name: str, pieces: Mapping[int, Piece]) -> Meaning:
     """What the numbers of a map mean. Raises Refusal where they mean nothing known, where they may mean two things (the way out says
     what to give), and where the names of vertebrae do not follow each other from head to foot."""
-    choices = ", ".join(one.id for one in schemes())
-    choose = f'Put {{"scheme": NAME}} into {sidecar_of_name(file_name)} beside it; NAME is one of {choices}.'
+    could_hold = [one for one in schemes() if modality in one.modalities and set(pieces) <= set(one.meaning)]
     if file.scheme is not None:
         chosen = next((one for one in schemes() if one.id == file.scheme), None)
         if chosen is None:
-            raise Refusal(f"No scheme of labels is called {file.scheme[:40]}.", choose)
+            raise WhoseNumbers(f"No scheme of labels is called {file.scheme[:40]}.", schemes())
         unknown = sorted(set(pieces) - set(chosen.meaning))
         if unknown:
-            raise Refusal(f"The label map holds the number {unknown[0]}, which {chosen.program} does not use.", choose)
+            raise WhoseNumbers(f"The label map holds the number {unknown[0]}, which {chosen.program} does not use.", could_hold)
         return _checked(Meaning(chosen.program, _plain(chosen, pieces)), pieces, chosen)
     named = _by_names(file, file_name, pieces)
     if named is not None:
@@ -252,28 +261,21 @@ def recognised(file: LabelFile, modality: str, file_name: str, pieces: Mapping[i
     fitting = [pair for pair in fitting if _explains(pair[0], pieces) >= _HALF * _explains(fitting[0][0], pieces)]
     fitting = sorted((pair for pair in fitting if pair[1] <= _MOST_MISFIT), key=lambda pair: pair[1])
     if not fitting and possible:
-        raise _odd_spacing(_plain(possible[0], pieces), pieces, choose)
+        raise _odd_spacing(_plain(possible[0], pieces), pieces, could_hold)
     if not fitting:
-        raise Refusal(
-            f"What the numbers of the label map {file_name} mean is not known.", f"Put their names into a JSON file. Or: {choose}"
-        )
+        way_out = f'Put their names into {sidecar_of(Path(file_name)).name} beside it, such as {{"20": "vertebra L1"}}.'
+        raise Refusal(f"What the numbers of the label map {file_name} mean is not known.", way_out)
     if len(pieces) < _SPEAKS_FOR_ITSELF and not _explains(fitting[0][0], pieces) and not _parts(fitting[0][0], pieces):
-        raise Refusal(f"The label map {file_name} holds too little to tell which program's numbers it has.", choose)
+        raise WhoseNumbers(f"The label map {file_name} holds too little to tell which program's numbers it has.", could_hold)
     best, least = fitting[0]
     meant = _plain(best, pieces)
     others = [one for one, misfit in fitting[1:] if misfit < least + _CLEAR_BY and _plain(one, pieces) != meant]
     if others:
         programs = " or ".join([best.program, *(one.program for one in others)])
-        raise Refusal(f"The numbers of the label map {file_name} may be those of {programs}, which mean different things.", choose)
+        sentence = f"The numbers of the label map {file_name} may be those of {programs}, which mean different things."
+        raise WhoseNumbers(sentence, [best, *others])
     same = [one.program for one, _ in fitting if _plain(one, pieces) == meant]
     return _checked(Meaning(_either(same), meant), pieces, best)
-
-
-def sidecar_of_name(file_name: str) -> str:
-    """The name of the JSON file that goes with a label map."""
-    from pathlib import Path
-
-    return sidecar_of(Path(file_name)).name
 
 
 def _either(programs: Sequence[str]) -> str:
@@ -401,13 +403,14 @@ def _parts(scheme: Scheme, pieces: Mapping[int, Piece]) -> bool:
     return bool(scheme.needs) and not any(scheme.meaning[number].startswith("vertebra ") for number in pieces)
 
 
-def _odd_spacing(meant: Mapping[int, str], pieces: Mapping[int, Piece], choose: str) -> Refusal:
+def _odd_spacing(meant: Mapping[int, str], pieces: Mapping[int, Piece], could_hold: Sequence[Scheme]) -> Refusal:
     upper, lower = _neighbours(meant, pieces, whole=False)[0]
     names = " and ".join(meant[number].rsplit(" ", 1)[1] for number in (upper, lower))
-    return Refusal(
-        f"By its numbers the label map holds {names}, but they lie {_apart(pieces[upper], pieces[lower]):.0f} mm apart in it.",
-        f"They may count vertebrae without naming them, or be another program's: {choose}",
+    apart = _apart(pieces[upper], pieces[lower])
+    sentence = (
+        f"By its numbers the label map holds {names}, but they lie {apart:.0f} mm apart in it: it may count vertebrae without naming them."
     )
+    return WhoseNumbers(sentence, could_hold)
 
 
 def _disorder(meant: Mapping[int, str], pieces: Mapping[int, Piece]) -> tuple[str, str] | None:

@@ -83,7 +83,7 @@ def choose_scan(case: Case, path: Path, series: Series) -> Act:
     reference = reference_to(path, series)
     if case.scan is not None and same_scan(case.scan, reference):
         return Act("say where the scan is now", replace(case, scan=replace(reference, example=case.scan.example)))
-    return Act("choose a series", replace(case, scan=reference, anchor=None, labels_path=None, edits=(), sites=()))
+    return Act("choose a series", replace(case, scan=reference, anchor=None, labels_path=None, labels_scheme=None, edits=(), sites=()))
 
 
 # ---- Anatomy ------------------------------------------------------------------------------------------------------------------------
@@ -101,10 +101,14 @@ def clear_anchor(case: Case) -> Act:
     return Act("take the name of the vertebra back", replace(case, anchor=None))
 
 
-def take_labels(case: Case, labels_path: str | None) -> Act:
-    """Take in a label map, or none. Clears the needles that were taken: they were checked against other anatomy."""
+def take_labels(case: Case, labels_path: str | None, scheme: str | None = None) -> Act:
+    """Take in a label map, or none. scheme: whose numbers it has, where a person was asked.
+
+    Clears the needles that were taken: they were checked against other anatomy.
+    """
     sites = tuple(replace(site, taken=None) for site in case.sites)
-    return Act("take in a label map" if labels_path else "leave the label map", replace(case, labels_path=labels_path, sites=sites))
+    name = "take in a label map" if labels_path else "leave the label map"
+    return Act(name, replace(case, labels_path=labels_path, labels_scheme=scheme, sites=sites))
 
 
 def edit_by_hand(case: Case, edit: Edit) -> Act:

@@ -65,7 +65,8 @@ class Decision:
 
 @dataclass(frozen=True)
 class Case:
-    """What the user decided. labels_path: a label map of another program to take in, or None. edits: what was changed in the anatomy by
+    """What the user decided. labels_path: a label map of another program to take in, or None; labels_scheme: whose numbers it has,
+    where its file leaves that open (`planner.anatomy.schemes`). edits: what was changed in the anatomy by
     hand, in this order, after it was found or taken in."""
 
     scan: ScanReference | None = None
@@ -75,4 +76,5 @@ class Case:
     position: PatientPosition = "prone"
     notes: str = ""
     edits: tuple[Edit, ...] = ()
+    labels_scheme: str | None = None
     history: tuple[Decision, ...] = field(default=(), compare=False)

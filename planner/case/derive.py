@@ -117,7 +117,7 @@ def _found(case: Case, volume: Volume, progress: Progress, found: Anatomy | None
             "Give a position inside that vertebra, in LPS millimetres of the scan.",
         )
     if case.labels_path is not None:
-        return anatomy_station.find_with_labels(volume, Path(case.labels_path), anchor, progress)
+        return anatomy_station.find_with_labels(volume, Path(case.labels_path), anchor, progress, case.labels_scheme)
     if found is not None and anchor is not None and found.modality == "CT":
         return anatomy_station.rename(found, anchor, progress)
     return anatomy_station.find(volume, anchor, progress)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from planner.anatomy.edits import Edit
 from planner.anatomy.spine import Anchor
 from planner.case.case import Case
+from planner.scan.label_files import sidecar_of
 
 if TYPE_CHECKING:
     from planner.case.derive import SitePlan
@@ -46,8 +47,7 @@ def anatomy_key(case: Case) -> AnatomyKey:
     labels = None
     if case.labels_path is not None:
         path = Path(case.labels_path)
-        names = path.parent / (path.name.removesuffix(".gz").removesuffix(".nii") + ".json")  # what its numbers mean
-        labels = (str(path), _stamp(path), _stamp(names))
+        labels = (str(path), _stamp(path), _stamp(sidecar_of(path)), case.labels_scheme)
     return AnatomyKey(scan_key(case), labels, case.anchor, EditsKey(case.edits))
 
 

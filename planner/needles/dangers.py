@@ -22,7 +22,8 @@ FAR_MM = 2.0
 class Danger:
     """A hazard in this room: how it is known, the distance asked of the needle's surface, the least that nothing gives up (smaller where it
     is modelled), its field's number in the room (None where it does not come near), and points on its surface in mm (n, 3), float32,
-    relative to the room's origin."""
+    relative to the room's origin. span_mm: the heights (relative to the origin) between which it is known, of what is known over a length
+    of it; None: wherever the scan shows it."""
 
     hazard: Hazard
     provenance: Provenance
@@ -30,6 +31,14 @@ class Danger:
     least_mm: float
     field: int | None
     cloud: NDArray[np.float32]
+    span_mm: tuple[float, float] | None = None
+
+    def known_beside(self, one_mm: Floats, other_mm: Floats) -> bool:
+        """Whether the distance to a needle between two points (relative to the origin) is that to all of it, not to a part alone."""
+        if not self.checked or self.span_mm is None:
+            return self.checked
+        low, high = sorted((float(one_mm[2]), float(other_mm[2])))
+        return self.span_mm[0] <= low - self.margin_mm and high + self.margin_mm <= self.span_mm[1]
 
     @property
     def checked(self) -> bool:
@@ -57,12 +66,27 @@ def find_dangers(
         if hazard.name == "metal" and provenance == "found" and not near:
             continue
         index = None
-        if near and provenance != "not checked":
+        if near and (provenance != "not checked" or hazard.partly):
             index = len(fields)
             fields.append((coarse_distance_field if hazard.is_organ else distance_field)(mask, frame.spacing_mm[0]))
         margins = margin_mm(hazard, provenance), least_margin_mm(hazard, provenance)
-        found.append(Danger(hazard, provenance, *margins, index, _cloud(hazard, anatomy, frame, mask)))
+        span = _span(hazard, provenance, anatomy, frame)
+        found.append(Danger(hazard, provenance, *margins, index, _cloud(hazard, anatomy, frame, mask), span))
     return tuple(found), np.stack(fields) if fields else np.empty((0, *frame.shape), np.uint8)
+
+
+def _span(hazard: Hazard, provenance: Provenance, anatomy: Anatomy, frame: Frame) -> tuple[float, float] | None:
+    """The heights between which a vessel that was found or drawn is known, above a box's origin. One at an end of the scan is known to
+    there and beyond, for no needle goes on outside; an imported one has the ends that its program gave it."""
+    if hazard.partly != "length" or provenance not in ("found", "drawn"):
+        return None
+    slices = np.flatnonzero(_table(hazard)[anatomy.labels].any(axis=(1, 2)))
+    if len(slices) == 0:
+        return None
+    spacing, last = anatomy.frame.spacing_mm[0], anatomy.frame.shape[0] - 1
+    origin = float(anatomy.frame.affine[2, 3] - frame.affine[2, 3])
+    low, high = origin + spacing * float(slices[0]), origin + spacing * float(slices[-1])
+    return (-np.inf if slices[0] <= 1 else low), (np.inf if slices[-1] >= last - 1 else high)
 
 
 def _mask(hazard: Hazard, volume: Volume, anatomy: Anatomy, frame: Frame, codes: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -105,15 +105,17 @@ def in_box(room: Room, entry: Floats, target: Floats) -> bool:
 
 def clearances(room: Room, needle: Needle, entry: Floats, target: Floats) -> dict[str, float | None]:
     """Surface of the needle to surface of each hazard, mm; None where it was not checked, is not in the scan, or the needle leaves what
-    was looked at."""
+    was looked at. Of one that is known in part only a distance that is too short counts."""
     if not in_box(room, entry, target):
         return {danger.hazard.name: None for danger in room.dangers}
     found: dict[str, float | None] = {}
     for danger in room.dangers:
-        if not danger.checked or danger.absent:
-            gap = None
-        else:
-            gap = least_distance(danger.cloud, entry - room.origin_mm, target - room.origin_mm) - room.spacing_mm / 2 - needle.outer_mm / 2
+        gap = None
+        if len(danger.cloud) and (danger.checked or danger.hazard.partly):
+            here, there = entry - room.origin_mm, target - room.origin_mm
+            gap = least_distance(danger.cloud, here, there) - room.spacing_mm / 2 - needle.outer_mm / 2
+            if gap >= danger.margin_mm and not danger.known_beside(here, there):
+                gap = None  # a part that keeps its distance does not clear the rest
         found[danger.hazard.name] = gap
     return found
 

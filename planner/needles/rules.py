@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ class Hazard:
 
     title: its name in the interface. codes: its labels. limit: the evidence id of the least distance from the needle's surface.
     warning: the evidence id of the distance under which a card warns; None where the limit is all. structure: whose provenance counts.
+    partly: how it may be known in part: "one of two" sides, or some "length" of it. What is known of it then counts against a needle, and
+    never for one.
     """
 
     name: str
@@ -29,6 +32,7 @@ class Hazard:
     limit: str
     structure: str
     warning: str | None = None
+    partly: Literal["one of two", "length"] | None = None
 
     @property
     def is_organ(self) -> bool:
@@ -46,11 +50,18 @@ HAZARDS = (
     Hazard("disc", "Disc", DISCS, "needles.disc_mm", "discs"),
     Hazard("metal", "Metal", (), "needles.metal_mm", "metal"),
     Hazard("lung", "Lung", (labels.LUNG,), "needles.lung_least_mm", "lung", "needles.lung_mm"),
-    Hazard("kidney", "Kidney", (labels.KIDNEY,), "needles.organ_mm", "kidney"),
+    Hazard("kidney", "Kidney", (labels.KIDNEY,), "needles.organ_mm", "kidney", partly="one of two"),
     Hazard("bowel gas", "Bowel gas", (labels.BOWEL_GAS,), "needles.organ_mm", "bowel gas"),
-    Hazard("aorta", "Aorta", (labels.AORTA,), "needles.organ_mm", "aorta"),
-    Hazard("vena cava", "Vena cava", (labels.VENA_CAVA,), "needles.organ_mm", "vena cava"),
-    Hazard("vertebral artery", "Vertebral artery", (labels.VERTEBRAL_ARTERY,), "needles.vertebral_artery_mm", "vertebral artery"),
+    Hazard("aorta", "Aorta", (labels.AORTA,), "needles.organ_mm", "aorta", partly="length"),
+    Hazard("vena cava", "Vena cava", (labels.VENA_CAVA,), "needles.organ_mm", "vena cava", partly="length"),
+    Hazard(
+        "vertebral artery",
+        "Vertebral artery",
+        (labels.VERTEBRAL_ARTERY,),
+        "needles.vertebral_artery_mm",
+        "vertebral artery",
+        partly="length",
+    ),
     Hazard("spleen", "Spleen", (), "needles.organ_mm", "spleen"),
     Hazard("liver", "Liver", (), "needles.organ_mm", "liver"),
 )

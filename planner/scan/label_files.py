@@ -80,7 +80,7 @@ def sidecar_of(path: Path) -> Path:
     stem = path.name
     for ending in (".gz", ".nii", ".nrrd", ".seg", ".dcm"):
         stem = stem.removesuffix(ending)
-    return path.with_name(f"{stem}.json")
+    return path.parent / f"{stem}.json"
 
 
 def _sidecar(path: Path) -> tuple[Mapping[int, tuple[str, ...]] | None, str | None]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
 from app.window import Window
+from planner.geometry import read_nifti, write_nifti
 from tests.app.conftest import names, offers, press, wait, words
 
 
@@ -72,3 +75,22 @@ def test_the_name_of_the_vertebra_is_taken_back(worked: Window, qtbot: QtBot) ->
     assert "△ Name one vertebra: until then no level is confirmed." in words(worked)
     assert not offers(worked, "Take the name back")
     assert worked.session.undo_name == "take the name of the vertebra back"
+
+
+def test_whose_numbers_a_label_map_has_is_asked_and_answered(
+    worked: Window, qtbot: QtBot, example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One vertebra alone: 22 is L3 in VerSe, T2 in TotalSpineSeg, L1 in TotalSegmentator 1."""
+    seen = worked.session.anatomy.value
+    monkeypatch.setattr("planner.anatomy.imported.find", lambda volume, anchor, progress: seen)
+    truth, told = read_nifti(example / "truth.nii.gz"), json.loads((example / "truth.json").read_text("utf-8"))["labels"]
+    code = next(int(number) for number, name in told.items() if name == "vertebra L3")
+    write_nifti(tmp_path / "one.nii.gz", np.where(truth.voxels == code, 22, 0).astype(np.uint8), truth.frame)
+    take_in(qtbot, worked, tmp_path / "one.nii.gz")
+    wait(qtbot, lambda: offers(worked, "It has the numbers of VerSe"))
+    assert offers(worked, "It has the numbers of TotalSpineSeg")
+    press(qtbot, worked, "It has the numbers of VerSe")
+    wait(qtbot, lambda: worked.session.anatomy.state == "ready")
+    assert "From VerSe." in words(worked)
+    assert not offers(worked, "It has the numbers of VerSe")
+    assert worked.session.case.labels_scheme == "verse"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import sys
@@ -11,13 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pytestqt.qtbot import QtBot
 
 from app.outside_programs import PROGRAMS, Program, call_of, run
+from app.places import maps_folder
+from app.window import Window
 from planner.geometry import Volume, read_nifti, write_nifti
 from planner.phantom import Phantom, PhantomParameters, build
 from planner.progress import Cancelled, silent
 from planner.refusal import Refusal
 from planner.scan.label_files import read_label_file
+from tests.app.conftest import names, offers, press, wait, words
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the stand-ins are scripts with #!")
 TOTAL, SPINE, SPINEPS = PROGRAMS
@@ -164,3 +169,63 @@ def test_a_flood_of_output_fills_no_disk(on_path: Path, tmp_path: Path) -> None:
     stand_in(on_path, TOTAL, body + DRAW[TOTAL.name])
     run(TOTAL, patient().volume, tmp_path / "map.nii.gz", None, True, silent)
     assert int((on_path / "size").read_text()) < 30_000_000
+
+
+# ---- in the window ------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def example_on_path(on_path: Path, example: Path) -> Path:
+    """The stand-ins' map is the example's truth, without names."""
+    file, names = read_nifti(example / "truth.nii.gz"), json.loads((example / "truth.json").read_text("utf-8"))["labels"]
+    verse = np.zeros(file.voxels.shape, dtype=np.uint8)
+    for code, name in names.items():
+        level = name.removeprefix("vertebra ")
+        if name != level and level[0] in "TL":
+            verse[file.voxels == int(code)] = int(level[1:]) + (7 if level[0] == "T" else 19)
+    write_nifti(on_path / "map.nii.gz", verse, file.frame)
+    return on_path
+
+
+def test_the_panel_runs_a_program_and_takes_its_map_in(
+    example_on_path: Path, worked: Window, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = worked.session.anatomy.value
+    monkeypatch.setattr("planner.anatomy.imported.find", lambda volume, anchor, progress: seen)
+    worked.go_to(1)
+    qtbot.wait(60)
+    assert not offers(worked, "Run TotalSegmentator")
+    assert "TotalSegmentator is not installed here: pip install TotalSegmentator" in words(worked)
+    stand_in(example_on_path, TOTAL, "print(' 40%|###', flush=True); time.sleep(1.5)\n" + DRAW[TOTAL.name])
+    worked.go_to(0)
+    worked.go_to(1)  # what is installed is looked up anew
+    wait(qtbot, lambda: offers(worked, "Run TotalSegmentator"))
+    press(qtbot, worked, "Run TotalSegmentator")
+    wait(qtbot, lambda: "TotalSegmentator" in words(worked) and offers(worked, "Cancel running the program"))
+    wait(qtbot, lambda: worked.session.case.labels_path is not None)
+    kept = Path(worked.session.case.labels_path or "")
+    assert kept.is_file() and kept.is_relative_to(maps_folder())
+    assert worked.session.undo_name == "take in a label map"
+    assert not offers(worked, "Cancel running the program")
+
+
+def test_a_program_that_hangs_is_cancelled_in_the_panel(example_on_path: Path, worked: Window, qtbot: QtBot) -> None:
+    stand_in(example_on_path, TOTAL, "(here / 'pid').write_text(str(os.getpid())); time.sleep(600)")
+    worked.go_to(1)
+    wait(qtbot, lambda: offers(worked, "Run TotalSegmentator"))
+    press(qtbot, worked, "Run TotalSegmentator")
+    wait(qtbot, lambda: (example_on_path / "pid").exists())
+    pid = int((example_on_path / "pid").read_text())
+    press(qtbot, worked, "Cancel running the program")
+    qtbot.waitUntil(lambda: not alive(pid), timeout=5000)
+    assert worked.session.case.labels_path is None
+    assert offers(worked, "Run TotalSegmentator")
+
+
+def test_a_program_that_fails_says_so_in_the_panel(example_on_path: Path, worked: Window, qtbot: QtBot) -> None:
+    stand_in(example_on_path, TOTAL, "print('no weights found'); sys.exit(2)")
+    worked.go_to(1)
+    wait(qtbot, lambda: offers(worked, "Run TotalSegmentator"))
+    press(qtbot, worked, "Run TotalSegmentator")
+    wait(qtbot, lambda: any(name.startswith("Refused: TotalSegmentator failed (2): no weights found") for name in names(worked)))
+    assert worked.session.case.labels_path is None

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from planner.anatomy.schemes import Meaning, measured, recognised, schemes, structure_named
+from planner.anatomy.schemes import Meaning, WhoseNumbers, measured, recognised, schemes, structure_named
 from planner.geometry import Frame
 from planner.phantom import Phantom
 from planner.refusal import Refusal
@@ -117,9 +117,9 @@ def test_numbers_that_only_count_are_asked_about() -> None:
 
 def test_one_number_is_too_little_to_go_by() -> None:
     one = np.where(true_mask(patient(), "vertebra L3"), 22, 0).astype(np.uint16)
-    with pytest.raises(Refusal, match="too little") as asked:
+    with pytest.raises(WhoseNumbers, match="too little") as asked:
         understood(one, patient())
-    assert "map.json" in asked.value.way_out
+    assert {"verse", "totalsegmentator-v1", "totalspineseg"} <= {scheme for scheme, _ in asked.value.choices}
 
 
 def test_a_mirrored_map_is_refused_where_sides_are_named() -> None:
