@@ -10,6 +10,7 @@ from planner.anatomy.body import body_mask
 from planner.anatomy.grid import reduced
 from planner.anatomy.levels import bodies
 from planner.anatomy.mr_canal import around_sac, see_canal
+from planner.anatomy.mr_contrast import Contrast, contrast_of
 from planner.anatomy.mr_levels import centred, find_discs, usual_foramina, usual_windows
 from planner.anatomy.mr_sac import SeenSac, above_its_end, see_sac
 from planner.anatomy.mr_track import WAY_OUT, evened, track
@@ -25,12 +26,14 @@ from planner.progress import Progress
 from planner.refusal import Refusal
 
 _ALIKE = 0.3  # correlation of neighbouring slices; noise has none, the real scans 0.9
+_MODELLED = 0.4  # confidence of a wall that is built around the sac
 _SEEN = 0.3  # an edge of the sac this clear counts as seen
 _NOT_LOOKED_FOR = ("lung", "bowel gas", "kidney", "aorta", "vena cava", "vertebral artery", "ligamentum flavum")
 
 
 def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Anatomy:
-    """The anatomy of a T2-weighted volume (algorithms 1.3). Raises Refusal where no bright tube of 60 mm or more is found."""
+    """The anatomy of a T2-weighted volume (algorithms 1.3). Raises Refusal where no bright tube of 60 mm or more is found, or where it is
+    no fluid, as on T1."""
     alike = _likeness(volume)
     if alike < _ALIKE:
         raise Refusal(f"No spinal canal was found: neighbouring slices have little in common ({alike:.2f}, {_ALIKE} is needed).", WAY_OUT)
@@ -42,8 +45,12 @@ def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Ana
     progress(0.25, "Following the sac")
     points, clarity = track(even, body)
     seen = see_sac(volume, curve_through(points, 6.0))
+    contrast = contrast_of(volume, seen)
     progress(0.4, "Finding the wall of the canal")
-    seen, wall = see_canal(volume, seen)
+    if contrast.weighting == "T2 without fat":
+        wall = Wall(around_sac(seen.radius_mm), np.ones(seen.radius_mm.shape, dtype=np.bool_))
+    else:
+        seen, wall = see_canal(volume, seen)
     canal = as_canal(seen.curve, wall, _sure(clarity, seen, wall))
     progress(0.5, "Counting the vertebrae")
     column = find_discs(volume, seen.curve, around_sac(seen.radius_mm))
@@ -69,7 +76,7 @@ def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Ana
     foramina_missing = Structure("not checked", None, f"{narrow} The foramina lie outside it.")
     skin_cut = float(np.any(labels[:, :, [0, -1]] > 0, axis=1).mean()) > 0.05
     structures = {
-        "canal": _canal_structure(canal.confidence, wall),
+        "canal": _canal_structure(canal.confidence, wall, contrast),
         "sac": sac.sac,
         "cord": sac.cord,
         "levels": levels_structure(levels, anchor),
@@ -90,10 +97,13 @@ def _sure(clarity: float, seen: SeenSac, wall: Wall) -> Floats:
     return np.clip(0.2 + 0.2 * min(clarity, 1.0) + 0.5 * seen.edge.mean(axis=1) - 0.3 * (wall.bridged.mean(axis=1) - 0.2), 0.05, 0.9)
 
 
-def _canal_structure(sure: Floats, wall: Wall) -> Structure:
+def _canal_structure(sure: Floats, wall: Wall, contrast: Contrast) -> Structure:
+    if contrast.weighting == "T2 without fat":
+        return Structure("modelled", _MODELLED, f"The wall is built around the sac. {contrast.problem()}")
     bridged = round(100 * float(wall.bridged.mean()))
     problem = f"The wall is the dark rim of bone and ligament, which MR does not tell apart; {bridged} % of it is bridged over openings."
-    return Structure("found", round(float(np.median(sure)), 2), problem)
+    assumed = contrast.problem()
+    return Structure("found", round(float(np.median(sure)), 2), problem if assumed is None else f"{problem} {assumed}")
 
 
 def _sac(seen: SeenSac, radius: Floats, cord: Floats, names: str) -> Sac:
