@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from planner.anatomy import labels as codes
 from planner.anatomy.labels import LEVELS
@@ -24,6 +25,8 @@ _BESIDE_MM = 15.0  # a map that lies on the scan fits worse when it is moved thi
 _ALONG_MM, _STEP_MM, _SLIP_MM = 45.0, 3.0, 6.0
 _BETTER = 0.04  # a place along the spine that fits better by this is the true one
 _RING_MM, _RING_OF_CORD_MM = 6.0, 12.0  # bone lies so far around a canal, and around what lies in it
+_LEAST_ENDS, _BLUR_MM = 100, 2.0
+_ENDS_BETTER = 1.15  # in MR, another place that fits so much better makes the map questionable
 _LEAST_SIDE = 0.08  # of the ring on each side is bone
 _MOST_POINTS = 60_000
 _BY_NAME = {codes.name(code): code for code in range(256) if code in (*range(1, 16), *codes.VERTEBRAE)}
@@ -126,11 +129,12 @@ def not_on_this_scan() -> Refusal:
 
 
 def _checked_place(given: Codes, volume: Volume) -> list[tuple[str, str]]:
-    """In CT what the map calls bone must be bright, and more so there than a little beside or along. MR shows no bone to check by.
+    """In CT what the map calls bone must be bright, and more so there than a little beside or along; in MR the ends of its vertebrae are
+    where the signal changes, or it is asked about.
 
     Returns what is questionable: (structure, sentence)."""
     if volume.modality != "CT":
-        return []
+        return _ends_fit(given, volume)
     bright = volume.voxels * np.sign(volume.slope) > volume.to_stored(_BONE_HU) * np.sign(volume.slope)
     vertebra = np.isin(given, codes.VERTEBRAE)
     if not vertebra.any():
@@ -151,6 +155,26 @@ def _checked_place(given: Codes, volume: Volume) -> list[tuple[str, str]]:
             ("bone", f"Only {round(100 * here)} % of the label map's bone is bright in the scan: soft bone, or not its place; check it.")
         ]
     return [("levels", f"{name} of the label map is hardly bone in the scan: check it.") for name in _dark(given, bright)]
+
+
+def _ends_fit(given: Codes, volume: Volume) -> list[tuple[str, str]]:
+    """Whether the signal changes more at the upper and lower ends of the map's vertebrae than it would some way along the spine."""
+    vertebra, z_mm = np.isin(given, codes.VERTEBRAE), volume.frame.spacing_mm[0]
+    inner = vertebra[1:-1]
+    index = _some_of(np.argwhere((inner & ~vertebra[2:]) | (inner & ~vertebra[:-2])) + np.array([1, 0, 0]))
+    if len(index) < _LEAST_ENDS:
+        return []
+    smooth = ndimage.gaussian_filter1d(volume.voxels.astype(np.float32), _BLUR_MM / z_mm, axis=0)
+    change = np.abs(np.gradient(smooth, axis=0))
+    along_mm = np.arange(-_ALONG_MM, _ALONG_MM + 1.0, max(_STEP_MM, z_mm))
+    met = []
+    for mm in (0.0, *along_mm[np.abs(along_mm) > _SLIP_MM]):
+        moved = index[:, 0] + round(mm / z_mm)
+        inside = (moved >= 0) & (moved < len(change))
+        met.append(float(change[moved[inside], index[inside, 1], index[inside, 2]].mean()) if inside.mean() > 0.5 else 0.0)
+    if max(met[1:], default=0.0) <= _ENDS_BETTER * met[0]:
+        return []
+    return [("levels", "The ends of the label map's vertebrae do not lie where the signal changes: check that the map lies on the scan.")]
 
 
 def _dark(given: Codes, bright: NDArray[np.bool_]) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from planner.anatomy.arterial import weight_at
 from planner.evidence import number
 from planner.geometry import Floats, PatientPosition, needle_angles
 from planner.leak import NECK_LEVEL, is_transforaminal, region
@@ -349,7 +350,8 @@ def _remark(
         above = above_root(room, entry, target)
         words = [] if above is None else ["above the root" if above else "below the root"]
         if in_artery_levels(level) and (above or in_zone(passage)):
-            words.append("arterial zone")
+            strong = level is not None and weight_at(level.split("-")[0], door.side) == "strong"
+            words.append("arterial zone, strongest here" if strong else "arterial zone")
         if len(gateway.region_mm) and gateway.region_short[np.linalg.norm(gateway.region_mm - target, axis=1).argmin()]:
             words.append("stops in the foramen")
         if room.leak.side not in ("midline", door.side):

@@ -377,3 +377,32 @@ def test_bodies_drawn_by_hand_on_mr_name_the_levels(scan: str, file: str, truth:
         assert abs(centres_of(anatomy)[name][2] - z) < 3.0, name
     bodies = anatomy.mask(codes.VERTEBRAE)
     assert not (bodies & anatomy.mask(codes.CANAL)).any()
+
+
+def test_in_mr_a_map_that_slipped_along_the_spine_is_asked_about(tmp_path: Path) -> None:
+    from planner.anatomy.given import read_given
+    from tests.planner.anatomy.phantoms import phantom
+    from tests.planner.anatomy.test_schemes import coded
+
+    one = phantom("mr")
+    numbers = coded("verse", one)
+    for slip, asked in ((0, False), (17, True), (-17, True)):
+        moved = np.roll(numbers, slip, axis=0)
+        moved[: max(slip, 0)] = 0
+        moved[len(moved) + min(slip, 0) :] = 0
+        given = read_given(map_of("verse", tmp_path / "map.nii.gz", moved, one.volume.frame), one.volume)
+        assert any("where the signal changes" in note for of, note in given.notes if of == "levels") == asked
+
+
+@pytest.mark.real
+def test_bodies_drawn_by_hand_lie_where_the_signal_changes() -> None:
+    from planner.anatomy.given import read_given
+
+    folder = real("lumbar-mr-t2-labelled")
+    for scan, file in (("case-07-t2", "case-07-vertebral-bodies"), ("water-fat-01", "water-fat-01-vertebral-bodies")):
+        volume = nifti_volume(folder / f"{scan}.nii.gz", "MR")
+        assert not read_given(folder / f"{file}.nii.gz", volume).notes
+        affine = volume.frame.affine.copy()
+        affine[2, 3] += 30.0
+        slipped = replace(volume, frame=Frame(volume.frame.shape, affine))
+        assert any("where the signal changes" in note for _, note in read_given(folder / f"{file}.nii.gz", slipped).notes)

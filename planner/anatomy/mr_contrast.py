@@ -1,0 +1,74 @@
+"""What weights an MR: told by its values around the tube that was followed, since headers name sequences in many ways."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from planner.anatomy.mr_sac import DARKEST, SeenSac
+from planner.anatomy.reformat import OUTSIDE, RADII, in_sections, polar
+from planner.geometry import Floats, Volume
+from planner.refusal import Refusal
+
+Weighting = Literal["T2", "T2 without fat", "gradient echo"]
+
+_T2_MUSCLE = 0.3  # of the fluid's brightness: 0.07 to 0.13 on T2; 0.5 to 0.8 on T1 and gradient echo
+_OUTSHINES = 0.8  # of the fluid: in a fluid-bright scan nine tenths of what lies around are darker than this
+_FAT = 0.4  # of the fluid: where a tenth of what lies around is brighter, fat is; on STIR nothing is
+_BESIDE_MM: Floats = np.concatenate([np.arange(-28.0, -9.0, 2.0), np.arange(10.0, 29.0, 2.0)])
+_BEHIND_MM: Floats = np.arange(20.0, 36.0, 2.0)
+_AROUND_MM = 12.0
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """muscle: brightness of the muscle behind, as a share of the fluid's. weighting: what the scan is taken for."""
+
+    weighting: Weighting
+    muscle: float
+
+    def problem(self) -> str | None:
+        """What the user must know of the contrast that was assumed."""
+        if self.weighting == "T2":
+            return None
+        if self.weighting == "T2 without fat":
+            return "Taken for T2 with suppressed fat, in which epidural fat and bone are alike dark."
+        return (
+            f"Taken for a gradient echo with bright fluid: muscle has {_percent(self.muscle)} of the fluid's brightness, "
+            f"on T2 less than {_percent(_T2_MUSCLE)}."
+        )
+
+
+def _percent(share: float) -> str:
+    return f"{round(100 * share)} %"
+
+
+def contrast_of(volume: Volume, sac: SeenSac) -> Contrast:
+    """The weighting by muscle and all that lies around the tube. Raises Refusal where the tube is no bright fluid, as on T1."""
+    dark, fluid, around = _levels(volume, sac)
+    u, v = np.meshgrid(_BESIDE_MM, _BEHIND_MM)
+    shape = (len(sac.fluid), *u.shape)
+    block = in_sections(volume, sac.curve, np.broadcast_to(u, shape), np.broadcast_to(v, shape))
+    tissue = block[block != OUTSIDE]
+    muscle = float(np.median(tissue) - dark) / fluid if tissue.size else 0.0
+    if muscle < _T2_MUSCLE:
+        return Contrast("T2" if around > _FAT else "T2 without fat", muscle)
+    if around > _OUTSHINES:
+        raise Refusal(
+            "No spinal canal was found: the scan is not T2-weighted, perhaps T1. The tube that was followed is no bright fluid: muscle has "
+            f"{_percent(muscle)} of its brightness, less than {_percent(_T2_MUSCLE)} are usual on T2.",
+            "Choose the T2 series of the same examination, or draw the canal.",
+        )
+    return Contrast("gradient echo", muscle)
+
+
+def _levels(volume: Volume, sac: SeenSac) -> tuple[float, float, float]:
+    """(dark, fluid, around): the darkest value; the fluid's above it; what nine tenths of the surroundings stay below, as a share of it."""
+    rays = polar(volume, sac.curve)
+    seen = rays != OUTSIDE
+    dark, fluid = float(np.percentile(rays[seen], DARKEST)), max(float(np.median(sac.fluid)), 1e-3)
+    outer = rays[:, :, RADII > _AROUND_MM]
+    around = outer[outer != OUTSIDE]
+    return dark, fluid, (float(np.percentile(around, 90)) - dark) / fluid if around.size else 0.0

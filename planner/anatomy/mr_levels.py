@@ -1,0 +1,115 @@
+"""Discs, bodies and openings in an MR: borders are seen along the canal, openings take their level's usual size."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+from scipy import ndimage
+
+from planner.anatomy.levels import DEPTH_MM, TILTS_DEG, Column, Disc, between_borders, choose_discs, standardised
+from planner.anatomy.norms import at_level
+from planner.anatomy.reformat import OUTSIDE, Curve, in_sections
+from planner.anatomy.spine import ANGLES, Canal, Foramen, Level, Side, Window
+from planner.geometry import Floats, Volume
+
+_BODY_DEPTH_MM = 29.0  # of T11 to L5, on the labelled scans
+_CORTEX_MM = 1.0  # from the canal's front wall into the body
+_STEEP = 0.15  # a border of a body that is steeper than this, of its mean value a mm, is as good as any
+
+
+def find_discs(volume: Volume, curve: Curve, wall_mm: Floats) -> Column:
+    """Discs in front of the canal by the changes along it: the borders of a disc change, a body does not, whatever the contrast."""
+    n = len(curve.points_mm)
+    front = ndimage.gaussian_filter1d(wall_mm[:, ANGLES * 3 // 4], 6.0, mode="nearest") + 1.0
+    u, depth = np.arange(-8.0, 8.1, 2.0), np.arange(4.0, 28.0, 1.5)
+    shape = (n, len(depth), len(u))
+    v = -(front[:, None] + depth)
+    block = in_sections(volume, curve, np.broadcast_to(u, shape), np.broadcast_to(v[:, :, None], shape))
+    profile = np.where(block == OUTSIDE, 0.0, block).mean(axis=2)
+    profile = profile / np.maximum(ndimage.gaussian_filter(profile, (25.0, 4.0), mode="nearest"), 1e-3)
+    at = np.arange(n, dtype=np.float64)
+    slopes = np.tan(np.radians(TILTS_DEG))
+    change = []
+    for slope in slopes:
+        turned = np.mean([np.interp(at + slope * (d - DEPTH_MM), at, profile[:, m]) for m, d in enumerate(depth)], axis=0)
+        steep = np.abs(ndimage.gaussian_filter1d(turned, 1.0, order=1, mode="nearest"))
+        change.append(ndimage.gaussian_filter1d(steep, 3.5, mode="nearest"))
+    stack = np.array(change)
+    stack = stack / max(float(stack.std()), 1e-9) - 0.6 * slopes[:, None] ** 2
+    best = stack.argmax(axis=0)
+    signal = standardised(stack[best, np.arange(n)])
+    evidence = signal / max(float(signal.std()), 1e-6)
+    discs = []
+    for a in choose_discs(evidence, shortest=22):
+        place, slope = between_borders(profile, depth, int(a), slopes[np.abs(slopes - slopes[best[a]]) < 0.3], 7.0)
+        discs.append(Disc(float(np.interp(place, at, curve.s_mm)), slope, float(evidence[a])))
+    return Column(tuple(discs), front, _BODY_DEPTH_MM, evidence, np.ones((n, 2)))
+
+
+def centred(volume: Volume, curve: Curve, canal: Canal, levels: tuple[Level, ...]) -> tuple[Level, ...]:
+    """The levels with their bodies' middles between the borders that are seen at back and front."""
+    n = len(curve.points_mm)
+    u, depth = np.arange(-8.0, 8.1, 2.0), np.arange(0.0, 56.0, 0.5)
+    shape = (n, len(depth), len(u))
+    block = in_sections(volume, curve, np.broadcast_to(u, shape), np.broadcast_to(-depth[:, None], shape))
+    profile = np.where(block == OUTSIDE, 0.0, block).mean(axis=2)
+    back, across = np.arange(3.0, 20.0, 0.5), np.arange(24.0, 38.1, 0.5)
+    out = []
+    for at, level in enumerate(levels):
+        around = levels[max(at - 1, 0) : at + 2]
+        gap = (around[-1].s_mm - around[0].s_mm) / max(1, len(around) - 1)
+        rows = np.abs(canal.s_mm - level.s_mm) < 0.28 * gap  # the body without its rims
+        if len(around) < 2 or not rows.any():
+            out.append(level)
+            continue
+        mean = ndimage.gaussian_filter1d(profile[rows].mean(axis=0), 2.0)
+        steep = np.minimum(np.abs(np.gradient(mean, 0.5)) / max(float(np.median(mean)), 1e-6), _STEEP)
+        expected = float(np.median(canal.wall_mm[rows, ANGLES * 3 // 4]))
+        borders = np.interp(back, depth, steep)[:, None] + np.interp(back[:, None] + across, depth, steep)
+        off = back[:, None] - expected - _CORTEX_MM
+        odd = ((across - _BODY_DEPTH_MM) / 3.0) ** 2 + (off / 3.0) ** 2 + 100.0 * (np.abs(off) > 6.0)
+        b, c = divmod(int((borders - 0.01 * odd).argmax()), len(across))
+        here = _place(canal, level.s_mm)
+        x, y, z = canal.centreline_mm[here] - (back[b] + across[c] / 2) * canal.back[here]
+        out.append(replace(level, centre_mm=(float(x), float(y), float(z))))
+    return tuple(out)
+
+
+def _place(canal: Canal, s_mm: float) -> int:
+    return int(np.abs(canal.s_mm - s_mm).argmin())
+
+
+def usual_foramina(volume: Volume, canal: Canal, column: Column, levels: tuple[Level, ...]) -> tuple[Foramen, ...]:
+    """Foramina beside and above each disc, of their level's usual size, where the scan is wide enough to hold them."""
+    out = []
+    for upper, lower in itertools.pairwise(levels):
+        if upper.name[0] == "S":
+            continue
+        at = _place(canal, 0.55 * upper.s_mm + 0.45 * lower.s_mm - 2.0)
+        height, width = at_level("foramen_mm", upper.name)
+        for side, sign, direction in (("left", 1.0, 0), ("right", -1.0, ANGLES // 2)):
+            beside = float(canal.wall_mm[at, direction]) + 0.5 * float(at_level("pedicle_width_mm", upper.name))
+            centre = canal.centreline_mm[at] + sign * beside * canal.left[at] - 4.0 * canal.back[at]
+            if not volume.frame.contains(centre + sign * 10.0 * canal.left[at]):
+                continue
+            x, y, z = centre
+            ax, ay, az = sign * canal.left[at]
+            name: Side = "left" if side == "left" else "right"
+            place, axis = (float(x), float(y), float(z)), (float(ax), float(ay), float(az))
+            out.append(Foramen((upper.name, lower.name), name, place, axis, float(height), float(width), 0.3))
+    return tuple(out)
+
+
+def usual_windows(canal: Canal, column: Column, levels: tuple[Level, ...]) -> tuple[Window, ...]:
+    """Windows behind each disc, of their level's usual size and tilt."""
+    out = []
+    for upper, lower in itertools.pairwise(levels):
+        if upper.name[0] == "S":
+            continue
+        height, width, tilt = at_level("window_mm", upper.name)
+        at = _place(canal, 0.5 * (upper.s_mm + lower.s_mm) + 4.0)
+        x, y, z = canal.centreline_mm[at] + (float(canal.wall_mm[at, ANGLES // 4]) + 1.0) * canal.back[at]
+        out.append(Window((upper.name, lower.name), (float(x), float(y), float(z)), float(height), float(width), float(tilt), 0.3))
+    return tuple(out)

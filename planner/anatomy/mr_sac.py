@@ -1,0 +1,160 @@
+"""The thecal sac in a T2 scan: a smooth, nearly elliptic outline around bright fluid and grey roots and cord, drawn by the dark dura."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from planner.anatomy.reformat import OUTSIDE, RADIAL_MM, RADII, Curve, curve_through, polar
+from planner.anatomy.sac import ellipse
+from planner.anatomy.spine import Canal, Level
+from planner.anatomy.wall import centroids, closed_paths
+from planner.geometry import Floats, Volume
+
+_GREY = 0.25  # of the fluid's brightness: cord and roots are brighter, ligament, dura and cortical bone darker
+DARKEST = 3  # percentile around the canal: cortical bone, ligament, flow
+_LINE_MM, _BEYOND_MM = 1.5, 3.0  # from the edge outward: the dark line is looked for in the one, fat from there to the other
+_DURA_MM = 0.3  # belongs to the sac, of which the fluid's edge is seen
+_FALL = 0.35  # from the sac to the line; this and the next in shares of the fluid's brightness
+_FAT, _DARK = (0.4, 0.55), (0.2, 0.35)  # as bright as the second is fat; as dark as the first is ligament or cortical bone
+_BEHIND_A_LINE = 1.0  # the share that an edge loses where a dura was passed
+_FRONTS_MM = np.arange(3.0, 10.1, 0.5)  # half-axes that are tried: to the front and back of the middle, and to the sides
+_BACKS_MM = np.arange(3.0, 11.1, 0.5)
+_WIDTHS_MM = np.arange(4.0, 12.1, 0.5)
+_USUAL_HALF_WIDTH_MM, _HALF_WIDTH_SPREAD_MM = 8.2, 2.0  # T6 to S1, clinical.md 3.6
+_USUAL_SHAPE, _SHAPE_SPREAD = 0.83, 0.15  # depth over width
+_RAYS = slice(None, None, 2)
+_SECTIONS = 2  # an ellipse in every second section
+_ALONG_MM = 4.0  # over which the ellipses are one smooth tube
+_STRAIGHT_MM = 12.0  # a sac that narrows does not bend the axis along which bodies and discs are looked for
+_OFF_ELLIPSE_MM = 1.2
+_END_MM, _DARKER = 120, 0.8  # over this length at the foot end of the canal its end is looked for; how dark it is below
+
+
+@dataclass(frozen=True, eq=False)
+class SeenSac:
+    """The sac along a curve through its middle. radius_mm, edge (0..1, how clearly its outline is seen): (n, ANGLES). fluid: (n,), the
+    brightness of the fluid."""
+
+    curve: Curve
+    radius_mm: Floats
+    edge: Floats
+    fluid: Floats
+
+
+def see_sac(volume: Volume, curve: Curve) -> SeenSac:
+    """The sac along a rough curve through it: found, centred, and found again."""
+    for _ in range(2):
+        sac = sac_along(volume, curve)
+        curve = moved(curve, *centroids(sac.radius_mm))
+    return sac_along(volume, curve)
+
+
+def moved(curve: Curve, u_mm: Floats, v_mm: Floats) -> Curve:
+    """A curve through places beside this one, (n,) to the left and to the back of each of its points."""
+    return curve_through(curve.points_mm + u_mm[:, None] * curve.left + v_mm[:, None] * curve.back, _STRAIGHT_MM)
+
+
+def sac_along(volume: Volume, curve: Curve) -> SeenSac:
+    """The sac along a curve that runs inside it."""
+    rays = polar(volume, curve)
+    dark = float(np.percentile(rays[rays != OUTSIDE], DARKEST))
+    rays = ndimage.gaussian_filter(np.maximum(rays, dark), (1.0, 0.7, 0.7), mode=("nearest", "wrap", "nearest")) - dark
+    fluid = fluid_of(rays)
+    relative = rays / fluid[:, None, None]
+    line = _line(relative)
+    radius, edge = _outline(line, _ellipses(line, relative))
+    return SeenSac(curve, radius, edge, fluid)
+
+
+def fluid_of(rays: Floats) -> Floats:
+    """(n,): brightness of the fluid in straightened rays; cord and roots leave a good part of the section to it."""
+    inner = rays[:, :, (RADII > 1.0) & (RADII < 7.0)].reshape(len(rays), -1)
+    return np.maximum(ndimage.median_filter(np.percentile(inner, 80, axis=1), 31, mode="nearest"), 1e-3)
+
+
+def _line(relative: Floats) -> Floats:
+    """(n, ANGLES, radii) 0..1: how much a radius looks like the sac's edge in values relative to fluid.
+
+    Either the value falls there and soon is as bright as fat, since the dura between fluid and fat is a thin dark line, or it falls to what
+    is dark and stays so. Bright fluid against grey roots is neither; fat against ligament, beyond a dura, counts less.
+    """
+    last, near, far = relative.shape[2], round(_LINE_MM / RADIAL_MM), round(_BEYOND_MM / RADIAL_MM)
+    padded = np.pad(relative, ((0, 0), (0, 0), (1, far)), mode="edge")
+    ahead = [padded[:, :, 1 + step : 1 + step + last] for step in range(1, far + 1)]
+    inside = 0.5 * (padded[:, :, :last] + relative)
+    line, beyond = np.min(ahead[:near], axis=0), np.max(ahead[near:], axis=0)
+    fall = inside - line
+    dura = np.clip(fall / _FALL, 0.0, 1.0) * np.clip((beyond - _FAT[0]) / (_FAT[1] - _FAT[0]), 0.0, 1.0)
+    wall = np.clip(fall / _FALL, 0.0, 1.0) * np.clip((_DARK[1] - line) / (_DARK[1] - _DARK[0]), 0.0, 1.0)
+    drop = relative - ahead[0]
+    steepest = ndimage.maximum_filter1d(drop, 2 * near + 1, axis=2)  # an edge is one place, not a whole slope
+    here = np.clip(drop / np.maximum(steepest, 1e-3), 0.0, 1.0)
+    passed = np.maximum.accumulate(np.where(RADII > 3.0, dura, 0.0), axis=2)
+    passed = np.pad(passed, ((0, 0), (0, 0), (near, 0)))[:, :, :last]
+    return np.asarray(here * np.maximum(dura, wall * (1.0 - _BEHIND_A_LINE * passed)))
+
+
+def _ellipses(line: Floats, relative: Floats) -> Floats:
+    """(n, ANGLES): radii of the ellipse that lies best on the dark line with little dark inside it, smooth along the canal."""
+    sizes = np.array(list(itertools.product(_FRONTS_MM, _BACKS_MM, _WIDTHS_MM)))
+    shape = (sizes[:, 0] + sizes[:, 1]) / (2 * sizes[:, 2])
+    sizes = sizes[np.abs(shape - _USUAL_SHAPE) < 2.5 * _SHAPE_SPREAD]
+    radii = ellipse(sizes[:, 0], sizes[:, 1], sizes[:, 2])[:, _RAYS]
+    index = np.clip(np.rint(radii / RADIAL_MM) - 1, 0, len(RADII) - 1).astype(np.int64)
+    inside = np.clip((relative - _GREY) / _GREY, -1.0, 0.1) * RADII * RADIAL_MM / 30.0
+    table = (line + np.cumsum(inside, axis=2))[::_SECTIONS, _RAYS].astype(np.float32)
+    score = np.zeros((len(table), len(sizes)), dtype=np.float32)
+    _scores(table, index, score)
+    shape = (sizes[:, 0] + sizes[:, 1]) / (2 * sizes[:, 2])
+    odd = ((sizes[:, 2] - _USUAL_HALF_WIDTH_MM) / _HALF_WIDTH_SPREAD_MM) ** 2 + ((shape - _USUAL_SHAPE) / _SHAPE_SPREAD) ** 2
+    score = ndimage.gaussian_filter1d(score, _ALONG_MM / _SECTIONS, axis=0, mode="nearest") - 0.02 * odd
+    best = sizes[score.argmax(axis=1)]
+    best = ndimage.gaussian_filter1d(ndimage.median_filter(best, (5, 1), mode="nearest"), _ALONG_MM / _SECTIONS / 2, axis=0, mode="nearest")
+    at = np.arange(len(line)) / _SECTIONS
+    front, back, width = (np.interp(at, np.arange(len(best)), best[:, m]) for m in range(3))
+    return ellipse(front, back, width)
+
+
+@njit(cache=True, nogil=True)
+def _scores(table: NDArray[np.float32], index: NDArray[np.int64], out: NDArray[np.float32]) -> None:
+    """The mean of table (section, ray, radius) along each outline (its radius on each ray)."""
+    for n in range(table.shape[0]):
+        for p in range(index.shape[0]):
+            total = 0.0
+            for a in range(index.shape[1]):
+                total += table[n, a, index[p, a]]
+            out[n, p] = total / index.shape[1]
+
+
+def _outline(line: Floats, usual: Floats) -> tuple[Floats, Floats]:
+    """(radius, edge): the closed path along the line near the ellipse."""
+    cost = 1.0 - line + 0.35 * ((RADII - usual[..., None]) / _OFF_ELLIPSE_MM) ** 2
+    index = np.zeros(cost.shape[:2], dtype=np.int64)
+    closed_paths(np.ascontiguousarray(cost), 0.3, index)
+    radius = ndimage.gaussian_filter(RADII[index] + RADIAL_MM / 2 + _DURA_MM, (2.0, 1.0), mode=("nearest", "wrap"))
+    return radius, np.take_along_axis(line, index[..., None], axis=2)[..., 0]
+
+
+def above_its_end(canal: Canal, levels: tuple[Level, ...], fluid: Floats) -> Floats:
+    """(n,): 1 along the sac, 0 below its end: where the brightness falls for good, below the middle of S1 and nowhere above it, since a sac
+    that is dark higher up is narrow or full of flow, and one that is left out is a hazard that nobody sees."""
+    n = len(fluid)
+    inside = np.ones(n)
+    first = next((int(np.abs(canal.s_mm - level.s_mm).argmin()) for level in levels if level.name == "S1"), n)
+    above = max(0, n - _END_MM)
+    if first >= n - 5:
+        return inside
+    sums = [
+        float(np.var(fluid[above:at]) * (at - above) + np.var(fluid[at:]) * (n - at)) if at - above >= 5 else np.inf
+        for at in range(first, n - 4)
+    ]
+    end = first + int(np.argmin(sums))
+    if np.median(fluid[end:]) < _DARKER * np.median(fluid[max(0, end - _END_MM // 2) : end]):
+        inside[end:] = 0.0
+    return inside

@@ -1,0 +1,174 @@
+"""Where the sac runs in an MR: a bright tube with a dark rim in front, behind and beside it, wherever in the field it lies."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from planner.geometry import Floats, Volume
+from planner.refusal import Refusal
+
+_WIDTHS_MM = (8.0, 11.0, 14.0)  # of the bright band from front to back
+_RIM_MM = 3.0
+_SLAB_MM = 9.0  # from left to right, over which the band is averaged
+_COLUMN_MM = 3.0  # steps from left to right
+_BESIDE_MM = 12.0  # from the tube's middle to what is darker beside it
+_BEHIND_MM, _BEFORE_MM = 22.0, 150.0  # tissue behind the sac; the fat under the skin has less, the belly more
+_PAIRS = 6  # columns to both sides that are compared with each other: the spine is nearly its own mirror image
+_LEAST_PAIRS = 2
+_SPINE_MM = 70.0  # a spine lies within this of the trunk's middle
+_DEEP_MM, _DEEPER = 60.0, 0.006  # beyond this depth a mm counts so much: bright tubes run before the bodies too, beside the vessels
+_OFF_MIDDLE_MM = 45.0  # a curved spine lies hardly farther from the middle of the trunk, nor beyond half of the way to a field's edge
+_LEAST_LENGTH_MM = 60.0
+_STANDS_OUT = 0.25  # of the tube over its rim, in means of the tissue around
+_ENDS = 0.35  # where the score stays below this the tube has ended
+_CLEAREST_MM = 30.0
+_FAINT, _FADES_MM = 0.4, 6.0  # of its usual score: below this, over this length, the tube has ended
+_CLEAR = 0.25  # of the share of the clearest ridge in view
+WAY_OUT = "Choose a T2 series that shows the bright sac in its middle slices, or draw the canal."
+
+
+def evened(search: Volume, body: NDArray[np.bool_]) -> Volume:
+    """The scan over its own wide average inside the body: about 1 in tissue, whatever the coil does (algorithms 1.3, bias)."""
+    values = np.where(body, search.voxels, 0).astype(np.float32)
+    sigma = [25.0 / s for s in search.frame.spacing_mm]
+    small = (slice(None, None, 4),) * 2 + (slice(None, None, 2),)
+    reduced_sigma = (sigma[0] / 4, sigma[1] / 4, sigma[2] / 2)
+    top = ndimage.gaussian_filter(values[small], reduced_sigma)
+    share = ndimage.gaussian_filter(body[small].astype(np.float32), reduced_sigma)
+    mean = np.where(share > 0.05, top / np.maximum(share, 0.05), 1.0)
+    factors = [n / m for n, m in zip(values.shape, mean.shape)]
+    wide = ndimage.zoom(mean, factors, order=1)[: values.shape[0], : values.shape[1], : values.shape[2]]
+    even = np.clip(values / np.maximum(wide, 1e-3), 0.0, 6.0)
+    return Volume(search.frame, even.astype(np.float32), "MR")
+
+
+def track(even: Volume, body: NDArray[np.bool_]) -> tuple[Floats, float]:
+    """Points (n, 3) head to foot along the bright tube, and 0..1 how clearly it stands out. Raises Refusal without one."""
+    dk, dj, di = even.frame.spacing_mm
+    step = max(1, round(_COLUMN_MM / di))
+    columns = np.arange(step // 2, even.frame.shape[2], step)
+    slab, ridge, beside = _ridge(even, columns)
+    score, ridge = _score(slab, ridge, beside, body[:, :, columns], dk, dj, (columns * di).astype(np.float64))
+    reach = max(1, int(np.ceil(0.5 * dk / (step * di))))
+    path = _best_tube(score - np.float32(_ENDS), 2, reach, 0.1, 0.1)
+    path = _above_its_end(path, score[path[:, 0], path[:, 1], path[:, 2]], dk)
+    place = path[:, 0], path[:, 1], path[:, 2]
+    length, clarity, stands_out = len(path) * dk, float(np.median(score[place])), float(np.median(ridge[place]))
+    if length < _LEAST_LENGTH_MM or clarity < _CLEAR:
+        sentence = f"No spinal canal was found: the longest bright tube is {length:.0f} mm, {_LEAST_LENGTH_MM:.0f} mm are needed."
+        raise Refusal(sentence, WAY_OUT)
+    if stands_out < _STANDS_OUT:
+        raise Refusal(f"No spinal canal was found: no tube stands out from its rim ({stands_out:.2f}, {_STANDS_OUT} is needed).", WAY_OUT)
+    index = np.stack([path[:, 0], path[:, 1], columns[path[:, 2]]], axis=1).astype(np.float64)
+    return even.frame.to_world(index), clarity
+
+
+def _above_its_end(path: NDArray[np.int64], score: NDArray[np.float32], dk: float) -> NDArray[np.int64]:
+    """The path, which runs from head to foot, down to where its score fades: below the sac's end it goes on through anything."""
+    faded = np.flatnonzero(ndimage.gaussian_filter1d(score, _FADES_MM / dk, mode="nearest") < _FAINT * np.median(score))
+    clearest = int(ndimage.gaussian_filter1d(score, _CLEAREST_MM / dk, mode="nearest").argmax())
+    return path[: faded[faded > clearest].min(initial=len(path))]
+
+
+def _ridge(even: Volume, columns: NDArray[np.intp]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """(slices, rows, columns): the scan in slabs from left to right; how much brighter a band is there than its rims in front and behind;
+    and than what lies beside it."""
+    dk, dj, di = even.frame.spacing_mm
+    quiet = ndimage.gaussian_filter1d(even.voxels, 2.5 / dk, axis=0)
+    slab = ndimage.uniform_filter1d(quiet, max(1, round(_SLAB_MM / di)), axis=2)[:, :, columns]
+    slab = ndimage.gaussian_filter1d(slab, 0.7 / dj, axis=1)
+    rim = ndimage.minimum_filter1d(slab, max(1, round(_RIM_MM / dj)), axis=1)
+    ridge = np.full(slab.shape, -np.inf, dtype=np.float32)
+    for width in _WIDTHS_MM:
+        inner = ndimage.uniform_filter1d(slab, max(1, round(0.7 * width / dj)), axis=1)
+        shift = round((width / 2 + 0.5 * _RIM_MM) / dj)
+        ridge = np.maximum(ridge, inner - np.maximum(np.roll(rim, shift, axis=1), np.roll(rim, -shift, axis=1)))
+    away = max(1, round(_BESIDE_MM / (di * (columns[1] - columns[0])))) if len(columns) > 1 else 1
+    band = ndimage.uniform_filter(slab, (max(1, round(15.0 / dk)), max(1, round(5.0 / dj)), 1))  # over a body and a disc
+    sides = np.pad(band, ((0, 0), (0, 0), (away, away)), mode="edge")
+    return slab, ridge, band - 0.5 * (sides[:, :, : -2 * away] + sides[:, :, 2 * away :])
+
+
+def _score(
+    slab: NDArray[np.float32],
+    ridge: NDArray[np.float32],
+    beside: NDArray[np.float32],
+    body: NDArray[np.bool_],
+    dk: float,
+    dj: float,
+    across: Floats,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(score, ridge): 1 where a tube is as clear as any in view, less where left and right differ and away from the trunk's middle, -0.5
+    too near to the skin or too deep."""
+    nj = body.shape[1]
+    last = np.where(body.any(axis=1), nj - 1 - body[:, ::-1].argmax(axis=1), 0)
+    depth = (last[:, None] - np.arange(nj)[None, :, None]) * dj
+    deep = (depth > _BEHIND_MM) & (depth < _BEFORE_MM)
+    scale = max(float(np.percentile(ridge[deep][::7], 99.7)), 1e-3) if deep.any() else 1.0
+    weight = body.sum(axis=(0, 1)).astype(np.float64)
+    middle = float((weight * across).sum() / max(weight.sum(), 1.0))
+    off = ((across - middle) / min(_OFF_MIDDLE_MM, max(0.5 * float(np.ptp(across)), 1.0))) ** 2
+    odd = _asymmetry(slab, deep, np.abs(across - middle) < _SPINE_MM, 25.0 / dk)
+    score = np.clip(ridge / scale, -0.5, 1.2) + 0.3 * np.clip(beside / scale, -1.0, 1.0) - 0.2 * off - 0.5 * odd[:, None]
+    score = score - _DEEPER * np.maximum(depth - _DEEP_MM, 0.0)
+    return np.where(deep, score, -0.5).astype(np.float32), ridge
+
+
+def _asymmetry(slab: NDArray[np.float32], deep: NDArray[np.bool_], near: NDArray[np.bool_], sigma: float) -> NDArray[np.float32]:
+    """(slices, columns): how much left and right of a column differ, 0 where least and 1 as usual in that slice, up to 1.5.
+
+    near: (columns,), those that may hold a spine; in the flanks little lies that could differ."""
+    ni = slab.shape[2]
+    total, pairs = np.zeros((slab.shape[0], ni)), np.zeros(ni)
+    inside = deep.astype(np.float32)
+    for d in range(1, _PAIRS + 1):
+        here = slice(d, ni - d)
+        if ni - 2 * d < 1:
+            break
+        apart = np.abs(slab[:, :, 2 * d :] - slab[:, :, : ni - 2 * d]) * inside[:, :, here]
+        mean = apart.sum(axis=1) / np.maximum(inside[:, :, here].sum(axis=1), 1.0)
+        total[:, here] += mean / max(float(np.median(mean)), 1e-6)  # what lies farther apart differs more anywhere
+        pairs[here] += 1
+    odd = ndimage.gaussian_filter1d(total / np.maximum(pairs, 1), sigma, axis=0, mode="nearest")
+    enough = (pairs >= min(_LEAST_PAIRS, pairs.max())) & (near | ~near.any())
+    if not enough.any():
+        return np.zeros(odd.shape, dtype=np.float32)
+    least, usual = odd[:, enough].min(axis=1, keepdims=True), np.median(odd[:, enough], axis=1, keepdims=True)
+    return np.where(enough, np.clip((odd - least) / np.maximum(usual - least, 1e-3), 0.0, 1.5), 1.5).astype(np.float32)
+
+
+@njit(cache=True, nogil=True)
+def _best_tube(gain: NDArray[np.float32], reach: int, aside: int, cost: float, cost_aside: float) -> NDArray[np.int64]:
+    """The best path through (slice, row, column), from the highest slice down: at most `reach` rows and `aside` columns a slice; it may
+    begin and end anywhere."""
+    nk, nj, ni = gain.shape
+    value = np.zeros((nk, nj, ni), dtype=np.float32)
+    source = np.full((nk, nj, ni), -1, dtype=np.int64)
+    best, bk, bj, bi = -1.0, 0, 0, 0
+    for k in range(nk):
+        for j in range(nj):
+            for i in range(ni):
+                top, back = 0.0, -1
+                if k > 0:
+                    for d in range(max(-reach, -j), min(reach, nj - 1 - j) + 1):
+                        for e in range(max(-aside, -i), min(aside, ni - 1 - i) + 1):
+                            there = value[k - 1, j + d, i + e] - cost * d * d - cost_aside * e * e
+                            if there > top:
+                                top, back = there, (j + d) * ni + i + e
+                value[k, j, i] = top + gain[k, j, i]
+                source[k, j, i] = back
+                if value[k, j, i] > best:
+                    best, bk, bj, bi = value[k, j, i], k, j, i
+    out = np.empty((nk, 3), dtype=np.int64)
+    count = 0
+    while True:
+        out[count, 0], out[count, 1], out[count, 2] = bk, bj, bi
+        count += 1
+        back = source[bk, bj, bi]
+        if back < 0:
+            break
+        bk, bj, bi = bk - 1, back // ni, back % ni
+    return out[:count]

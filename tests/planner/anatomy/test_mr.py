@@ -1,0 +1,150 @@
+"""T2 MR: sac, canal and path against the phantom's truth and against contours that were drawn by hand."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from planner.anatomy import Anatomy, find, labels
+from planner.geometry import Volume
+from planner.phantom import Phantom, PhantomParameters, build
+from planner.refusal import Refusal
+from tests.data import real
+from tests.planner.anatomy.phantoms import dice, found, phantom, true_mask
+from tests.planner.anatomy.scans import nifti_volume
+
+_SAC = (labels.THECAL_SAC, labels.SPINAL_CORD)
+_CONTOURS = Path(__file__).parent / "contours" / "case-07-sac.json"
+
+
+@cache
+def _curved() -> tuple[Phantom, Anatomy]:
+    """A scoliosis of 30 degrees."""
+    one = build(PhantomParameters(modality="mr", spacing_mm=(1.8, 1.8, 1.8), scoliosis_deg=30.0))
+    return one, find(one.volume)
+
+
+def _above_the_sacrum(one: Phantom) -> slice:
+    bottom = next(level.centre for level in one.truth.levels if level.name == "S1")
+    return slice(int(one.volume.frame.to_index(bottom)[0]), None)
+
+
+def test_the_sac_of_the_phantom_is_seen() -> None:
+    """In voxels of 1.8 mm; the bench measures finer ones."""
+    one = phantom("mr")
+    part = _above_the_sacrum(one)
+    assert dice(true_mask(one, "thecal sac", "spinal cord")[part], found("mr").mask(_SAC)[part]) > 0.85
+    assert found("mr").structure("sac").provenance == "found"
+
+
+def test_the_wall_of_the_canal_follows_its_corners() -> None:
+    one = phantom("mr")
+    part = _above_the_sacrum(one)
+    canal = true_mask(one, "epidural space", "thecal sac", "spinal cord")
+    assert dice(canal[part], found("mr").mask(labels.CANAL)[part]) > 0.89
+
+
+def test_a_curved_spine_is_followed_wherever_it_lies_in_the_field() -> None:
+    one, mine = _curved()
+    part = _above_the_sacrum(one)
+    assert dice(true_mask(one, "thecal sac", "spinal cord")[part], mine.mask(_SAC)[part]) > 0.8
+    line = np.array(one.truth.centreline)
+    line = line[line[:, 2] > one.volume.frame.to_world((part.start, 0, 0))[2]]
+    apart = [np.linalg.norm(mine.canal.centreline_mm - place, axis=1).min() for place in line]
+    assert np.mean(apart) < 1.5
+
+
+def test_a_narrow_field_beside_the_middle_is_no_obstacle() -> None:
+    """90 mm wide, the spine 25 mm from its middle."""
+    one = phantom("mr").volume
+    middle, step = one.frame.shape[2] // 2, one.frame.spacing_mm[2]
+    columns = slice(middle - round(20 / step), middle + round(70 / step))
+    frame = one.frame.crop((0, 0, columns.start), (one.frame.shape[0], one.frame.shape[1], columns.stop))
+    mine = find(replace(one, frame=frame, voxels=np.ascontiguousarray(one.voxels[:, :, columns])))
+    part = _above_the_sacrum(phantom("mr"))
+    sac = true_mask(phantom("mr"), "thecal sac", "spinal cord")[part, :, columns]
+    assert dice(sac, mine.mask(_SAC)[part]) > 0.8
+
+
+def _as_t1(one: Phantom) -> Volume:
+    """The patient on T1: fat brightest, marrow and cord grey, fluid dark; noise as it was."""
+    shown = np.interp(one.volume.voxels / 1000.0, [0.0, 0.05, 0.12, 0.35, 0.6, 1.0], [0.0, 0.05, 0.4, 0.6, 1.0, 1.0])
+    shown[true_mask(one, "thecal sac")] = 0.2
+    shown[true_mask(one, "spinal cord")] = 0.45
+    blurred = ndimage.gaussian_filter(shown, 0.4) * 1000.0 + np.random.default_rng(1).normal(0.0, 20.0, shown.shape)
+    return replace(one.volume, voxels=np.maximum(blurred, 0.0).astype(np.int16))
+
+
+def test_a_t1_scan_is_refused_by_its_values() -> None:
+    with pytest.raises(Refusal, match="not T2-weighted"):
+        find(_as_t1(phantom("mr")))
+
+
+def test_with_suppressed_fat_the_wall_is_only_modelled() -> None:
+    """STIR: epidural fat is as dark as bone, so that no rim can be seen around it."""
+    one = phantom("mr").volume
+    stir = np.interp(one.voxels, [0, 150, 400, 600, 800, 1000], [0, 150, 300, 150, 500, 1000])
+    mine = find(replace(one, voxels=stir.astype(np.int16)))
+    assert mine.structure("canal").provenance == "modelled"
+    assert "suppressed fat" in (mine.structure("canal").problem or "")
+    part = _above_the_sacrum(phantom("mr"))
+    assert dice(true_mask(phantom("mr"), "thecal sac", "spinal cord")[part], mine.mask(_SAC)[part]) > 0.75
+
+
+@pytest.mark.real
+def test_a_real_t1_scan_is_refused() -> None:
+    """Its cord is brighter than the fluid around it and would pass for a sac."""
+    with pytest.raises(Refusal, match="not T2-weighted"):
+        find(nifti_volume(real("cervical-mr") / "t1-crop.nii.gz", "MR"))
+
+
+@pytest.mark.real
+def test_a_gradient_echo_is_said_to_be_one() -> None:
+    mine = find(nifti_volume(real("lumbar-mr-t2-labelled") / "water-fat-01.nii.gz", "MR"))
+    assert "gradient echo" in (mine.structure("canal").problem or "")
+    assert "gradient echo" not in (found("mr").structure("canal").problem or "")
+
+
+@cache
+def _case() -> tuple[Volume, Anatomy]:
+    volume = nifti_volume(real("lumbar-mr-t2-labelled") / "case-07-t2.nii.gz", "MR")
+    return volume, find(volume)
+
+
+def _drawn(volume: Volume, points_mm: list[list[float]]) -> tuple[int, NDArray[np.bool_]]:
+    """The slice of a contour and what it encloses."""
+    index = volume.frame.to_index(np.array(points_mm))
+    mask = np.zeros(volume.frame.shape[1:], dtype=np.uint8)
+    cv2.fillPoly(mask, [np.rint(index[:, [2, 1]] * 16).astype(np.int32)], 1, shift=4)
+    return round(float(index[0, 0])), mask > 0
+
+
+@pytest.mark.real
+def test_the_sac_of_a_real_scan_is_what_was_drawn_by_hand() -> None:
+    """On five planes, drawn before the program's result was seen."""
+    volume, mine = _case()
+    sac = mine.mask(_SAC)
+    drawn = [_drawn(volume, contour["points_mm"]) for contour in json.loads(_CONTOURS.read_text("utf-8"))["contours"]]
+    alike = [dice(hand, sac[k]) for k, hand in drawn]
+    assert len(alike) == 5
+    assert np.median(alike) > 0.85
+    assert min(alike) > 0.75
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", ["case-07-t2", "discs-20-t2"])
+def test_the_sac_of_a_real_scan_is_smooth_and_of_a_likely_size(name: str) -> None:
+    volume = nifti_volume(real("lumbar-mr-t2-labelled") / f"{name}.nii.gz", "MR")
+    mine = find(volume)
+    area = mine.mask(_SAC).sum(axis=(1, 2)) * volume.frame.spacing_mm[1] * volume.frame.spacing_mm[2]
+    inside = area[area > 0]
+    assert 80.0 < np.median(inside) < 330.0
+    assert np.percentile(np.abs(np.diff(inside)), 90) < 30.0
