@@ -143,6 +143,8 @@ class BrushHand:
 
     def paint(self, painter: QPainter, theme: Theme, scene: Scene, pose: Pose, pointer: QPointF | None) -> None:
         """What was drawn and is not in the anatomy yet, what is being drawn, the brush or the handles, and what keys do."""
+        if self.brush is None and not self._done:
+            return
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for done in self._done:
             _paint_done(painter, theme, scene, pose, done)
