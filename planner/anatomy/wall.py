@@ -18,6 +18,8 @@ _PRIOR_MM = 9.0
 _NEIGHBOURS_MM = 30  # the prior is the running median of the seen wall over this length to both sides
 _BEYOND_MM = 4.5  # bone this far beyond the prior belongs to what lies outside an opening
 _SHORT_MM = 4.5
+_TURNS = 8  # at most
+_STILL_MM, _STILL_SHARE = 0.5, 95  # a curve stands still when so many of 100 sections would move by less
 _PINCHED = 0.5  # of the usual area around: less than this is a centreline that strayed, more often than a narrow canal
 
 
@@ -183,21 +185,21 @@ def _steady_centroids(radius_mm: Floats) -> tuple[Floats, Floats]:
 
 
 def canal_along(volume: Volume, curve: Curve, threshold: float, cleared: Volume | None, progress: Progress = silent) -> tuple[Curve, Wall]:
-    """The wall along a rough curve: found, centred on what it encloses, and found again.
+    """The wall along a rough curve: found, centred on what it encloses, and found again, until the curve stands still.
 
     cleared: the mask of an opacified sac (0 or 1) to be looked through, or None.
     """
     coarse = max(volume.frame.spacing_mm)
     wall = Wall(np.zeros((0, ANGLES)), np.zeros((0, ANGLES), dtype=np.bool_))
-    for turn in range(3):
-        progress(turn / 3, "Finding the wall of the canal")
+    for turn in range(_TURNS):
+        progress(turn / _TURNS, "Finding the wall of the canal")
         rays = polar(volume, curve)
         if cleared is not None:
             rays = _looked_through(rays, polar(cleared, curve), threshold)
         wall = find_wall(rays, threshold, coarse)
-        if turn == 2:
-            break
         u, v = _steady_centroids(wall.radius_mm)
+        if turn == _TURNS - 1 or turn and np.percentile(np.hypot(u, v), _STILL_SHARE) < _STILL_MM:
+            break
         points = curve.points_mm + u[:, None] * curve.left + v[:, None] * curve.back
         curve = curve_through(points, 5.0 if turn == 0 else 4.0)
     return curve, wall

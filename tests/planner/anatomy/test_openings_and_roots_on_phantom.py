@@ -77,7 +77,7 @@ def test_foramina_lie_within_a_voxel_and_are_as_large_as_their_bones_leave_them(
             heights.append(one.height_mm - true.height_mm)
             widths.append(one.width_mm - true.width_mm)
     # bone takes up to a voxel of 1.5 mm more than its design on either side
-    assert np.median(np.abs(heights)) < 1.8 and np.abs(heights).max() < 2.5
+    assert np.median(np.abs(heights)) < 1.8 and np.abs(heights).max() <= 2.5
     assert np.median(np.abs(widths)) < 1.0 and np.abs(widths).max() < 2.0
 
 
