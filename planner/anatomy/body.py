@@ -13,6 +13,7 @@ AIR_BELOW_HU = -300.0
 _COARSE_MM = 4.0
 _OPENING_MM = 8.0  # cuts the shells of the table, tubes and sheets
 _SHEET_MM, _SLIT_MM = 12.0, (3.0, 15.0)  # what is thinner than this and this far behind the back is a cushion; lung lies deeper
+_LUNG_RIM = 0.6  # share of a lung's rim in a slice that is thick enough to outlast the opening
 _BESIDE_MM = 110.0  # of the middle: where the back is looked at
 _TABLE_HU, _TABLE_MM, _TABLE_SHARE = -700.0, 120.0, 0.6  # a support: so dense, so near, behind so much of the back
 _FLAT_MM, _FLAT_WIDTH_MM, _FLAT_TILT_DEG = 2.0, 65.0, 6
@@ -43,12 +44,27 @@ def body_mask(search: Volume, threshold: float = AIR_BELOW_HU) -> NDArray[np.boo
     sizes[0] = 0
     core = parts == sizes.argmax()
     near = ndimage.binary_dilation(core, _ball(4.0, spacing)) & solid
-    filled = np.stack([_filled(plane) for plane in near])
+    filled = np.stack([_with_lungs(_filled(plane), plane, whole) for plane, whole in zip(near, solid)])
     inner = ndimage.binary_erosion(np.pad(filled, 1, mode="edge"), np.ones((1, 3, 3), dtype=np.bool_))[1:-1, 1:-1, 1:-1]
     outer = ndimage.binary_dilation(filled, np.ones((1, 3, 3), dtype=np.bool_))
     fine = onto(outer, coarse.frame, search.frame) & (search.voxels > threshold)
     inside = onto(inner, coarse.frame, search.frame)
     return _held(_without_sheets(fine | inside, search, threshold), inside)
+
+
+def _with_lungs(filled: NDArray[np.bool_], near: NDArray[np.bool_], solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """A filled slice with the holes that a wall thinner than the opening closes: lung behind a thin chest wall. Between skin and table the
+    patient is one side only of a hole."""
+    holes = _filled(solid) & ~solid & ~filled
+    parts, count = ndimage.label(holes)
+    out = filled
+    for n in range(1, count + 1):
+        hole = parts == n
+        grown = ndimage.binary_dilation(hole, np.ones((3, 3), dtype=np.bool_))
+        rim = grown & ~hole
+        if hole.sum() > 2 and near[rim].mean() > _LUNG_RIM:
+            out = out | hole | (rim & solid)
+    return out
 
 
 def _held(body: NDArray[np.bool_], inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
