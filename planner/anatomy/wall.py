@@ -198,7 +198,7 @@ def canal_along(volume: Volume, curve: Curve, threshold: float, cleared: Volume 
             rays = _looked_through(rays, polar(cleared, curve), threshold)
         wall = find_wall(rays, threshold, coarse)
         u, v = _steady_centroids(wall.radius_mm)
-        if turn == _TURNS - 1 or turn and np.percentile(np.hypot(u, v), _STILL_SHARE) < _STILL_MM:
+        if turn == _TURNS - 1 or (turn and np.percentile(np.hypot(u, v), _STILL_SHARE) < _STILL_MM):
             break
         points = curve.points_mm + u[:, None] * curve.left + v[:, None] * curve.back
         curve = curve_through(points, 5.0 if turn == 0 else 4.0)
