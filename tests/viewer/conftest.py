@@ -8,12 +8,21 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QImage, QWheelEvent
+from PySide6.QtGui import QFontDatabase, QImage, QWheelEvent
 from PySide6.QtWidgets import QApplication, QWidget
 
 from tests.viewer.patient import patient
 from viewer.linked import ViewGrid
 from viewer.scene import Scene
+
+
+@pytest.fixture(autouse=True)
+def bare_looks(qapp: QApplication) -> None:
+    """Views by themselves: nothing is left of the looks that a window of the program gave to all of Qt."""
+    if qapp.styleSheet():
+        qapp.setStyleSheet("")
+        qapp.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont))
+        qapp.setPalette(qapp.style().standardPalette())
 
 
 @pytest.fixture(autouse=True)
