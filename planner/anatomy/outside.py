@@ -86,8 +86,7 @@ def find_pools(
     pooled = _grown(free, index[hearts & before_or_behind], frame, 2) | _grown(free, index[hearts & even], frame, least)
     number_of = ndimage.label(pooled, np.ones((3, 3, 3), dtype=np.bool_))[0][tuple(index.T)]
     past_wall = radius - canal.wall_mm[row, turn]
-    narrow_to = next(((upper.s_mm + lower.s_mm) / 2 for upper, lower in itertools.pairwise(levels) if lower.name == "L5"), np.inf)
-    followed = (levels[0].s_mm if levels else -np.inf, narrow_to)
+    followed = _followed(levels)
     pools = []
     for n in np.unique(number_of[number_of > 0]):
         of = np.flatnonzero(number_of == n)
@@ -101,6 +100,16 @@ def find_pools(
             if pool.volume_ml >= _LEAST_ML and fluid and not unknown and not in_bone:
                 pools.append(pool)
     return tuple(sorted(pools, key=lambda pool: pool.section))
+
+
+def _followed(levels: tuple[Level, ...]) -> tuple[float, float]:
+    """From where to where along the canal, in mm, sleeves are narrow and known: from the first vertebra in view to L4-L5."""
+    if not levels:
+        return -np.inf, np.inf
+    wide = next((n for n, level in enumerate(levels) if codes.LEVELS.index(level.name) >= codes.LEVELS.index("L5")), None)
+    if wide is None:
+        return levels[0].s_mm, np.inf
+    return levels[0].s_mm, (levels[max(wide - 1, 0)].s_mm + levels[wide].s_mm) / 2
 
 
 def paint_pools(labels: NDArray[np.uint8], pools: tuple[Pool, ...]) -> None:
