@@ -13,7 +13,7 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,10 +102,10 @@ def schemes() -> tuple[Scheme, ...]:
     return tuple(_scheme(path.stem, json.loads(path.read_text("utf-8"))) for path in sorted(_ROOM.glob("*.json")) if path.stem != "names")
 
 
-def _scheme(identifier: str, content: Mapping[str, object]) -> Scheme:
-    held: dict[str, str] = content["labels"]  # type: ignore[assignment]
-    silent: list[str] = content.get("silent", [])  # type: ignore[assignment]
-    needs: list[list[str]] = content.get("needs", [])  # type: ignore[assignment]
+def _scheme(identifier: str, content: Mapping[str, Any]) -> Scheme:
+    held: dict[str, str] = content["labels"]
+    silent: list[str] = content.get("silent", [])
+    needs: list[list[str]] = content.get("needs", [])
     meaning = dict.fromkeys(_numbers(silent), NOTHING)
     for span, name in held.items():
         run = _numbers([span])
@@ -113,12 +113,12 @@ def _scheme(identifier: str, content: Mapping[str, object]) -> Scheme:
     return Scheme(
         identifier,
         str(content["program"]),
-        tuple(content["modalities"]),  # type: ignore[arg-type]
+        tuple(content["modalities"]),
         MappingProxyType(meaning),
         tuple(frozenset(_numbers(group)) for group in needs),
-        frozenset(_numbers(content.get("left", []))),  # type: ignore[arg-type]
-        frozenset(_numbers(content.get("right", []))),  # type: ignore[arg-type]
-        content.get("shape", "vertebrae"),  # type: ignore[arg-type]
+        frozenset(_numbers(content.get("left", []))),
+        frozenset(_numbers(content.get("right", []))),
+        content.get("shape", "vertebrae"),
         bool(content.get("only_chosen", False)),
     )
 
