@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -153,7 +153,8 @@ def _run(call: list[str], program: Program, folder: Path, environment: dict[str,
             while child.poll() is None:
                 share, said = _heard(_latest(log), share, said)
                 progress(0.01 + 0.97 * share, f"{program.name}: {said}" if said else f"{program.name} is running")
-                time.sleep(_POLL_S)
+                with suppress(subprocess.TimeoutExpired):
+                    child.wait(_POLL_S)
         finally:
             _stop(child)
     if child.returncode != 0:

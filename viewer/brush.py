@@ -169,14 +169,14 @@ class BrushHand:
 
     def _outline_of(self, anatomy: Anatomy, structure: str, pose: Pose) -> QPainterPath:
         """The outline of what is drawn, which slices show of few structures, or of none that is hidden; made anew for another slice."""
-        from planner.anatomy.by_hand import CODES
+        from planner.anatomy.labels import STRUCTURES
 
         kept = self._outline
         same_slice = kept is not None and kept[2].plane is pose.plane and kept[2].depth_mm == pose.depth_mm
         same_part = pose.plane.is_standard or (kept is not None and kept[2] is pose)
         if kept is None or kept[0] is not anatomy or kept[1] != structure or not (same_slice and same_part):
             found = label_slice(anatomy, pose)
-            paths = outline_paths(found, {structure: CODES[structure]}) if found is not None else {}
+            paths = outline_paths(found, {structure: STRUCTURES[structure]}) if found is not None else {}
             kept = self._outline = (anatomy, structure, pose, paths.get(structure, QPainterPath()))
         return kept[3]
 

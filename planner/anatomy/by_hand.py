@@ -38,24 +38,6 @@ from planner.refusal import Refusal
 
 Box = tuple[slice, slice, slice]
 Mask = NDArray[np.bool_]
-_DISCS = tuple(codes.disc(level) for level in codes.LEVELS[:-1])
-CODES: Mapping[str, tuple[int, ...]] = {
-    "bone": codes.BONE,
-    "canal": codes.CANAL,
-    "sac": (codes.THECAL_SAC, codes.SPINAL_CORD),
-    "cord": (codes.SPINAL_CORD,),
-    "roots": (codes.NERVE_ROOT, codes.GANGLION),
-    "ligamentum flavum": (codes.LIGAMENTUM_FLAVUM,),
-    "contrast outside": (codes.CONTRAST_OUTSIDE,),
-    "skin": tuple(range(1, 256)),
-    "lung": (codes.LUNG,),
-    "bowel gas": (codes.BOWEL_GAS,),
-    "kidney": (codes.KIDNEY,),
-    "aorta": (codes.AORTA,),
-    "vena cava": (codes.VENA_CAVA,),
-    "vertebral artery": (codes.VERTEBRAL_ARTERY,),
-}
-"""The codes whose voxels are a structure."""
 _DRAWN = {"bone": codes.BONE_OTHER, "sac": codes.THECAL_SAC, "skin": codes.SOFT_TISSUE}
 _LEFT = {"sac": codes.EPIDURAL_SPACE, "cord": codes.THECAL_SAC, "skin": 0}
 _IN_CANAL = frozenset({"sac", "cord"})
@@ -191,13 +173,13 @@ def without_effect(anatomy: Anatomy, edit: Edit) -> str | None:
 
 
 def _has(anatomy: Anatomy, name: str) -> bool:
-    return len(anatomy.canal.centreline_mm) >= 4 if name == "canal" else _holds(anatomy.labels.reshape(-1), _table(CODES[name]))
+    return len(anatomy.canal.centreline_mm) >= 4 if name == "canal" else _holds(anatomy.labels.reshape(-1), _table(codes.STRUCTURES[name]))
 
 
 @njit(cache=True, nogil=True)
 def _holds(labels: NDArray[np.uint8], table: NDArray[np.bool_]) -> bool:
     """Whether one of the codes is there; it stops at the first."""
-    for code in labels:  # noqa: SIM110 - a compiled loop
+    for code in labels:  # noqa: SIM110 - compiled: numba has no any() of a generator
         if table[code]:
             return True
     return False
@@ -221,7 +203,7 @@ def _idle_stroke(anatomy: Anatomy, edit: Stroke) -> str | None:
             inside = "The canal stays as it is: what is drawn lies inside it, or beyond its ends."
             return inside if edit.mode == "draw" else _NOTHING_UNDER % "canal"
         return None
-    table = _may_become(edit.structure) if edit.mode == "draw" else _table(CODES[edit.structure])
+    table = _may_become(edit.structure) if edit.mode == "draw" else _table(codes.STRUCTURES[edit.structure])
     if (table[anatomy.labels[box]] & mask).any():
         return None
     if edit.mode == "draw" and edit.structure in _IN_CANAL:
@@ -297,7 +279,7 @@ def _whole(now: Anatomy, edit: Grow | Smooth, progress: Progress) -> Anatomy:
     if edit.structure == "canal":
         wall = grown_wall(now.canal, edit.by_mm) if isinstance(edit, Grow) else smoothed_wall(now.canal, edit.by_mm)
         return replace(now, canal=with_wall(now.labels, now.frame, now.canal, wall))
-    table = _table(CODES[edit.structure])
+    table = _table(codes.STRUCTURES[edit.structure])
     margin = [int(np.ceil(edit.by_mm / mm)) + 1 if edit.by_mm > 0 else 1 for mm in now.frame.spacing_mm]
     box = _box_of(table, now.labels, margin)
     inside = table[now.labels[box]]
@@ -349,7 +331,7 @@ def _may_become(name: str) -> Mask:
         table[[codes.THECAL_SAC, codes.SPINAL_CORD]] = False
     elif name != "bone":
         table[list(codes.CANAL)] = False
-    table[list(CODES[name])] = False
+    table[list(codes.STRUCTURES[name])] = False
     return table
 
 
@@ -359,11 +341,11 @@ def _changed(now: Anatomy, name: str, box: Box, drawn: Mask, erased: Mask) -> An
     drawn = drawn & _may_become(name)[labels]
     if name == "roots" and erased.any():
         now = replace(now, roots=_cut_roots(now, box, erased))
-    erased = erased & _table(CODES[name])[labels]
+    erased = erased & _table(codes.STRUCTURES[name])[labels]
     if name == "bone" and drawn.any():
         labels[drawn] = _bone_codes(now, box, drawn)
     else:
-        labels[drawn] = _DRAWN.get(name, CODES[name][0])
+        labels[drawn] = _DRAWN.get(name, codes.STRUCTURES[name][0])
     if not erased.any():
         return now
     if name in _BESIDE_SAC:

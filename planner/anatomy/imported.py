@@ -41,20 +41,7 @@ _SAME_MM = 15.0  # two centres nearer than this are one vertebra
 _FRONT = 3 * ANGLES // 4
 _BESIDE_MM, _BEHIND_MM, _BEFORE_MM = 14.0, 4.0, 60.0  # the middle of a body lies in front of the canal's, not farther off than this
 _OFF_MM = 9.0  # bodies of the map that lie this far along the canal from those that the program found are asked about
-_DISCS = tuple(codes.disc(level) for level in LEVELS[:-1])
-_GROUPS: dict[str, tuple[int, ...]] = {
-    "bone": codes.BONE,
-    "discs": _DISCS,
-    "roots": (codes.NERVE_ROOT, codes.GANGLION),
-    "ligamentum flavum": (codes.LIGAMENTUM_FLAVUM,),
-    "contrast outside": (codes.CONTRAST_OUTSIDE,),
-    "lung": (codes.LUNG,),
-    "bowel gas": (codes.BOWEL_GAS,),
-    "kidney": (codes.KIDNEY,),
-    "aorta": (codes.AORTA,),
-    "vena cava": (codes.VENA_CAVA,),
-    "vertebral artery": (codes.VERTEBRAL_ARTERY,),
-}
+_GROUPS = {name: group for name, group in codes.STRUCTURES.items() if name not in ("canal", "sac", "cord", "skin")}  # joined apart
 _ADDED = ("bone", "lung", "bowel gas")  # a map that does not hold the whole body adds to these and takes nothing away
 Codes = NDArray[np.uint8]
 Notes = tuple[tuple[str, str], ...]

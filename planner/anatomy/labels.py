@@ -53,6 +53,26 @@ VERTEBRAE = tuple(vertebra(level) for level in LEVELS)
 BONE = (BONE_OTHER, *VERTEBRAE)
 """Codes that are bone."""
 
+DISCS = tuple(disc(level) for level in LEVELS[:-1])
+STRUCTURES = {
+    "bone": BONE,
+    "discs": DISCS,
+    "canal": CANAL,
+    "sac": (THECAL_SAC, SPINAL_CORD),
+    "cord": (SPINAL_CORD,),
+    "roots": (NERVE_ROOT, GANGLION),
+    "ligamentum flavum": (LIGAMENTUM_FLAVUM,),
+    "contrast outside": (CONTRAST_OUTSIDE,),
+    "skin": tuple(range(1, 256)),
+    "lung": (LUNG,),
+    "bowel gas": (BOWEL_GAS,),
+    "kidney": (KIDNEY,),
+    "aorta": (AORTA,),
+    "vena cava": (VENA_CAVA,),
+    "vertebral artery": (VERTEBRAL_ARTERY,),
+}
+"""Structures of the anatomy with the codes whose voxels are theirs."""
+
 
 def name(code: int) -> str:
     """The contract's name of a code: `vertebra L4`, `disc L4-L5`, `thecal sac`, ..."""

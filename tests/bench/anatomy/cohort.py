@@ -30,7 +30,7 @@ from tests.bench.anatomy.measures import (
     wall_distances,
     wrong_levels,
 )
-from tests.bench.anatomy.patients import Patient, Scanned, patient, scanned, sources_hash, with_roots
+from tests.bench.anatomy.patients import MODALITIES, Patient, Scanned, patient, scanned, sources_hash, with_roots
 from tests.bench.anatomy.windows import brushed
 
 Row = dict[str, Any]
@@ -89,14 +89,14 @@ def measure(one: Patient, cache: Path) -> Row:
     words = {**one.words(), "unbuilt": None, "refused": None}
     try:
         there = scanned(one, cache)
-    except Exception as error:
+    except Exception as error:  # one bug must not lose the other patients' hours
         return {**words, "unbuilt": f"{type(error).__name__}: {error}"}
     x, y, z = there.level(_NAMED)
     try:
         guessed, named, finding, naming = walk(there.volume, _NAMED, (x, y, z))
     except Refusal as refusal:
         return {**words, "refused": refusal.sentence}
-    except Exception as error:
+    except Exception as error:  # it counts as a canal that was not found
         return {**words, "refused": f"It crashed: {type(error).__name__}: {error}"}
     row = {**words, **errors_of(named, there)}
     modality = one.parameters.modality
@@ -172,8 +172,8 @@ def _warm() -> None:
     """Compile every kernel before anything is timed, on the smallest patient."""
     from planner.phantom import PhantomParameters, build
 
-    for modality in ("ct", "myelogram", "mr"):
-        find(build(PhantomParameters(modality=modality, spacing_mm=(2.5, 2.5, 2.5))).volume)  # type: ignore[arg-type]
+    for modality in MODALITIES:
+        find(build(PhantomParameters(modality=modality, spacing_mm=(2.5, 2.5, 2.5))).volume)
 
 
 def measured(count: int, cache: Path, processes: int = 1, say: Callable[[str], None] = print) -> list[Row]:

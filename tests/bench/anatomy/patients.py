@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from planner.geometry import Floats, Frame, Volume
 from planner.phantom import Phantom, PhantomParameters, build
+from planner.phantom.parameters import ModalityName
 
 ROOT = Path(__file__).resolve().parents[3]
 USUAL = 69
@@ -28,6 +29,7 @@ _NOISE = {"ct": 17.0, "myelogram": 17.0, "mr": 22.0}  # of the phantom, resource
 _LEAKS: tuple[Literal["ventral", "sleeve", "dorsal", "two-level"], ...] = ("ventral", "sleeve", "dorsal", "two-level")
 _PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23)  # multiples of their roots fill a range evenly and have nothing to do with each other
 
+MODALITIES: tuple[ModalityName, ...] = ("ct", "myelogram", "mr")
 Spacing = tuple[tuple[float, float, float], tuple[int, int, int], float | None]
 """Voxels as built, how many of them are averaged into one of the scan, and the width of the field where it is narrow, in mm."""
 _CT: tuple[Spacing, ...] = (
@@ -93,7 +95,7 @@ class Scanned:
 def patient(number: int) -> Patient:
     """Number 0, 1, 2, ... of the cohort: CT, myelogram and MR in turn."""
     u = (0.5 + number * np.sqrt(_PRIMES)) % 1.0
-    modality: Literal["ct", "myelogram", "mr"] = ("ct", "myelogram", "mr")[number % 3]  # type: ignore[assignment]
+    modality = MODALITIES[number % len(MODALITIES)]
     choices = _MR if modality == "mr" else _CT
     spacing, block, width_mm = choices[(number // 3) % len(choices)]
     bent = (u[2] - 0.5) / 0.5

@@ -15,6 +15,7 @@ from planner.case.derive import find_anatomy
 from planner.geometry import Frame, Volume
 from planner.phantom import PhantomParameters, build
 from tests.bench.anatomy.cohort import Row, spent
+from tests.bench.anatomy.patients import MODALITIES
 
 _SHAPE = (300, 512, 512)
 _SPACING_MM = (1.07, 0.75, 0.75)
@@ -56,7 +57,7 @@ def cost(modality: Literal["ct", "myelogram", "mr"]) -> Row:
 def costs() -> list[Row]:
     """CT, myelogram and MR."""
     rows = []
-    for modality in ("ct", "myelogram", "mr"):
+    for modality in MODALITIES:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            rows.append(pool.submit(cost, modality).result())  # type: ignore[arg-type]
+            rows.append(pool.submit(cost, modality).result())
     return rows
