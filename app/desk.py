@@ -12,7 +12,7 @@ from app.session import Session
 from planner.refusal import Refusal
 
 if TYPE_CHECKING:
-    from planner.anatomy.edits import Drawable, Edit
+    from planner.anatomy.by_hand.edits import Drawable, Edit
     from planner.case.case import Case
     from planner.case.derive import SitePlan
     from planner.leak.leak import Certainty, LeakKind
@@ -186,7 +186,7 @@ class Desk(QObject):
 
     def change_by_hand(self, edit: Edit | None) -> bool:
         """Change the anatomy by hand; an edit that changes nothing here is refused. None: no such edit can be made, the reason is said."""
-        from planner.anatomy.by_hand import checked
+        from planner.anatomy.by_hand.apply import checked
         from planner.case.acts import Act, edit_by_hand
 
         anatomy = self.session.anatomy.value

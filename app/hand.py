@@ -9,7 +9,7 @@ from viewer.brush import Brush, Drawn, Pulled
 
 if TYPE_CHECKING:
     from app.desk import Desk, Point
-    from planner.anatomy.edits import Edit
+    from planner.anatomy.by_hand.edits import Edit
 
 
 def brush_of(desk: Desk) -> Brush | None:
@@ -24,7 +24,7 @@ def brush_of(desk: Desk) -> Brush | None:
 
 def edit_of(desk: Desk, done: Drawn | Pulled) -> Edit | None:
     """The edit that a stroke or a drag stands for; None, with the desk's problem, where it is none."""
-    from planner.anatomy.edits import CentrelinePoint, Drawable, MovedLevel, WallPoint, stroke
+    from planner.anatomy.by_hand.edits import CentrelinePoint, Drawable, MovedLevel, WallPoint, stroke
 
     brush = done.brush
     if isinstance(done, Drawn):
@@ -45,7 +45,7 @@ def opening(desk: Desk, kind: Literal["window", "foramen"], at: Point) -> Edit |
     """A window or a foramen of the brush's size at a place; a window is tilted as its nearest neighbour is."""
     from math import dist
 
-    from planner.anatomy.edits import AddedForamen, AddedWindow
+    from planner.anatomy.by_hand.edits import AddedForamen, AddedWindow
 
     anatomy, size_mm = desk.session.anatomy.value, 2 * desk.size_mm
     if kind == "foramen":

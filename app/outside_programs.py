@@ -90,7 +90,7 @@ def run(program: Program, volume: Volume, kept: Path, weights: Path | None, fast
 
     Raises Refusal where it is missing, fails or leaves no label map of this scan; the map that was kept before then stays.
     """
-    from planner.anatomy.given import read_given
+    from planner.anatomy.imports.given import read_given
     from planner.geometry import write_nifti
 
     call = call_of(program)

@@ -339,8 +339,8 @@ def _paint_pull(painter: QPainter, theme: Theme, scene: Scene, pose: Pose, pull:
 
 def _paint_canal(painter: QPainter, theme: Theme, pose: Pose, canal: Canal, pull: Pulled) -> None:
     """The canal's outline as it will be: round its cross-section where the slice cuts it, along it where the slice holds it."""
-    from planner.anatomy.edits import CentrelinePoint, WallPoint
-    from planner.anatomy.tube import moved_tube, pulled_wall
+    from planner.anatomy.by_hand.edits import CentrelinePoint, WallPoint
+    from planner.anatomy.by_hand.tube import moved_tube, pulled_wall
 
     reach_mm = pull.brush.reach_mm
     if pull.brush.tool == "wall":

@@ -12,7 +12,7 @@ from app.desk import Desk, Gesture
 from app.widgets.choice import Choice
 from app.widgets.rows import Item, Rows
 from app.widgets.text import Card, button, label, row, say
-from planner.anatomy.edits import DRAWABLE, Drawable, Edit, Grow, Smooth, edit_words, places_of
+from planner.anatomy.by_hand.edits import DRAWABLE, Drawable, Edit, Grow, Smooth, edit_words, places_of
 from viewer.brush import Brush
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class Editing(Card):
 
     def _show_list(self, anatomy: Anatomy, edits: tuple[Edit, ...]) -> None:
         """The newest first."""
-        from planner.anatomy.by_hand import EditedAnatomy
+        from planner.anatomy.by_hand.apply import EditedAnatomy
 
         idle = anatomy.idle if isinstance(anatomy, EditedAnatomy) and anatomy.edits == edits else {}
         newest = range(len(edits) - 1, max(-1, len(edits) - 1 - _SHOWN), -1)
@@ -150,7 +150,7 @@ class Editing(Card):
 
 
 def _touched(anatomy: Anatomy) -> Collection[str]:
-    from planner.anatomy.by_hand import EditedAnatomy
+    from planner.anatomy.by_hand.apply import EditedAnatomy
 
     return anatomy.touched if isinstance(anatomy, EditedAnatomy) else ()
 
@@ -166,7 +166,7 @@ def _can(anatomy: Anatomy, gesture: Gesture) -> bool:
 
 def _words(anatomy: Anatomy, edit: Edit) -> str:
     """`Draw bone at L3`."""
-    from planner.anatomy.by_hand import levels_at
+    from planner.anatomy.by_hand.apply import levels_at
 
     words, levels = edit_words(edit), levels_at(anatomy, places_of(edit))
     where = f" at {levels[0]}" if len(levels) == 1 else f" from {levels[0]} to {levels[-1]}" if levels else ""

@@ -1,7 +1,7 @@
 """Volume -> Anatomy: canal, sac, cord, levels, openings, roots and hazards, each with its provenance."""
 
 from planner.anatomy.find import find
-from planner.anatomy.imported import find_with_labels
+from planner.anatomy.imports.take_in import find_with_labels
 from planner.anatomy.names import rename, vertebra_at
 from planner.anatomy.spine import ANGLES, NOT_CHECKED, Anatomy, Anchor, Canal, CanalPlace, Foramen, LeakHint, Level, Root, Structure, Window
 from planner.anatomy.view import Shown, out_of_view, shown

@@ -16,13 +16,14 @@ from planner.anatomy.body import AIR_BELOW_HU, body_mask, pressed_flat
 from planner.anatomy.bone import Bone, find_bone
 from planner.anatomy.bright import Bright, split_bright
 from planner.anatomy.grid import reduced
-from planner.anatomy.hazards import find_air
+from planner.anatomy.hazards.air import find_air
+from planner.anatomy.hazards.kidneys import find_kidneys, kidney_structure
+from planner.anatomy.hazards.neck_artery import find_neck_arteries, neck_artery_structure, paint_neck_arteries
+from planner.anatomy.hazards.vessels import find_vessels, vessel_structure
 from planner.anatomy.levels import Column, Row, bodies, find_column, openness_of
 from planner.anatomy.names import confirmed, counted_from, guess, levels_structure, name_levels
-from planner.anatomy.neck_artery import find_neck_arteries, neck_artery_structure, paint_neck_arteries
 from planner.anatomy.norms import at_level
 from planner.anatomy.openings import find_foramina
-from planner.anatomy.organs import find_kidneys, kidney_structure
 from planner.anatomy.outside import contrast_structure, find_pools, leak_hints, paint_pools
 from planner.anatomy.paint import paint_canal, paint_roots, paint_tissue, vertebra_map
 from planner.anatomy.reformat import RADII, Curve, curve_through, polar
@@ -30,7 +31,6 @@ from planner.anatomy.roots import find_roots, roots_structure
 from planner.anatomy.sac import find_sac
 from planner.anatomy.spine import NOT_CHECKED, Anatomy, Anchor, Canal, Foramen, Level, Structure, Window
 from planner.anatomy.track import Path, track_canal
-from planner.anatomy.vessels import find_vessels, vessel_structure
 from planner.anatomy.view import out_of_view
 from planner.anatomy.wall import Wall, area_of, as_canal, canal_along
 from planner.anatomy.windows import find_windows
@@ -59,7 +59,7 @@ def find(volume: Volume, anchor: Anchor | None = None, progress: Progress = sile
             "Load a series that covers at least one vertebra and its neighbours.",
         )
     if volume.modality == "MR":
-        from planner.anatomy.mr import find_in_mr
+        from planner.anatomy.mr.find import find_in_mr
 
         return find_in_mr(volume, anchor, progress)
     return _find_in_ct(volume, anchor, progress)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from planner.anatomy import labels
-from planner.anatomy.edits import MOST_EDITS, Edit, edit_words, sound
+from planner.anatomy.by_hand.edits import MOST_EDITS, Edit, edit_words, sound
 from planner.anatomy.spine import Anchor
 from planner.case.case import MOST_SITES, SHORTEST_NEEDLE_MM, Case, Decision, Site, TakenNeedle
 from planner.case.scan_reference import reference_to, same_scan

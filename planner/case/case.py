@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from planner.anatomy.edits import Edit
+from planner.anatomy.by_hand.edits import Edit
 from planner.anatomy.spine import Anchor
 from planner.geometry import PatientPosition
 from planner.leak.leak import ApproachName, Leak
@@ -66,7 +66,7 @@ class Decision:
 @dataclass(frozen=True)
 class Case:
     """What the user decided. labels_path: a label map of another program to take in, or None; labels_scheme: whose numbers it has,
-    where its file leaves that open (`planner.anatomy.schemes`). edits: what was changed in the anatomy by
+    where its file leaves that open (`planner.anatomy.imports.schemes`). edits: what was changed in the anatomy by
     hand, in this order, after it was found or taken in."""
 
     scan: ScanReference | None = None

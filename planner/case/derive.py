@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from planner import anatomy as anatomy_station
 from planner import leak as leak_station
 from planner import needles, patch
-from planner.anatomy.by_hand import edited, unedited
+from planner.anatomy.by_hand.apply import edited, unedited
 from planner.anatomy.spine import Anatomy
 from planner.case.acts import now_by_user, recorded, take_needle
 from planner.case.case import Case, Site, TakenNeedle

@@ -16,7 +16,7 @@ from math import dist
 from pathlib import Path
 from typing import Any
 
-from planner.anatomy.edits import MOST_EDITS, sound
+from planner.anatomy.by_hand.edits import MOST_EDITS, sound
 from planner.anatomy.labels import LEVELS
 from planner.case.case import MOST_SITES, SHORTEST_NEEDLE_MM, Case
 from planner.case.json_values import decode, encode

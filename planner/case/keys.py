@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from planner.anatomy.edits import Edit
+from planner.anatomy.by_hand.edits import Edit
 from planner.anatomy.spine import Anchor
 from planner.case.case import Case
 from planner.scan.label_files import sidecar_of

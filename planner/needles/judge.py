@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from planner.anatomy.arterial import weight_at
+from planner.anatomy.hazards.arterial import weight_at
 from planner.evidence import number
 from planner.geometry import Floats, PatientPosition, needle_angles
 from planner.leak import NECK_LEVEL, is_transforaminal, region

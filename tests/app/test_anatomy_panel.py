@@ -32,7 +32,7 @@ def test_a_label_map_is_taken_in_read_anew_and_left(
     worked: Window, qtbot: QtBot, example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = worked.session.anatomy.value  # what the scan itself shows is not sought again under the map
-    monkeypatch.setattr("planner.anatomy.imported.find", lambda volume, anchor, progress: seen)
+    monkeypatch.setattr("planner.anatomy.imports.take_in.find", lambda volume, anchor, progress: seen)
     path = tmp_path / "truth.nii.gz"
     for name in ("truth.nii.gz", "truth.json"):
         shutil.copy(example / name, tmp_path)
@@ -82,7 +82,7 @@ def test_whose_numbers_a_label_map_has_is_asked_and_answered(
 ) -> None:
     """One vertebra alone: 22 is L3 in VerSe, T2 in TotalSpineSeg, L1 in TotalSegmentator 1."""
     seen = worked.session.anatomy.value
-    monkeypatch.setattr("planner.anatomy.imported.find", lambda volume, anchor, progress: seen)
+    monkeypatch.setattr("planner.anatomy.imports.take_in.find", lambda volume, anchor, progress: seen)
     truth, told = read_nifti(example / "truth.nii.gz"), json.loads((example / "truth.json").read_text("utf-8"))["labels"]
     code = next(int(number) for number, name in told.items() if name == "vertebra L3")
     write_nifti(tmp_path / "one.nii.gz", np.where(truth.voxels == code, 22, 0).astype(np.uint8), truth.frame)

@@ -17,7 +17,7 @@ from app.places import recovery_folder
 from app.window import Window
 from planner.anatomy import Anatomy
 from planner.anatomy import labels as codes
-from planner.anatomy.by_hand import EditedAnatomy
+from planner.anatomy.by_hand.apply import EditedAnatomy
 from planner.case.file import open_case
 from tests.app.conftest import at, find, offers, press, wait, words
 from tests.viewer.conftest import drag

@@ -191,7 +191,7 @@ def test_the_panel_runs_a_program_and_takes_its_map_in(
     example_on_path: Path, worked: Window, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = worked.session.anatomy.value
-    monkeypatch.setattr("planner.anatomy.imported.find", lambda volume, anchor, progress: seen)
+    monkeypatch.setattr("planner.anatomy.imports.take_in.find", lambda volume, anchor, progress: seen)
     worked.go_to(1)
     qtbot.wait(60)
     assert not offers(worked, "Run TotalSegmentator")

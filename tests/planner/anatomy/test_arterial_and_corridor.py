@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from planner.anatomy import Anatomy, labels
-from planner.anatomy.arterial import arterial_zones, weight_at
-from planner.anatomy.corridor import corridor_limits
+from planner.anatomy.hazards.arterial import arterial_zones, weight_at
+from planner.anatomy.hazards.corridor import corridor_limits
 from planner.anatomy.spine import Foramen, Side, Structure
 from planner.evidence import evidence
 from tests.planner.anatomy.phantoms import found

@@ -10,8 +10,8 @@ import pytest
 
 from planner.anatomy import Anatomy, Anchor, rename
 from planner.anatomy import labels as codes
-from planner.anatomy.by_hand import EditedAnatomy, checked, edited, unedited
-from planner.anatomy.edits import (
+from planner.anatomy.by_hand.apply import EditedAnatomy, checked, edited, unedited
+from planner.anatomy.by_hand.edits import (
     MOST_RADIUS_MM,
     AddedForamen,
     AddedWindow,

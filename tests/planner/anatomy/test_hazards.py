@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from planner.anatomy.body import body_mask
-from planner.anatomy.hazards import find_air
+from planner.anatomy.hazards.air import find_air
 from planner.geometry import Frame, Volume
 
 FRAME = Frame.axial((60, 120, 140), (2.0, 2.0, 2.0), (-139.0, -119.0, 0.0))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from planner.anatomy import Anatomy, find_with_labels
 from planner.anatomy import labels as codes
-from planner.anatomy.imported import canal_of
+from planner.anatomy.imports.take_in import canal_of
 from planner.geometry import Frame, Volume, write_nifti
 from planner.phantom import Phantom, PhantomParameters, build
 from planner.refusal import Refusal
@@ -379,7 +379,7 @@ def test_bodies_drawn_by_hand_on_mr_name_the_levels(scan: str, file: str, truth:
 
 
 def test_in_mr_a_map_that_slipped_along_the_spine_is_asked_about(tmp_path: Path) -> None:
-    from planner.anatomy.given import read_given
+    from planner.anatomy.imports.given import read_given
     from tests.planner.anatomy.phantoms import phantom
     from tests.planner.anatomy.test_schemes import coded
 
@@ -395,7 +395,7 @@ def test_in_mr_a_map_that_slipped_along_the_spine_is_asked_about(tmp_path: Path)
 
 @pytest.mark.real
 def test_bodies_drawn_by_hand_lie_where_the_signal_changes() -> None:
-    from planner.anatomy.given import read_given
+    from planner.anatomy.imports.given import read_given
 
     folder = real("lumbar-mr-t2-labelled")
     for scan, file in (("case-07-t2", "case-07-vertebral-bodies"), ("water-fat-01", "water-fat-01-vertebral-bodies")):

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from planner.anatomy import Anatomy, Anchor, find, labels
 from planner.anatomy.body import body_mask
 from planner.anatomy.grid import onto, reduced
-from planner.anatomy.neck_artery import NeckArtery, find_neck_arteries, neck_artery_structure, paint_neck_arteries
-from planner.anatomy.organs import Kidney, find_kidneys, kidney_structure
+from planner.anatomy.hazards.kidneys import Kidney, find_kidneys, kidney_structure
+from planner.anatomy.hazards.neck_artery import NeckArtery, find_neck_arteries, neck_artery_structure, paint_neck_arteries
+from planner.anatomy.hazards.vessels import find_vessels, vessel_structure
 from planner.anatomy.spine import Level
-from planner.anatomy.vessels import find_vessels, vessel_structure
 from planner.geometry import Frame, Volume, read_nifti
 from tests.data import real
 from tests.planner.anatomy.phantoms import dice, found, phantom, true_mask

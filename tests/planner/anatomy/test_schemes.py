@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from planner.anatomy.schemes import Meaning, WhoseNumbers, measured, recognised, schemes, structure_named
+from planner.anatomy.imports.schemes import Meaning, WhoseNumbers, measured, recognised, schemes, structure_named
 from planner.geometry import Frame
 from planner.phantom import Phantom
 from planner.refusal import Refusal

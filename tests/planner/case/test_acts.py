@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from planner.anatomy.edits import MOST_EDITS, Grow, WallPoint, stroke
+from planner.anatomy.by_hand.edits import MOST_EDITS, Grow, WallPoint, stroke
 from planner.case import acts
 from planner.case.case import Case, Site, TakenNeedle
 from planner.leak.leak import Leak

@@ -13,7 +13,7 @@ from time import process_time
 
 import pytest
 
-from planner.anatomy.edits import AddedForamen, AddedWindow, CentrelinePoint, Grow, MovedLevel, Smooth, WallPoint, stroke
+from planner.anatomy.by_hand.edits import AddedForamen, AddedWindow, CentrelinePoint, Grow, MovedLevel, Smooth, WallPoint, stroke
 from planner.anatomy.spine import Anchor
 from planner.case import file as case_file
 from planner.case.case import Case, Decision, ScanReference, Site, TakenNeedle

@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from planner.anatomy.edits import Edit, Grow, Smooth, stroke
+from planner.anatomy.by_hand.edits import Edit, Grow, Smooth, stroke
 from planner.anatomy.spine import Anchor
 from planner.case.case import Case, Site
 from planner.case.keys import anatomy_key, site_key

@@ -1,4 +1,4 @@
-"""What a person changes in an anatomy by hand, as values: decisions of the case, applied anew whenever the anatomy is (`by_hand.edited`).
+"""What a person changes in an anatomy by hand, as values: decisions of the case, applied anew whenever the anatomy is (`apply.edited`).
 
 All places are LPS in mm, so that an edit means the same place whatever the vertebrae are called and however the canal is found.
 """

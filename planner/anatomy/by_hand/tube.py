@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from planner.anatomy import labels as codes
-from planner.anatomy.edits import CentrelinePoint, WallPoint
+from planner.anatomy.by_hand.edits import CentrelinePoint, WallPoint
 from planner.anatomy.paint import along_canal
 from planner.anatomy.reformat import RADIAL_MM, RADII, THETA, curve_through
 from planner.anatomy.spine import ANGLES, Canal

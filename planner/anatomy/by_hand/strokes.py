@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from planner.anatomy.edits import Stroke
+from planner.anatomy.by_hand.edits import Stroke
 from planner.geometry import Floats, Frame
 
 _THICK_MM = 0.6  # half of a stroke on the canal at least: its cross-sections lie 1 mm apart

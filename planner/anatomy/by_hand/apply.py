@@ -15,7 +15,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from planner.anatomy import labels as codes
-from planner.anatomy.edits import (
+from planner.anatomy.by_hand.edits import (
     AddedForamen,
     AddedWindow,
     CentrelinePoint,
@@ -29,10 +29,10 @@ from planner.anatomy.edits import (
     places_of,
     structure_of,
 )
-from planner.anatomy.masks import grown, least_growth_mm, smoothed
+from planner.anatomy.by_hand.masks import grown, least_growth_mm, smoothed
+from planner.anatomy.by_hand.strokes import stroke_mask
+from planner.anatomy.by_hand.tube import grown_wall, inside_wall, moved_tube, pulled_wall, smoothed_wall, struck_wall, with_tube, with_wall
 from planner.anatomy.spine import Anatomy, Canal, Foramen, Level, Provenance, Root, Structure, Window
-from planner.anatomy.strokes import stroke_mask
-from planner.anatomy.tube import grown_wall, inside_wall, moved_tube, pulled_wall, smoothed_wall, struck_wall, with_tube, with_wall
 from planner.progress import Progress, part, silent
 from planner.refusal import Refusal
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from planner.anatomy import labels as codes
+from planner.anatomy.imports.schemes import Meaning, Piece, measured, recognised
 from planner.anatomy.labels import LEVELS
-from planner.anatomy.schemes import Meaning, Piece, measured, recognised
 from planner.geometry import Frame, Volume
 from planner.geometry.sampling import resample
 from planner.refusal import Refusal

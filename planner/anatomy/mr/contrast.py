@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from planner.anatomy.mr_sac import DARKEST, SeenSac
+from planner.anatomy.mr.sac import DARKEST, SeenSac
 from planner.anatomy.reformat import OUTSIDE, RADII, in_sections, polar
 from planner.geometry import Floats, Volume
 from planner.refusal import Refusal

@@ -16,13 +16,13 @@ from scipy import ndimage
 from planner.anatomy import labels as codes
 from planner.anatomy.body import body_mask
 from planner.anatomy.find import find
-from planner.anatomy.given import Given, not_on_this_scan, read_given
 from planner.anatomy.grid import onto, reduced
+from planner.anatomy.imports.given import Given, not_on_this_scan, read_given
+from planner.anatomy.imports.refined import by_bone, by_canal
 from planner.anatomy.labels import LEVELS
 from planner.anatomy.names import levels_structure, rename
 from planner.anatomy.outside import polar_place
 from planner.anatomy.paint import along_canal
-from planner.anatomy.refined import by_bone, by_canal
 from planner.anatomy.reformat import RADII, Curve, curve_through, polar
 from planner.anatomy.spine import ANGLES, NOT_CHECKED, Anatomy, Anchor, Canal, Level, Structure
 from planner.anatomy.wall import area_of, centroids

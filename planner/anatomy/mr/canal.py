@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from planner.anatomy.mr_sac import DARKEST, SeenSac, moved, sac_along
+from planner.anatomy.mr.sac import DARKEST, SeenSac, moved, sac_along
 from planner.anatomy.reformat import OUTSIDE, RADII, polar
 from planner.anatomy.spine import ANGLES
 from planner.anatomy.wall import Wall, centroids, find_wall

@@ -9,11 +9,11 @@ from scipy import ndimage
 from planner.anatomy.body import body_mask
 from planner.anatomy.grid import reduced
 from planner.anatomy.levels import bodies
-from planner.anatomy.mr_canal import around_sac, see_canal
-from planner.anatomy.mr_contrast import Contrast, contrast_of
-from planner.anatomy.mr_levels import centred, find_discs, usual_foramina, usual_windows
-from planner.anatomy.mr_sac import SeenSac, above_its_end, see_sac
-from planner.anatomy.mr_track import WAY_OUT, evened, track
+from planner.anatomy.mr.canal import around_sac, see_canal
+from planner.anatomy.mr.contrast import Contrast, contrast_of
+from planner.anatomy.mr.levels import centred, find_discs, usual_foramina, usual_windows
+from planner.anatomy.mr.sac import SeenSac, above_its_end, see_sac
+from planner.anatomy.mr.track import WAY_OUT, evened, track
 from planner.anatomy.names import levels_structure, name_levels
 from planner.anatomy.paint import paint_canal, paint_roots, paint_tissue, vertebra_map
 from planner.anatomy.reformat import curve_through

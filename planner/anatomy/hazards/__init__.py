@@ -1,0 +1,1 @@
+"""What a needle must not meet outside the spine."""

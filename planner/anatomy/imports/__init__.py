@@ -1,0 +1,1 @@
+"""Label maps of other programs, taken in."""

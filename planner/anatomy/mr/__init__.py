@@ -1,0 +1,1 @@
+"""The walk from an MR to its anatomy."""
