@@ -126,12 +126,12 @@ def test_the_name_that_a_person_gave_wins(tmp_path: Path, taken: Anatomy) -> Non
 
 
 def test_a_canal_that_the_program_does_not_see_comes_from_the_map(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from planner.anatomy import imported
+    from planner.anatomy.imports import take_in
 
     def blind(volume: Volume, *more: object) -> Anatomy:
         raise Refusal("No spinal canal was found.")
 
-    monkeypatch.setattr(imported, "find", blind)
+    monkeypatch.setattr(take_in, "find", blind)
     only = find_with_labels(patient().volume, truth_in(tmp_path))
     assert dice(only.mask(codes.CANAL), true_mask(patient(), "epidural space", "thecal sac", "spinal cord")) > 0.95
     assert only.structure("foramina").provenance == only.structure("windows").provenance == "not checked"
@@ -198,9 +198,9 @@ def found_alone() -> Anatomy:
 @pytest.fixture
 def found_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the scan itself shows is sought once for these tests."""
-    from planner.anatomy import imported
+    from planner.anatomy.imports import take_in
 
-    monkeypatch.setattr(imported, "find", lambda volume, anchor, progress: found_alone())
+    monkeypatch.setattr(take_in, "find", lambda volume, anchor, progress: found_alone())
 
 
 def map_of(scheme_id: str, path: Path, numbers: NDArray[Any] | None = None, frame: Frame | None = None) -> Path:
