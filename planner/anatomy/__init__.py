@@ -3,7 +3,22 @@
 from planner.anatomy.find import find
 from planner.anatomy.imports.take_in import find_with_labels
 from planner.anatomy.names import rename, vertebra_at
-from planner.anatomy.spine import ANGLES, NOT_CHECKED, Anatomy, Anchor, Canal, CanalPlace, Foramen, LeakHint, Level, Root, Structure, Window
+from planner.anatomy.spine import (
+    ANGLES,
+    NOT_CHECKED,
+    Anatomy,
+    Anchor,
+    Canal,
+    CanalPlace,
+    Conus,
+    Foramen,
+    LeakHint,
+    Level,
+    Root,
+    SacSections,
+    Structure,
+    Window,
+)
 from planner.anatomy.view import Shown, out_of_view, shown
 
 __all__ = [
@@ -13,10 +28,12 @@ __all__ = [
     "Anchor",
     "Canal",
     "CanalPlace",
+    "Conus",
     "Foramen",
     "LeakHint",
     "Level",
     "Root",
+    "SacSections",
     "Shown",
     "Structure",
     "Window",

@@ -135,15 +135,15 @@ def _named(seen: _Seen, plain: Volume, levels: tuple[Level, ...], anchor: Anchor
     progress(0.4, "Finding the sac")
     sure_names = anchor is not None and anchor.by == "user"
     sac = find_sac(polar(volume, seen.curve), canal, levels, sure_names)
-    roots = find_roots(plain, bone.threshold_hu, canal, sac, foramina)
+    roots = find_roots(plain, bone.threshold_hu, canal, sac.sections.radius_mm, foramina)
     progress(0.6, "Writing labels")
     labels = _paint_tissue(plain, seen, levels, windows)
-    paint_canal(labels, volume.frame, canal, sac.radius_mm, sac.cord_mm, _flavum(canal, levels))
+    paint_canal(labels, volume.frame, canal, sac.sections.radius_mm, sac.sections.cord_mm, _flavum(canal, levels))
     paint_roots(labels, volume.frame, roots)
     arteries = find_neck_arteries(plain, bone.threshold_hu, canal, levels)
     paint_neck_arteries(labels, volume.frame, arteries)
     bright = seen.bright
-    pools = () if bright is None else find_pools(bright, labels, volume.frame, canal, sac.radius_mm, levels)
+    pools = () if bright is None else find_pools(bright, labels, volume.frame, canal, sac.sections.radius_mm, levels)
     paint_pools(labels, pools)
     hints = leak_hints(pools, canal)
     structures = {
@@ -164,7 +164,9 @@ def _named(seen: _Seen, plain: Volume, levels: tuple[Level, ...], anchor: Anchor
     }
     progress(1.0, "Anatomy found")
     again = partial(_found_again, seen)
-    found = Anatomy(volume.frame, volume.modality, labels, structures, canal, levels, foramina, windows, roots, anchor, hints, again)
+    found = Anatomy(
+        volume.frame, volume.modality, labels, structures, canal, levels, foramina, windows, roots, anchor, hints, again, sac.sections
+    )  # fmt: skip
     return replace(found, structures={**structures, "windows": _windows_structure(found)})
 
 

@@ -15,7 +15,7 @@ from planner.anatomy.levels import Body, Column, Row
 from planner.anatomy.paint import repaint_cord
 from planner.anatomy.reformat import RADII, THETA, Curve, in_sections
 from planner.anatomy.roots import root_of
-from planner.anatomy.sac import modelled_cord, with_sure_names
+from planner.anatomy.sac import modelled_conus, modelled_cord, with_sure_names
 from planner.anatomy.spine import Anatomy, Anchor, Level, Structure
 from planner.evidence import number
 from planner.geometry import Floats, Volume
@@ -198,7 +198,7 @@ def _relabelled(anatomy: Anatomy, anchor: Anchor) -> Anatomy:
     kept = anatomy.levels[start:stop]
     new = {level.name: LEVELS[first + n] for n, level in enumerate(kept)}
     levels = tuple(replace(level, name=new[level.name]) for level in kept)
-    labels = anatomy.labels
+    labels, sac = anatomy.labels, anatomy.sac
     if any(old != name for old, name in new.items()) or len(kept) < len(anatomy.levels):
         table = np.arange(256, dtype=np.uint8)
         for lost in anatomy.levels[:start] + anatomy.levels[stop:]:
@@ -213,6 +213,7 @@ def _relabelled(anatomy: Anatomy, anchor: Anchor) -> Anatomy:
         if anatomy.structure("cord").provenance == "modelled" and anatomy.modality == "CT":
             cord = modelled_cord(anatomy.canal, levels, _sac_in_labels(anatomy))
             repaint_cord(labels, anatomy.frame, anatomy.canal, cord)
+            sac = sac and replace(sac, cord_mm=cord, conus=modelled_conus(anatomy.canal, levels))
     stay = tuple(f for f in anatomy.foramina if set(f.between) <= set(new))
     foramina = tuple(replace(f, between=(new[f.between[0]], new[f.between[1]])) for f in stay)
     windows = tuple(replace(w, between=(new[w.between[0]], new[w.between[1]])) for w in anatomy.windows if set(w.between) <= set(new))
@@ -222,8 +223,8 @@ def _relabelled(anatomy: Anatomy, anchor: Anchor) -> Anatomy:
     for told in {"foramina", "windows", "contrast outside"} & set(structures):
         known = anatomy.structure(told)
         structures[told] = replace(known, problem=known.problem and _LEVEL.sub(lambda old: new.get(old[0], old[0]), known.problem))
-    renamed = replace(anatomy, labels=labels, levels=levels, foramina=foramina, windows=windows, roots=roots, structures=structures)
-    return confirmed(renamed, anchor)
+    renamed = replace(anatomy, labels=labels, levels=levels, foramina=foramina, windows=windows, roots=roots, sac=sac)
+    return confirmed(replace(renamed, structures=structures), anchor)
 
 
 def _sac_in_labels(anatomy: Anatomy) -> Floats:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import numpy as np
 
 from planner.anatomy.norms import at_level
-from planner.anatomy.sac import Sac
 from planner.anatomy.spine import ANGLES, Canal, Foramen, Root, Structure
 from planner.evidence import number
 from planner.geometry import Floats, Volume
@@ -28,14 +27,14 @@ def root_of(foramen: Foramen) -> str:
     return upper
 
 
-def find_roots(volume: Volume, threshold: float, canal: Canal, sac: Sac, foramina: tuple[Foramen, ...]) -> tuple[Root, ...]:
+def find_roots(volume: Volume, threshold: float, canal: Canal, sac_mm: Floats, foramina: tuple[Foramen, ...]) -> tuple[Root, ...]:
     """One root a foramen (algorithms 3): it leaves the side of the sac above, at the angle of its level, follows the inner border of the
     pedicle, passes under it in the upper third of the foramen, and goes on outward, down and to the front or back as its region does.
 
     Where fat in the foramen shows it the root is moved there ("found"), else to where bone leaves it room ("modelled").
-    threshold: bone begins here, in HU; inf where neither bone nor fat can be told by a threshold (MR).
+    sac_mm: (n, ANGLES), the sac. threshold: bone begins here, in HU; inf where neither bone nor fat can be told by a threshold (MR).
     """
-    return tuple(_root_through(volume, threshold, canal, sac, foramen) for foramen in foramina)
+    return tuple(_root_through(volume, threshold, canal, sac_mm, foramen) for foramen in foramina)
 
 
 def roots_structure(roots: tuple[Root, ...]) -> Structure:
@@ -48,7 +47,7 @@ def roots_structure(roots: tuple[Root, ...]) -> Structure:
     return Structure("modelled", 0.4, "Roots are modelled tubes through the foramina, not seen.")
 
 
-def _root_through(volume: Volume, threshold: float, canal: Canal, sac: Sac, foramen: Foramen) -> Root:
+def _root_through(volume: Volume, threshold: float, canal: Canal, sac_mm: Floats, foramen: Foramen) -> Root:
     sign = 1.0 if foramen.side == "left" else -1.0
     level = foramen.between[0]
     radius = float(at_level("root_radius_mm", level))
@@ -63,7 +62,7 @@ def _root_through(volume: Volume, threshold: float, canal: Canal, sac: Sac, fora
     angle = np.radians(max(float(at_level("root_exit_deg", level)), 42.0))
     beyond = outward - float(at_level("root_forward", level)) * back + feet / np.tan(angle)
     reach = number("anatomy.root_beyond_mm") + 0.5 * float(at_level("pedicle_width_mm", level))
-    knots = [*_inside(canal, sac, middle, sign, radius, angle), middle, middle + beyond * reach * 0.9 / np.linalg.norm(beyond)]
+    knots = [*_inside(canal, sac_mm, middle, sign, radius, angle), middle, middle + beyond * reach * 0.9 / np.linalg.norm(beyond)]
     path = _through(knots)
     along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
     heart = float(along[np.linalg.norm(path - middle, axis=1).argmin()]) + float(at_level("ganglion_lateral_mm", level))
@@ -75,7 +74,7 @@ def _root_through(volume: Volume, threshold: float, canal: Canal, sac: Sac, fora
     return Root(root_of(foramen), foramen.side, path, radii, ganglion, "found" if seen else "modelled")
 
 
-def _inside(canal: Canal, sac: Sac, middle: Floats, sign: float, radius: float, angle: float) -> tuple[Floats, Floats]:
+def _inside(canal: Canal, sac_mm: Floats, middle: Floats, sign: float, radius: float, angle: float) -> tuple[Floats, Floats]:
     """Where a root leaves the sac, and where it passes the inner border of the pedicle."""
     side = 0 if sign > 0 else ANGLES // 2
     at = canal.nearest(middle)
@@ -83,9 +82,9 @@ def _inside(canal: Canal, sac: Sac, middle: Floats, sign: float, radius: float, 
     depth = float((middle - canal.centreline_mm[at]) @ canal.back[at])
     lateral = float(canal.wall_mm[by, side]) - radius - _BESIDE_MM
     medial = canal.centreline_mm[by] + sign * lateral * canal.left[by] + (0.6 + max(depth, -5.0)) * canal.back[by]
-    rise = min(max(lateral - float(sac.radius_mm[by, side]), 0.5) / np.tan(angle) + 1.0, 25.0)
+    rise = min(max(lateral - float(sac_mm[by, side]), 0.5) / np.tan(angle) + 1.0, 25.0)
     start_at = max(0, by - round(rise))
-    out = max(float(sac.radius_mm[start_at, side]) - 0.5, 0.0)
+    out = max(float(sac_mm[start_at, side]) - 0.5, 0.0)
     return canal.centreline_mm[start_at] + sign * out * canal.left[start_at], medial
 
 

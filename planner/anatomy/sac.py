@@ -12,7 +12,7 @@ from scipy import ndimage
 from planner.anatomy.labels import LEVELS
 from planner.anatomy.norms import at_level
 from planner.anatomy.reformat import RADIAL_MM, RADII, THETA
-from planner.anatomy.spine import ANGLES, Canal, Level, Structure
+from planner.anatomy.spine import ANGLES, Canal, Conus, Level, SacSections, Structure
 from planner.evidence import evidence, number
 from planner.geometry import Floats
 
@@ -26,18 +26,15 @@ _CORD_HU = 20.0  # halfway to this lies the edge of contrast
 _INNER = 0.75  # of the way to the wall no leak is met
 _RIM_MM = 2.0  # what brightens again so near to the wall is the blurred edge of bone, or contrast between sac and bone
 _BLUR_MM = 1.5  # two thresholds on one blurred edge are no farther apart
+_LOWER_THIRD_MM = 8.0  # the conus ends in the lower third of its level
 _LEAST_MM = 0.4  # dura and film between the sac and the wall
 
 
 @dataclass(frozen=True, eq=False)
 class Sac:
-    """radius_mm (n, ANGLES): of the sac from the canal's centreline, 0 below its end. cord_mm: the same for the cord.
-    seen (n, ANGLES): where the edge of the sac was seen. opacified: whether contrast fills it."""
+    """The sac and the cord along the canal, and how each of them is known."""
 
-    radius_mm: Floats
-    cord_mm: Floats
-    seen: NDArray[np.bool_]
-    opacified: bool
+    sections: SacSections
     sac: Structure
     cord: Structure
 
@@ -98,14 +95,36 @@ def modelled_sac(canal: Canal, levels: tuple[Level, ...]) -> Floats:
 def modelled_cord(canal: Canal, levels: tuple[Level, ...], sac_mm: Floats) -> Floats:
     """(n, ANGLES): a cord of the level's usual size in the middle of the sac, down to the conus; inside the sac everywhere."""
     size = sizes_along(canal, levels, "cord_size_mm")
-    third = 8.0  # the conus ends in the lower third of its level
-    past = _below(canal, levels, str(evidence("anatomy.conus_level").value)) - third
+    past = _below_conus(canal, levels)
     taper = np.clip(-past / number("anatomy.conus_taper_mm"), 0.0, 1.0)
     taper = np.where(past > 0, 0.0, 0.35 + 0.65 * taper)
     middle = (sac_mm[:, ANGLES // 4] - sac_mm[:, ANGLES * 3 // 4]) / 2
     half = size / 2 * taper[:, None]
     radius = ellipse(np.maximum(half[:, 0] - middle, 0.1), np.maximum(half[:, 0] + middle, 0.1), np.maximum(half[:, 1], 0.1))
     return np.asarray(np.where(taper[:, None] > 0, np.minimum(radius, np.maximum(sac_mm - 0.5, 0.0)), 0.0))
+
+
+def _below_conus(canal: Canal, levels: tuple[Level, ...]) -> Floats:
+    """(n,): distance below the usual end of the cord."""
+    return _below(canal, levels, str(evidence("anatomy.conus_level").value)) - _LOWER_THIRD_MM
+
+
+def modelled_conus(canal: Canal, levels: tuple[Level, ...]) -> Conus | None:
+    """Where the cord usually ends; None where that lies outside the canal in view, or no level is known."""
+    past = _below_conus(canal, levels)
+    return Conus(float(np.interp(0.0, past, canal.s_mm)), "modelled") if levels and past[0] < 0.0 < past[-1] else None
+
+
+def within_wall(sections: SacSections, wall_mm: Floats) -> SacSections:
+    """The sac and the cord where a wall (n, ANGLES) that was moved by hand leaves them less room."""
+    room = np.maximum(wall_mm - _LEAST_MM, 0.0)
+    fits = sections.radius_mm <= room
+    return replace(
+        sections,
+        radius_mm=np.minimum(sections.radius_mm, room),
+        seen=sections.seen & fits,
+        cord_mm=np.minimum(sections.cord_mm, room),
+    )
 
 
 def find_sac(rays: Floats, canal: Canal, levels: tuple[Level, ...], sure_names: bool) -> Sac:
@@ -140,8 +159,9 @@ def find_sac(rays: Floats, canal: Canal, levels: tuple[Level, ...], sure_names: 
         sac = Structure("found" if share > 0.25 else "modelled", round(0.3 + 0.5 * min(share, 0.6), 2), where)
     radius = np.where(model.max(axis=1, keepdims=True) > 0.5, radius, 0.0)
     cord = modelled_cord(canal, levels, radius)
+    sections = SacSections(radius, seen & (radius > 0), cord, np.zeros(len(cord), dtype=np.bool_), modelled_conus(canal, levels))
     problem = f"The cord is not seen in CT; its place is uncertain by {number('anatomy.cord_spread_mm'):.1f} mm.{names}"
-    return Sac(radius, cord, seen, opacified, sac, Structure("modelled", _CORD_CONFIDENCE[sure_names], problem))
+    return Sac(sections, sac, Structure("modelled", _CORD_CONFIDENCE[sure_names], problem))
 
 
 def with_sure_names(structures: Mapping[str, Structure]) -> dict[str, Structure]:

@@ -153,6 +153,35 @@ class Root:
 
 
 @dataclass(frozen=True)
+class Conus:
+    """Where the cord ends: its place along the canal, and how that is known."""
+
+    s_mm: float
+    provenance: Provenance
+
+
+@dataclass(frozen=True, eq=False)
+class SacSections:
+    """The thecal sac and the cord in each of the canal's n cross-sections, as they stand in the labels.
+
+    radius_mm: (n, ANGLES), from the centreline to the sac's edge, 0 below its end. seen: (n, ANGLES), where that edge was seen in the scan;
+    elsewhere it is modelled, and blends into what was seen. cord_mm: (n, ANGLES), the same for the cord, 0 below the conus. cord_seen:
+    (n,), where the cord was seen. conus: None where it lies outside the canal in view.
+    """
+
+    radius_mm: Floats
+    seen: NDArray[np.bool_]
+    cord_mm: Floats
+    cord_seen: NDArray[np.bool_]
+    conus: Conus | None = None
+
+    @property
+    def seen_share(self) -> Floats:
+        """(n,): how much of each cross-section's outline was seen, 0..1."""
+        return np.asarray(self.seen.mean(axis=1))
+
+
+@dataclass(frozen=True)
 class LeakHint:
     """Contrast that lies outside the sac, where a leak may be: offered to a person, never taken by itself.
 
@@ -177,6 +206,7 @@ class Anatomy:
     known, under the names canal, sac, cord, levels, foramina, windows, roots, skin, bone, lung, kidney, bowel gas, aorta, vena cava,
     vertebral artery, contrast outside; a name that is missing is "not checked". leak_hints: from head to foot. again: the same scan's
     anatomy when a person names a vertebra (itself, the name, progress), found anew from what was seen; None where labels were given.
+    sac: the sac and the cord along the canal; None where labels were given, or where the sac was changed by hand.
     """
 
     frame: Frame
@@ -191,6 +221,7 @@ class Anatomy:
     anchor: Anchor | None
     leak_hints: tuple[LeakHint, ...] = ()
     again: Callable[[Anatomy, Anchor, Progress], Anatomy] | None = None
+    sac: SacSections | None = None
 
     def structure(self, name: str) -> Structure:
         """How a structure is known; "not checked" for what nobody looked for."""

@@ -32,7 +32,9 @@ from planner.anatomy.by_hand.edits import (
 from planner.anatomy.by_hand.masks import grown, least_growth_mm, smoothed
 from planner.anatomy.by_hand.strokes import stroke_mask
 from planner.anatomy.by_hand.tube import grown_wall, inside_wall, moved_tube, pulled_wall, smoothed_wall, struck_wall, with_tube, with_wall
+from planner.anatomy.sac import within_wall
 from planner.anatomy.spine import Anatomy, Canal, Foramen, Level, Provenance, Root, Structure, Window
+from planner.geometry import Floats
 from planner.progress import Progress, part, silent
 from planner.refusal import Refusal
 
@@ -88,7 +90,7 @@ def edited(anatomy: Anatomy, edits: tuple[Edit, ...], progress: Progress = silen
         structures["kidney"] = replace(structures["kidney"], provenance="not checked")  # one drawn says nothing of the other
     return EditedAnatomy(
         now.frame, now.modality, now.labels, structures, now.canal, now.levels, now.foramina, now.windows, now.roots, now.anchor,
-        now.leak_hints, now.again, before, edits, touched, idle,
+        now.leak_hints, now.again, now.sac, before, edits, touched, idle,
     )  # fmt: skip
 
 
@@ -239,11 +241,11 @@ def _apply(now: Anatomy, edit: Edit, progress: Progress) -> Anatomy:
         case Grow() | Smooth():
             return _whole(now, edit, progress)
         case WallPoint():
-            return _on_canal(now, with_wall(now.labels, now.frame, now.canal, pulled_wall(now.canal, edit)))
+            return _walled(now, pulled_wall(now.canal, edit))
         case CentrelinePoint():
             moved = moved_tube(now.canal, edit)
             with_tube(now.labels, now.frame, now.canal, edit)
-            return _on_canal(now, moved)
+            return _on_moved(now, moved)
         case MovedLevel():
             at = _level_at(now, edit.from_mm)
             s_mm = float(now.canal.s_mm[now.canal.nearest(edit.to_mm)])
@@ -255,11 +257,17 @@ def _apply(now: Anatomy, edit: Edit, progress: Progress) -> Anatomy:
             return replace(now, foramina=_with_foramen(now, edit))
 
 
-def _on_canal(now: Anatomy, canal: Canal) -> Anatomy:
-    """The anatomy with another tube; the levels' places along it follow."""
+def _walled(now: Anatomy, wall_mm: Floats) -> Anatomy:
+    """The anatomy with another wall around the same middle; the sac gives way to it."""
+    canal = with_wall(now.labels, now.frame, now.canal, wall_mm)
+    return replace(now, canal=canal, sac=now.sac and within_wall(now.sac, wall_mm))
+
+
+def _on_moved(now: Anatomy, canal: Canal) -> Anatomy:
+    """The anatomy with another tube; the levels' places along it follow, and the sac stands in the labels alone."""
     s_mm = canal.s_mm
     levels: tuple[Level, ...] = tuple(replace(level, s_mm=float(s_mm[canal.nearest(level.centre_mm)])) for level in now.levels)
-    return replace(now, canal=canal, levels=levels if canal.centreline_mm is not now.canal.centreline_mm else now.levels)
+    return replace(now, canal=canal, levels=levels, sac=None)
 
 
 def _struck(now: Anatomy, edit: Stroke) -> Anatomy:
@@ -268,7 +276,7 @@ def _struck(now: Anatomy, edit: Stroke) -> Anatomy:
     over_canal = edit.structure == "bone" and drawn and bool((_table(codes.CANAL)[now.labels[box]] & mask).any())
     if edit.structure == "canal" or (over_canal and len(now.canal.centreline_mm)):
         wall = struck_wall(now.canal, now.frame, box, mask, drawn and not over_canal)
-        now = replace(now, canal=with_wall(now.labels, now.frame, now.canal, wall))
+        now = _walled(now, wall)
         if not over_canal:
             return now
     nothing = np.zeros_like(mask)
@@ -278,7 +286,7 @@ def _struck(now: Anatomy, edit: Stroke) -> Anatomy:
 def _whole(now: Anatomy, edit: Grow | Smooth, progress: Progress) -> Anatomy:
     if edit.structure == "canal":
         wall = grown_wall(now.canal, edit.by_mm) if isinstance(edit, Grow) else smoothed_wall(now.canal, edit.by_mm)
-        return replace(now, canal=with_wall(now.labels, now.frame, now.canal, wall))
+        return _walled(now, wall)
     table = _table(codes.STRUCTURES[edit.structure])
     margin = [int(np.ceil(edit.by_mm / mm)) + 1 if edit.by_mm > 0 else 1 for mm in now.frame.spacing_mm]
     box = _box_of(table, now.labels, margin)
@@ -339,6 +347,8 @@ def _changed(now: Anatomy, name: str, box: Box, drawn: Mask, erased: Mask) -> An
     """The anatomy with a structure drawn here and erased there, both masks of a box."""
     labels = now.labels[box]
     drawn = drawn & _may_become(name)[labels]
+    if name in _IN_CANAL:
+        now = replace(now, sac=None)  # its cross-sections are no longer those of the labels
     if name == "roots" and erased.any():
         now = replace(now, roots=_cut_roots(now, box, erased))
     erased = erased & _table(codes.STRUCTURES[name])[labels]

@@ -68,7 +68,7 @@ def find_with_labels(
     if codes.EPIDURAL_SPACE in held:
         canal = canal_of(_canal_mask(given), anatomy)
     levels = tuple(replace(level, s_mm=float(canal.s_mm[canal.nearest(level.centre_mm)])) for level in anatomy.levels)
-    anatomy = replace(anatomy, labels=labels, canal=canal, levels=levels, again=None)
+    anatomy = replace(anatomy, labels=labels, canal=canal, levels=levels, again=None, sac=None if held & set(codes.CANAL) else anatomy.sac)
     anatomy = replace(anatomy, structures=_structures(anatomy, held, taken, doubts))
     if anchor is not None:
         levels_known = anatomy.structure("levels")

@@ -18,8 +18,8 @@ from planner.anatomy.names import levels_structure, name_levels
 from planner.anatomy.paint import paint_canal, paint_roots, paint_tissue, vertebra_map
 from planner.anatomy.reformat import curve_through
 from planner.anatomy.roots import find_roots
-from planner.anatomy.sac import UNSURE_NAMES, Sac, modelled_cord
-from planner.anatomy.spine import NOT_CHECKED, Anatomy, Anchor, Structure
+from planner.anatomy.sac import UNSURE_NAMES, Sac, modelled_conus, modelled_cord
+from planner.anatomy.spine import NOT_CHECKED, Anatomy, Anchor, Conus, SacSections, Structure
 from planner.anatomy.wall import Wall, as_canal
 from planner.geometry import Floats, Volume
 from planner.progress import Progress
@@ -59,11 +59,11 @@ def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Ana
     radius = np.minimum(seen.radius_mm * above_its_end(canal, levels, seen.fluid)[:, None], np.maximum(canal.wall_mm - 0.3, 0.0))
     sure_names = anchor is not None and anchor.by == "user"
     cord = modelled_cord(canal, levels, radius)
-    sac = _sac(seen, radius, cord, "" if sure_names else UNSURE_NAMES)
+    sac = _sac(seen, radius, cord, modelled_conus(canal, levels), "" if sure_names else UNSURE_NAMES)
     progress(0.65, "Placing the openings")
     foramina = usual_foramina(volume, canal, column, levels)
     windows = usual_windows(canal, column, levels)
-    roots = find_roots(volume, np.inf, canal, sac, foramina)
+    roots = find_roots(volume, np.inf, canal, radius, foramina)
     progress(0.75, "Writing labels")
     none = np.zeros(search.frame.shape, dtype=np.bool_)
     where = vertebra_map(search.frame, none, canal, column, levels, windows)
@@ -89,7 +89,7 @@ def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Ana
         **{name: Structure("not checked", None, f"The program does not look for {name} in MR.") for name in _NOT_LOOKED_FOR},
     }
     progress(1.0, "Anatomy found")
-    return Anatomy(volume.frame, volume.modality, labels, structures, canal, levels, foramina, windows, roots, anchor)
+    return Anatomy(volume.frame, volume.modality, labels, structures, canal, levels, foramina, windows, roots, anchor, sac=sac.sections)
 
 
 def _sure(clarity: float, seen: SeenSac, wall: Wall) -> Floats:
@@ -106,12 +106,13 @@ def _canal_structure(sure: Floats, wall: Wall, contrast: Contrast) -> Structure:
     return Structure("found", round(float(np.median(sure)), 2), problem if assumed is None else f"{problem} {assumed}")
 
 
-def _sac(seen: SeenSac, radius: Floats, cord: Floats, names: str) -> Sac:
+def _sac(seen: SeenSac, radius: Floats, cord: Floats, conus: Conus | None, names: str) -> Sac:
     """The sac as it is handed on. names: what is said of names that are not confirmed."""
     share = float((seen.edge > _SEEN).mean())
     problem = None if share > 0.9 else f"Its edge was seen in {round(100 * share)} % of its outline; between it is smooth."
+    sections = SacSections(radius, (seen.edge > _SEEN) & (radius > 0), cord, np.zeros(len(cord), dtype=np.bool_), conus)
     sac = Structure("found", round(float(np.clip(0.2 + 0.7 * share, 0.3, 0.9)), 2), problem)
-    return Sac(radius, cord, seen.edge > _SEEN, False, sac, Structure("modelled", 0.4, f"The cord is modelled inside the sac.{names}"))
+    return Sac(sections, sac, Structure("modelled", 0.4, f"The cord is modelled inside the sac.{names}"))
 
 
 def _likeness(volume: Volume) -> float:
