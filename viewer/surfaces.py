@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SHOWN: Mapping[str, tuple[int, ...]] = {
     "bone": codes.BONE,
-    "discs": tuple(codes.disc(level) for level in codes.LEVELS[:-1]),
+    "discs": codes.DISCS,
     "canal": codes.CANAL,
     "sac": (codes.THECAL_SAC, codes.SPINAL_CORD),
     "roots": (codes.NERVE_ROOT, codes.GANGLION),

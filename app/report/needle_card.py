@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from app.report import room_words
 from app.report.numbers import dose, levels, measured, millimetres, percent, volume
 from app.report.sheet import Card, Figure, Picture, Row, Table, Tone
-from planner.anatomy.labels import LEVELS
+from planner.anatomy.labels import rank
 from planner.anatomy.spine import Anatomy
 from planner.case.derive import Plan, SitePlan
 from planner.case.words import APPROACH_WORDS, KIND_WORDS, POSITION_WORDS
@@ -223,11 +223,11 @@ def _in_the_room(site: SitePlan, used: Candidate, forecast: Forecast | None, tot
         said.append(_words("fistula_in_the_room"))
     said.append(" ".join([_words("aspirate"), *([_words("fibrin")] if site.fibrin_ml > 0 else [])]))
     level = used.level or site.site.leak.level
-    lowest = LEVELS.index(str(evidence("report.cord_lowest_level").value))
+    lowest = rank(str(evidence("report.cord_lowest_level").value))
     if level is None or not is_counted(site.anatomy):
         said.append(f"{slowly} {_words('cord_level_unknown')}")
     else:
-        said.append(f"{slowly} {_words('cord_level')}" if LEVELS.index(level.split("-")[0]) < lowest else slowly)
+        said.append(f"{slowly} {_words('cord_level')}" if rank(level.split("-")[0]) < lowest else slowly)
     if forecast is not None:
         said += [sentence for least, sentence, _ in forecast.warnings if least < total_ml]
     return (*said, _words("stop"), _words("check_scan"), _words("after"))

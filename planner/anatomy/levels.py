@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-from planner.anatomy.labels import LEVELS
+from planner.anatomy.labels import ALL_LEVELS
 from planner.anatomy.norms import at_level
 from planner.anatomy.reformat import Curve, in_sections
 from planner.anatomy.spine import ANGLES
@@ -124,7 +124,7 @@ class Row:
         scan shows a part; None for a point farther off still, or one that lies too far from the canal for any vertebra.
         """
         s_mm, beside_mm, behind_mm = place_along(self.curve, point_mm)
-        dip = np.tan(np.radians(float(at_level("spinous_dip_deg", name)))) if name in LEVELS else 0.0
+        dip = np.tan(np.radians(float(at_level("spinous_dip_deg", name)))) if name in ALL_LEVELS else 0.0
         s_mm -= _ARCH_BELOW_MM * float(np.clip(behind_mm / _CANAL_MM + 0.5, 0.0, 1.0))
         s_mm -= dip * float(np.clip(behind_mm - _CANAL_MM, 0.0, _DIPS_MM))
         places = np.array([body[0] for body in self.bodies])

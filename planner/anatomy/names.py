@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable
 from dataclasses import replace
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from planner.anatomy import labels as codes
 from planner.anatomy.labels import LEVELS
@@ -22,6 +24,7 @@ from planner.geometry import Floats, Volume
 from planner.progress import Progress, silent
 from planner.refusal import Refusal
 
+_WITHOUT_SIZES = {"T13": "T12", "L6": "L5"}  # no table gives any for them
 _WINGS = 0.4  # S1 of the phantoms 0.8, L5 0.1
 _FALSE_ENDS = 2
 _HIPS = 0.06
@@ -128,19 +131,21 @@ def _no_vertebra(name: str) -> Refusal:
     return Refusal(f"There is no vertebra where {name} was named.", _CLICK)
 
 
-def kept_names(count: int, at: int, name: str) -> tuple[int, int, int]:
-    """(first kept, one past the last kept, index in LEVELS of the first kept) of `count` vertebrae when number `at` is called `name`.
+def kept_names(count: int, at: int, anchor: Anchor) -> tuple[int, tuple[str, ...]]:
+    """(how many at the head end are dropped, the names of those that are kept) of `count` vertebrae when number `at` is the anchor's.
 
     One or two that run off C1 or S5 are none (the skull's base and the coccyx look like bodies). Raises Refusal when more do.
     """
-    if name not in LEVELS:
-        raise Refusal(f"{name} is not the name of a vertebra.", "Names run from C1 to S5.")
-    first = LEVELS.index(name) - at
-    above, under = max(0, -first), max(0, first + count - len(LEVELS))
+    names = anchor.numbering.names
+    if anchor.name not in names:
+        counted = f" with {anchor.numbering.words}" if anchor.numbering.words else ""
+        raise Refusal(f"{anchor.name} is not the name of a vertebra{counted}.", "Names run from C1 to S5.")
+    first = names.index(anchor.name) - at
+    above, under = max(0, -first), max(0, first + count - len(names))
     if max(above, under) > _FALSE_ENDS:
         over = "above C1" if above else "below S5"
-        raise Refusal(f"If this vertebra is {name}, the {count} vertebrae in view run {over}.", "Check which vertebra this is.")
-    return above, count - under, first + above
+        raise Refusal(f"If this vertebra is {anchor.name}, the {count} vertebrae in view run {over}.", "Check which vertebra this is.")
+    return above, names[first + above : first + count - under]
 
 
 def name_levels(row: Row, anchor: Anchor | None, guessed: Callable[[list[Body]], Anchor]) -> tuple[tuple[Level, ...], Anchor | None]:
@@ -160,8 +165,8 @@ def counted_from(anchor: Anchor, row: Row) -> tuple[Level, ...]:
     at = row.at(anchor.position_mm, anchor.name)
     if at is None:
         raise _no_vertebra(anchor.name)
-    start, stop, first = kept_names(len(row.bodies), at, anchor.name)
-    return tuple(Level(LEVELS[first + n], centre, s, sure) for n, (s, centre, sure) in enumerate(row.bodies[start:stop]))
+    start, names = kept_names(len(row.bodies), at, anchor)
+    return tuple(Level(name, centre, s, sure) for name, (s, centre, sure) in zip(names, row.bodies[start:]))
 
 
 def _that_fits(guessed: Anchor, found: list[Body]) -> Anchor:
@@ -194,22 +199,13 @@ def _relabelled(anatomy: Anatomy, anchor: Anchor) -> Anatomy:
     at = _index_at(anatomy, anchor.position_mm, anchor.name)
     if at is None:
         raise _no_vertebra(anchor.name)
-    start, stop, first = kept_names(len(anatomy.levels), at, anchor.name)
-    kept = anatomy.levels[start:stop]
-    new = {level.name: LEVELS[first + n] for n, level in enumerate(kept)}
-    levels = tuple(replace(level, name=new[level.name]) for level in kept)
+    kept_names(len(anatomy.levels), at, anchor)
+    moved = _moved(anatomy, anchor, at)
+    new = {level.name: name for level in anatomy.levels if (name := moved[level.name]) is not None}
+    levels = tuple(replace(level, name=new[level.name]) for level in anatomy.levels if level.name in new)
     labels, sac = anatomy.labels, anatomy.sac
-    if any(old != name for old, name in new.items()) or len(kept) < len(anatomy.levels):
-        table = np.arange(256, dtype=np.uint8)
-        for lost in anatomy.levels[:start] + anatomy.levels[stop:]:
-            table[codes.vertebra(lost.name)] = codes.BONE_OTHER
-            if codes.below(lost.name) is not None:
-                table[codes.disc(lost.name)] = codes.SOFT_TISSUE
-        for old, name in new.items():
-            table[codes.vertebra(old)] = codes.vertebra(name)
-            if codes.below(old) is not None and codes.below(name) is not None:
-                table[codes.disc(old)] = codes.disc(name)
-        labels = cv2.LUT(labels.reshape(1, -1), table).reshape(labels.shape)
+    if any(old != name for old, name in moved.items()):
+        labels = cv2.LUT(labels.reshape(1, -1), _codes_moved(moved)).reshape(labels.shape)
         if anatomy.structure("cord").provenance == "modelled" and anatomy.modality == "CT":
             cord = modelled_cord(anatomy.canal, levels, _sac_in_labels(anatomy))
             repaint_cord(labels, anatomy.frame, anatomy.canal, cord)
@@ -225,6 +221,24 @@ def _relabelled(anatomy: Anatomy, anchor: Anchor) -> Anatomy:
         structures[told] = replace(known, problem=known.problem and _LEVEL.sub(lambda old: new.get(old[0], old[0]), known.problem))
     renamed = replace(anatomy, labels=labels, levels=levels, foramina=foramina, windows=windows, roots=roots, sac=sac)
     return confirmed(replace(renamed, structures=structures), anchor)
+
+
+def _moved(anatomy: Anatomy, anchor: Anchor, at: int) -> dict[str, str | None]:
+    """What every vertebra is called when number `at` of the levels is the anchor's; None for one that runs off C1 or S5."""
+    before, after = anatomy.numbering.names, anchor.numbering.names
+    inside = min(max(at, 0), len(anatomy.levels) - 1)
+    by = after.index(anchor.name) - (before.index(anatomy.levels[inside].name) + at - inside)
+    return {name: after[n + by] if 0 <= n + by < len(after) else None for n, name in enumerate(before)}
+
+
+def _codes_moved(moved: dict[str, str | None]) -> NDArray[np.uint8]:
+    """(256,): the codes of vertebrae and discs under other names; what has no name any more is bone, its disc soft tissue."""
+    table = np.arange(256, dtype=np.uint8)
+    for old, new in moved.items():
+        table[codes.vertebra(old)] = codes.BONE_OTHER if new is None else codes.vertebra(new)
+    for (upper, above), (lower, under) in itertools.pairwise(moved.items()):
+        table[codes.disc(upper, lower)] = codes.SOFT_TISSUE if above is None or under is None else codes.disc(above, under)
+    return table
 
 
 def _sac_in_labels(anatomy: Anatomy) -> Floats:
@@ -247,6 +261,7 @@ def levels_structure(levels: tuple[Level, ...], anchor: Anchor | None) -> Struct
         sure = 0.0 if anchor is None or anchor.confidence is None else anchor.confidence
         if sure < number("anatomy.sure_name_confidence"):
             sentences.append(f"The names are a guess ({round(100 * sure)} %): name one vertebra.")
+    sentences += [f"{name} has the usual sizes of {usual}." for name, usual in _WITHOUT_SIZES.items() if name in {one.name for one in levels}]
     if weak:
         sentences.append(f"The borders of {', '.join(weak)} are uncertain.")
     confidence = float(np.mean([level.confidence for level in levels]))

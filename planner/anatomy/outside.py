@@ -106,7 +106,7 @@ def _followed(levels: tuple[Level, ...]) -> tuple[float, float]:
     """From where to where along the canal, in mm, sleeves are narrow and known: from the first vertebra in view to L4-L5."""
     if not levels:
         return -np.inf, np.inf
-    wide = next((n for n, level in enumerate(levels) if codes.LEVELS.index(level.name) >= codes.LEVELS.index("L5")), None)
+    wide = next((n for n, level in enumerate(levels) if codes.rank(level.name) >= codes.rank("L5")), None)
     if wide is None:
         return levels[0].s_mm, np.inf
     return levels[0].s_mm, (levels[max(wide - 1, 0)].s_mm + levels[wide].s_mm) / 2

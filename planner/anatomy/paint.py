@@ -295,7 +295,7 @@ def vertebra_map(
         wide = 0.5 * float(at_level("body_width_mm", lower.name))
         inside = (np.abs(s - plane) <= half) & (ahead > 0)
         inside &= (u / wide) ** 2 + (2.0 * ahead / column.depth_mm - 1.0) ** 2 <= 1.0
-        disc_at[inside] = codes.disc(upper.name)
+        disc_at[inside] = codes.disc(upper.name, lower.name)
     names = np.array([codes.vertebra(level.name) for level in levels], dtype=np.uint8)
     beside = np.array([0.62 * float(at_level("body_width_mm", level.name)) + (18.0 if level.name[0] != "T" else 14.0) for level in levels])
     beside[[level.name[0] == "S" for level in levels]] = 52.0

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from planner.anatomy.labels import LEVELS
+from planner.anatomy.labels import numbering_of
 from planner.anatomy.norms import at_level
 from planner.anatomy.reformat import RADIAL_MM, RADII, THETA
 from planner.anatomy.spine import ANGLES, Canal, Conus, Level, SacSections, Structure
@@ -63,9 +63,10 @@ def _below(canal: Canal, levels: tuple[Level, ...], name: str) -> Floats:
     """(n,): distance below the middle of a level along the canal; the level's place is extrapolated when it is out of view."""
     if not levels:
         return np.full(len(canal.s_mm), -1000.0)  # without levels the sac and the cord run through: the careful assumption
-    order = np.array([LEVELS.index(level.name) for level in levels], dtype=np.float64)
+    names = numbering_of(level.name for level in levels).names
+    order = np.array([names.index(level.name) for level in levels], dtype=np.float64)
     places = np.array([level.s_mm for level in levels])
-    target = float(LEVELS.index(name))
+    target = float(names.index(name))
     if len(order) < 2:
         return canal.s_mm - (places[0] + 30.0 * (target - order[0]))
     step = (places[-1] - places[0]) / (order[-1] - order[0])

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from planner.anatomy.labels import USUAL, Numbering, numbering_of
 from planner.geometry import Floats, Frame
 from planner.progress import Progress
 
@@ -35,12 +36,14 @@ NOT_CHECKED = Structure("not checked")
 
 @dataclass(frozen=True)
 class Anchor:
-    """The vertebra whose name all level names rest on. `by` is "user" where a person named it, "program" where it was guessed."""
+    """The vertebra whose name all level names rest on. `by` is "user" where a person named it, "program" where it was guessed.
+    numbering: how many thoracic and lumbar vertebrae the others are counted with."""
 
     name: str
     position_mm: tuple[float, float, float]
     by: Literal["user", "program"]
     confidence: float | None = None
+    numbering: Numbering = USUAL
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,6 +225,11 @@ class Anatomy:
     leak_hints: tuple[LeakHint, ...] = ()
     again: Callable[[Anatomy, Anchor, Progress], Anatomy] | None = None
     sac: SacSections | None = None
+
+    @property
+    def numbering(self) -> Numbering:
+        """How many thoracic and lumbar vertebrae the levels are counted with."""
+        return numbering_of(level.name for level in self.levels) if self.anchor is None else self.anchor.numbering
 
     def structure(self, name: str) -> Structure:
         """How a structure is known; "not checked" for what nobody looked for."""

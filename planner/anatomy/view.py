@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from planner.anatomy.labels import LEVELS
+from planner.anatomy.labels import rank
 from planner.anatomy.spine import Anatomy, Canal
 from planner.geometry import Floats
 
@@ -44,8 +44,10 @@ def out_of_view(anatomy: Anatomy, between: tuple[str, str]) -> str | None:
     upper, lower = between
     first, last = anatomy.levels[0].name, anatomy.levels[-1].name
     for name in (lower, upper):
+        if name not in anatomy.numbering.names:
+            return f"No vertebra is called {name} as the levels are counted now."
         if shown(anatomy, name) == "outside":
-            below = LEVELS.index(name) > LEVELS.index(last)
+            below = rank(name) > rank(last)
             return f"{name} is not in view: the scan {'ends at ' + last if below else 'begins at ' + first}."
     for name in (lower, upper):
         if shown(anatomy, name) == "not found":
@@ -68,10 +70,11 @@ def _cut(anatomy: Anatomy, vertebra: str) -> str:
 def _places(anatomy: Anatomy, vertebra: str) -> Floats | None:
     """(5, 3): middle, top and bottom of a body and the two ends of its lamina; None where no level is named."""
     levels, canal = anatomy.levels, anatomy.canal
-    if not levels or vertebra not in LEVELS:
+    names = anatomy.numbering.names
+    if not levels or vertebra not in names:
         return None
-    order = [LEVELS.index(level.name) for level in levels]
-    target = LEVELS.index(vertebra)
+    order = [names.index(level.name) for level in levels]
+    target = names.index(vertebra)
     at = int(np.argmin([abs(n - target) for n in order]))
     nearest = levels[at]
     around = levels[max(at - 1, 0) : at + 2]

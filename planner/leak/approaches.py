@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from planner.anatomy.labels import LEVELS
 from planner.anatomy.spine import Anatomy
 from planner.evidence import evidence, number
 from planner.leak.leak import Approach, ApproachName, Leak
@@ -40,17 +39,19 @@ def approaches(leak: Leak, anatomy: Anatomy) -> tuple[Approach, ...]:
 def decided(name: ApproachName, level: str | None, leak: Leak, anatomy: Anatomy, ways: Sequence[Approach]) -> Approach:
     """The approach that the user chose, also where the leak offers no such way: what bars it is said, and nothing else is planned in its
     place."""
-    own = Approach(name, "Not a way that this leak calls for.", (), False, level, _own_choice_warning(name, level, leak))
+    own = Approach(name, "Not a way that this leak calls for.", (), False, level, _own_choice_warning(name, level, leak, anatomy))
     return next((way for way in ways if (way.name, way.level) == (name, level)), _judged(own, leak, anatomy))
 
 
-def _own_choice_warning(name: ApproachName, level: str | None, leak: Leak) -> str | None:
+def _own_choice_warning(name: ApproachName, level: str | None, leak: Leak, anatomy: Anatomy) -> str | None:
     """What a person has to know who chose a level that no proposal names."""
     if level is None or leak.level is None:
         return None
     if region(level) == "neck" and level != NECK_LEVEL:
         return _foramen_in_the_neck(leak, name).warning if is_transforaminal(name) else _choice_warning(level)
-    away = abs(LEVELS.index(level.partition("-")[0]) - LEVELS.index(leak.level.partition("-")[0]))
+    names = anatomy.numbering.names
+    chosen, own = level.partition("-")[0], leak.level.partition("-")[0]
+    away = abs(names.index(chosen) - names.index(own)) if {chosen, own} <= set(names) else 0
     if away <= MOST_ROWS_AWAY:
         return None
     return f"{level} lies {away} levels from the leak at {leak.level}: a patch given there may not reach it."

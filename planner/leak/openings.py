@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from planner.anatomy.labels import LEVELS
+from planner.anatomy.labels import are_neighbours
 from planner.anatomy.spine import Anatomy
 from planner.anatomy.view import out_of_view
 from planner.leak.leak import ApproachName, Leak
@@ -40,7 +40,7 @@ def above_c6_c7(level: str | None) -> bool:
 def is_disc_space(level: str) -> bool:
     """Whether this names two neighbouring vertebrae: `C6-C7`."""
     upper, _, lower = level.partition("-")
-    return upper in LEVELS and lower in LEVELS and LEVELS.index(lower) == LEVELS.index(upper) + 1
+    return are_neighbours(upper, lower)
 
 
 def level_order(anatomy: Anatomy) -> list[str]:

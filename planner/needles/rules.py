@@ -40,7 +40,7 @@ class Hazard:
         return self.limit in ("needles.organ_mm", "needles.lung_least_mm")
 
 
-DISCS = tuple(labels.disc(level) for level in labels.LEVELS if level != "S5")
+DISCS = labels.DISCS
 
 HAZARDS = (
     Hazard("bone", "Bone", labels.BONE, "needles.bone_mm", "bone"),
@@ -91,16 +91,16 @@ def provenance_of(hazard: Hazard, anatomy: Anatomy) -> Provenance:
 def is_narrow(level: str | None, lung_checked: bool) -> bool:
     """Whether the narrow entry limit of thorax and neck holds at a level. It stands for the pleura: at T12-L1, where the back is already
     lumbar, the lumbar limit holds if the distance to the lung itself was checked."""
-    return region(level) in ("thorax", "neck") and not (level == "T12-L1" and lung_checked)
+    return region(level) in ("thorax", "neck") and not (level is not None and level.endswith("-L1") and lung_checked)
 
 
 def in_artery_levels(level: str | None) -> bool | None:
     """Whether a feeding artery was found in foramina of this level; None where the level is not known."""
-    if level is None or level.split("-")[0] not in labels.LEVELS:
+    if level is None or level.split("-")[0] not in labels.ALL_LEVELS:
         return None
     first, last = evidence("needles.artery_levels").value
-    upper = labels.LEVELS.index(level.split("-")[0])
-    return labels.LEVELS.index(first) <= upper <= labels.LEVELS.index(last)
+    upper = labels.rank(level.split("-")[0])
+    return labels.rank(first) <= upper <= labels.rank(last)
 
 
 def in_artery_zone(across: Floats, up: Floats) -> NDArray[np.bool_]:

@@ -57,11 +57,11 @@ def usual_cephalad_deg(level: str | None) -> tuple[float, float]:
     """The usual slant of an interlaminar needle toward the head at a level (clinical 2.2)."""
     table = evidence("needles.usual_cephalad_deg").value
     upper = level.split("-")[0] if level else ""
-    if level == "L5-S1":
+    if level is not None and level.endswith("-S1"):
         key = "L5-S1"
     elif region(level) == "neck":
         key = "neck"
-    elif region(level) == "thorax" and upper in labels.LEVELS:
+    elif region(level) == "thorax" and upper in labels.ALL_LEVELS:
         number = int(upper[1:])
         key = "T1-T3" if number <= 3 else "T4-T9" if number <= 9 else "T10-T12"
     else:
@@ -73,7 +73,7 @@ def usual_cephalad_deg(level: str | None) -> tuple[float, float]:
 def entry_part(offset_mm: Floats, slant_deg: Floats, approach: ApproachName, level: str | None) -> Floats:
     """An entry and a slant to the sagittal plane that are usual for the approach. offset_mm: from the midline; slant_deg: in the slice."""
     if is_transforaminal(approach):
-        key = f"transforaminal {_PART.get('lumbar' if level == 'T12-L1' else region(level), 'lumbar')}"
+        key = f"transforaminal {_PART.get('lumbar' if level is not None and level.endswith('-L1') else region(level), 'lumbar')}"
         fall, least = ENTRY_FALL_MM, SLANT_FALL_DEG
     else:
         key, fall, least = approach, WIDE_ENTRY_FALL_MM, ANGLE_FALL_DEG

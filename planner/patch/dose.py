@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from planner.anatomy.labels import LEVELS
+from planner.anatomy.labels import ALL_LEVELS, rank
 from planner.anatomy.spine import ANGLES, Anatomy
 from planner.evidence import RESOURCES, number
 from planner.leak.leak import ApproachName, Leak, LeakKind
@@ -67,7 +67,7 @@ def presets_for(leak: Leak, approach: ApproachName, anatomy: Anatomy, beside: Se
     partners = [other for other in beside if other.kind == leak.kind and _level(other, anatomy) not in (None, level)]
 
     def in_region(preset: Preset, level: str | None = level) -> bool:
-        return level in LEVELS and LEVELS.index(preset.levels[0]) <= LEVELS.index(str(level)) <= LEVELS.index(preset.levels[1])
+        return level in ALL_LEVELS and rank(preset.levels[0]) <= rank(str(level)) <= rank(preset.levels[1])
 
     def has_partners(preset: Preset) -> bool:
         return bool(partners) and all(in_region(preset, _level(other, anatomy)) for other in partners)

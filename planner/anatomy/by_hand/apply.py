@@ -421,7 +421,7 @@ def _with_window(now: Anatomy, edit: AddedWindow) -> tuple[Window, ...]:
     pair = now.disc_space(edit.centre_mm)
     assert pair is not None
     made = Window(pair, edit.centre_mm, edit.height_mm, edit.width_mm, edit.tilt_deg, 1.0)
-    return tuple(sorted([*(w for w in now.windows if w.between != pair), made], key=lambda w: codes.LEVELS.index(w.between[0])))
+    return tuple(sorted([*(w for w in now.windows if w.between != pair), made], key=lambda w: codes.rank(w.between[0])))
 
 
 def _with_foramen(now: Anatomy, edit: AddedForamen) -> tuple[Foramen, ...]:
@@ -433,4 +433,4 @@ def _with_foramen(now: Anatomy, edit: AddedForamen) -> tuple[Foramen, ...]:
     x, y, z = (float(value) for value in (canal.left[at] if left else -canal.left[at]))
     made = Foramen(pair, "left" if left else "right", edit.centre_mm, (x, y, z), edit.height_mm, edit.width_mm, 1.0)
     others = [f for f in now.foramina if (f.between, f.side) != (made.between, made.side)]
-    return tuple(sorted([*others, made], key=lambda f: codes.LEVELS.index(f.between[0])))
+    return tuple(sorted([*others, made], key=lambda f: codes.rank(f.between[0])))

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from planner.anatomy.labels import LEVELS
+from planner.anatomy.labels import rank
 from planner.anatomy.spine import Anatomy, Foramen, Side
 from planner.evidence import evidence, number
 
@@ -41,11 +41,11 @@ class ArterialZone:
 def weight_at(upper: str, side: Side | None) -> Literal["strong", "weak"] | None:
     """How an artery counts in the foramen under a vertebra; None where none was found in the studies (above T2, below L3) and in the neck,
     whose rule is another."""
-    at = LEVELS.index(upper)
-    first, last = (LEVELS.index(name) for name in evidence("needles.artery_levels").value)
+    at = rank(upper)
+    first, last = (rank(name) for name in evidence("needles.artery_levels").value)
     if not first <= at <= last:
         return None
-    first, last = (LEVELS.index(name) for name in evidence("anatomy.artery_usual_levels").value)
+    first, last = (rank(name) for name in evidence("anatomy.artery_usual_levels").value)
     usual = first <= at <= last and side == evidence("anatomy.artery_usual_side").value
     return "strong" if usual else "weak"
 
