@@ -26,7 +26,7 @@ KINDS = ("ventral", "sleeve", "fistula", "dorsal")
 SIDES = ("left", "right")
 POSITIONS = ("prone", "supine", "left", "right")
 APPROACHES = ("interlaminar-midline", "interlaminar-paramedian", "transforaminal-ventral", "transforaminal-foramen", "caudal")
-_VERTEBRA = re.compile(r"C[1-7]|T([1-9]|1[0-2])|L[1-5]|S[1-5]")
+_VERTEBRA = re.compile(r"C[1-7]|T([1-9]|1[0-3])|L[1-6]|S[1-5]")
 
 Triple = tuple[float, float, float]
 
@@ -149,7 +149,9 @@ def _add_scan_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--series", metavar="UID", help="the series; without it the most useful one")
     verb.add_argument("--part", type=int, metavar="N", help="the part, where one series holds several volumes")
     verb.add_argument("--anchor", type=_anchor, metavar="NAME=X,Y,Z", help="the name of the vertebra at a place, such as L4=0,12,-80")
-    verb.add_argument("--labels", type=Path, metavar="FILE", help="a label map of this scan to take in")
+    verb.add_argument("--thoracic", type=int, choices=(11, 12, 13), help="how many vertebrae bear ribs, where not 12")
+    verb.add_argument("--lumbar", type=int, choices=(4, 5, 6), help="how many lie between those and the sacrum, where not 5")
+    verb.add_argument("--labels", type=Path, metavar="FILE", help="a label map of this scan to take in: a file, or a folder of masks")
     verb.add_argument("--label-scheme", metavar="NAME", help="whose numbers the label map has, where it leaves that open, such as verse")
 
 

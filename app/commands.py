@@ -95,6 +95,7 @@ def commands(window: Window) -> tuple[Command, ...]:
         Command("Edit", "Name a vertebra", "V", lambda: window.gesture("vertebra"), window.has_anatomy, bound=False),
         Command("Edit", "Take the name of the vertebra back", "", lambda: window.session.take_name_back(), has_name),
         Command("Edit", "Take in a label map", "", window.filing.choose_labels, has_volume),
+        Command("Edit", "Take in a folder of masks", "", window.filing.choose_masks, has_volume),
         Command("Edit", "Leave the label map", "", lambda: window.session.take_labels(None), has_labels),
         Command("Edit", "Take the best needle", "N", window.take_proposal, window.has_proposal, bound=False),
         Command("Edit", "Leave what was begun", "Esc", window.leave, ready, bound=False),

@@ -35,6 +35,10 @@ class Filing:
         kinds = "Label map: NIfTI, NRRD, DICOM SEG (*.nii *.nii.gz *.nrrd *.dcm);;All files (*)"
         self._choose("Take in a label map", QFileDialog.FileMode.ExistingFile, self._window.session.take_labels, kinds)
 
+    def choose_masks(self) -> None:
+        """Let the user choose a folder with one mask for each structure, as TotalSegmentator and 3D Slicer write it."""
+        self._choose("Take in a folder of masks", QFileDialog.FileMode.Directory, self._window.session.take_labels)
+
     def choose_scan(self, was: Path, reopen: Callable[[Path], None]) -> None:
         """Let the user say where the scan of a case is now: a file where it was a file, else a folder."""
         mode = QFileDialog.FileMode.ExistingFile if was.suffix else QFileDialog.FileMode.Directory

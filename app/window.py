@@ -263,7 +263,7 @@ class Window(QMainWindow):
         self._notice.say(refusal.sentence, [("Say where the scan is", say_where), ("Close", lambda: None)])
 
     def _make_panel(self, station: int, kind: type[Panel]) -> Panel:
-        doors = {0: (self.filing.choose_folder, self.filing.choose_file), 1: (self.filing.choose_labels,)}
+        doors = {0: (self.filing.choose_folder, self.filing.choose_file), 1: (self.filing.choose_labels, self.filing.choose_masks)}
         return kind(self.desk, self.go_on, *doors.get(station, ()))
 
     def _pointed(self, at: tuple[float, float, float] | None, value: float | None) -> None:

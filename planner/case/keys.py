@@ -10,6 +10,7 @@ from planner.anatomy.by_hand.edits import Edit
 from planner.anatomy.spine import Anchor
 from planner.case.case import Case
 from planner.scan.label_files import sidecar_of
+from planner.scan.label_folder import stamp_of_folder
 
 if TYPE_CHECKING:
     from planner.case.derive import SitePlan
@@ -47,7 +48,8 @@ def anatomy_key(case: Case) -> AnatomyKey:
     labels = None
     if case.labels_path is not None:
         path = Path(case.labels_path)
-        labels = (str(path), _stamp(path), _stamp(sidecar_of(path)), case.labels_scheme)
+        stamp = stamp_of_folder(path) if path.is_dir() else _stamp(path)
+        labels = (str(path), stamp, _stamp(sidecar_of(path)), case.labels_scheme)
     return AnatomyKey(scan_key(case), labels, case.anchor, EditsKey(case.edits))
 
 

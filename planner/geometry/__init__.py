@@ -2,7 +2,7 @@
 
 from planner.geometry.angles import NeedleAngles, PatientPosition, needle_angles
 from planner.geometry.frame import Floats, Frame, axial_frame_over
-from planner.geometry.nifti import read_nifti, write_nifti
+from planner.geometry.nifti import nifti_place, read_nifti, write_nifti
 from planner.geometry.sampling import resample, trilinear
 from planner.geometry.volume import Volume
 
@@ -14,6 +14,7 @@ __all__ = [
     "Volume",
     "axial_frame_over",
     "needle_angles",
+    "nifti_place",
     "read_nifti",
     "resample",
     "trilinear",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,14 @@ def read_nifti(path: Path) -> NiftiFile:
     stored = stored.reshape(stored.shape[:3]) if stored.ndim > 3 and set(stored.shape[3:]) == {1} else stored
     if stored.ndim != 3 or min(stored.shape) < 1 or stored.dtype.kind not in "iuf":
         raise ValueError("The file holds no single three-dimensional image.")
+    frame, problem = nifti_place(image, stored.shape)
+    voxels = np.ascontiguousarray(stored.transpose().astype(stored.dtype.newbyteorder("="), copy=False))
+    slope, intercept = image.dataobj.slope, image.dataobj.inter
+    return NiftiFile(frame, voxels, float(slope), float(intercept), problem)
+
+
+def nifti_place(image: Any, shape: Sequence[int]) -> tuple[Frame, str | None]:
+    """(frame, problem) of a nibabel image of this shape (i, j, k), as of `NiftiFile`. Raises ValueError where its geometry is damaged."""
     sform, s_code = image.get_sform(coded=True)
     qform, q_code = image.get_qform(coded=True)
     problem = None
@@ -58,12 +67,9 @@ def read_nifti(path: Path) -> NiftiFile:
         problem = "The file gives no position and no orientation."
     affine = sform if s_code else qform if q_code else image.affine
     try:
-        frame = Frame(stored.shape[::-1], _lps(affine))
+        return Frame((shape[2], shape[1], shape[0]), _lps(affine)), problem
     except (ValueError, np.linalg.LinAlgError) as error:
         raise ValueError("The file's geometry is damaged.") from error
-    voxels = np.ascontiguousarray(stored.transpose().astype(stored.dtype.newbyteorder("="), copy=False))
-    slope, intercept = image.dataobj.slope, image.dataobj.inter
-    return NiftiFile(frame, voxels, float(slope), float(intercept), problem)
 
 
 def write_nifti(path: Path, voxels: NDArray[Any], frame: Frame) -> None:

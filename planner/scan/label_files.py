@@ -39,7 +39,7 @@ class LabelFile:
     frame: its own grid. layers: numbers [k, j, i], 0 for nothing; more than one where segments overlap. names: what the file calls a
     number, the likeliest name first; empty where it says nothing. sidecar: whether a JSON file beside it gave the names. scheme: the
     scheme of numbers that the JSON file beside it chooses, or None. program: what wrote the file, where it says so. notes: sentences on how
-    it was read.
+    it was read. unread: what masks beside it are called that were of no use.
     """
 
     frame: Frame
@@ -49,6 +49,7 @@ class LabelFile:
     scheme: str | None = None
     program: str = ""
     notes: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 def read_label_file(path: Path) -> LabelFile:

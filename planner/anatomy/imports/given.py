@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from planner.anatomy import labels as codes
+from planner.anatomy.imports.said import structure_named
 from planner.anatomy.imports.schemes import Meaning, Piece, measured, recognised
 from planner.anatomy.labels import LEVELS
 from planner.geometry import Frame, Volume
 from planner.geometry.sampling import resample
+from planner.progress import Progress, silent
 from planner.refusal import Refusal
 from planner.scan.label_files import LabelFile, read_label_file, sidecar_of
+from planner.scan.label_folder import read_label_folder
 
 _BONE_HU = 150.0
 _BONE_SHARE, _LEAST_SHARE = 0.3, 0.15  # of vertebrae that is brighter, cancellous bone of the old included: less is asked about, is refused
@@ -61,8 +64,8 @@ class Given:
         return frozenset(int(code) for code in np.flatnonzero(np.bincount(self.codes.ravel(), minlength=256)) if code)
 
 
-def read_given(path: Path, volume: Volume, scheme: str | None = None) -> Given:
-    """A label map of this scan. scheme: whose numbers it has, where a person said.
+def read_given(path: Path, volume: Volume, scheme: str | None = None, progress: Progress = silent) -> Given:
+    """A label map of this scan: a file, or a folder with one mask for each structure. scheme: whose numbers it has, where a person said.
 
     Raises Refusal for what is no label map, is not understood, or does not lie on the scan.
     """
@@ -70,7 +73,7 @@ def read_given(path: Path, volume: Volume, scheme: str | None = None) -> Given:
         raise Refusal(
             f"{sidecar_of(path).name} is missing beside {path.name}.", "It says what the numbers mean: put it into the same folder."
         )
-    file = read_label_file(path)
+    file = read_label_folder(path, _is_known, progress) if path.is_dir() else read_label_file(path)
     file = file if scheme is None else replace(file, scheme=scheme)
     pieces = measured(file)
     if not pieces:
@@ -87,6 +90,10 @@ def read_given(path: Path, volume: Volume, scheme: str | None = None) -> Given:
     if given.any():
         notes += _checked_place(given, volume)
     return Given(given, meaning.program, tuple(notes), marks)
+
+
+def _is_known(said: str) -> bool:
+    return structure_named(said) is not None
 
 
 def _on_scan(file: LabelFile, meaning: Meaning, frame: Frame) -> Codes:

@@ -6,7 +6,6 @@ Schemes are data (resources/label_schemes). A map that fits two schemes which me
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.anatomy import labels as codes
+from planner.anatomy.imports.said import program_of, structure_named
 from planner.anatomy.labels import LEVELS
 from planner.evidence import RESOURCES
 from planner.geometry import Floats
@@ -29,6 +28,7 @@ NOTHING = ""
 """What a number means that says nothing about what is planned here."""
 
 _ROOM = RESOURCES / "label_schemes"
+_NOT_SCHEMES = ("names", "programs")
 _NEIGHBOURS_MM = {"C": 17.0, "T": 24.0, "L": 35.0, "S": 30.0}  # between the middles of neighbours (algorithms 2.1)
 _UPPER_THORAX_MM = 21.0  # T1 to T6
 _MOST_MISFIT, _CLEAR_BY = 0.42, 0.12  # of the logarithm of spacing: half again too far apart fits nobody; sizes of people differ by a sixth
@@ -99,7 +99,8 @@ class Meaning:
 @cache
 def schemes() -> tuple[Scheme, ...]:
     """All known schemes, in the order of their files."""
-    return tuple(_scheme(path.stem, json.loads(path.read_text("utf-8"))) for path in sorted(_ROOM.glob("*.json")) if path.stem != "names")
+    files = [path for path in sorted(_ROOM.glob("*.json")) if path.stem not in _NOT_SCHEMES]
+    return tuple(_scheme(path.stem, json.loads(path.read_text("utf-8"))) for path in files)
 
 
 def _scheme(identifier: str, content: Mapping[str, Any]) -> Scheme:
@@ -147,37 +148,6 @@ def _run_of_names(name: str, count: int) -> list[str]:
 
 def _place(level: str) -> int:
     return LEVELS.index(level.partition("-")[0])
-
-
-# ---- by names -----------------------------------------------------------------------------------------------------------------------
-
-_SIDES = re.compile(r"\b(left|right)\b")
-_LEVEL = re.compile(r"\b([ctls])(?:pine)? ?0?(\d{1,2})\b")
-_ORDINAL = re.compile(r"\b(\w+) (cervical|thoracic|lumbar|sacral) (?:vertebra|disc)\b")
-_ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth")
-_VERTEBRA_WORDS = frozenset({"vertebra", "vertebrae", "vertebral", "spine", "label", "bone", "structure", "level", "body", "of", "the"})
-_DISC_WORDS = frozenset({"disc", "discs", "disk", "disks", "ivd", "intervertebral", "vertebral", "structure", "of", "the"})
-
-
-@cache
-def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    content = json.loads((_ROOM / "names.json").read_text("utf-8"))
-    return tuple((name, re.compile("|".join(f"(?:{one})" for one in found))) for name, found in content.items() if isinstance(found, list))
-
-
-def structure_named(said: str) -> str | None:
-    """The structure that a name stands for (`vertebrae_L4`, `Fourth lumbar vertebra`, `disc L4-L5`, `Spinal cord`), or None."""
-    text = " ".join(re.sub(r"[^a-z0-9]+", " ", _SIDES.sub(" ", re.sub(r"[_\W]+", " ", said.lower()))).split())
-    ordinal = _ORDINAL.search(text)
-    if ordinal and ordinal[1] in _ORDINALS:
-        text = text.replace(ordinal[0], f"{ordinal[2][0]}{_ORDINALS.index(ordinal[1]) + 1} vertebra")
-    levels = [f"{letter.upper()}{int(number)}" for letter, number in _LEVEL.findall(text)]
-    rest = set(_LEVEL.sub(" ", text).split())
-    if len(levels) == 1 and rest <= _VERTEBRA_WORDS and levels[0] in (*LEVELS, "L6", "T13"):
-        return f"vertebra {levels[0]}"
-    if len(levels) == 2 and rest <= _DISC_WORDS and all(level in LEVELS for level in levels) and codes.below(levels[0]) == levels[1]:
-        return f"disc {levels[0]}-{levels[1]}"
-    return next((name for name, pattern in _patterns() if pattern.fullmatch(text)), None)
 
 
 # ---- by values ----------------------------------------------------------------------------------------------------------------------
@@ -303,14 +273,15 @@ def _by_names(file: LabelFile, file_name: str, pieces: Mapping[int, Piece]) -> M
             f"The label map {file_name} holds the number {nameless[0]}, which its {'JSON file' if file.sidecar else 'list'} does not name.",
             "Give its names too, or leave it out of the map.",
         )
-    left_out = [file.names[number][0] for number in pieces if number not in meant]
+    left_out = [*(file.names[number][0] for number in pieces if number not in meant), *file.unread]
     notes = (("label map", f"Not taken in: {_some(left_out)}."),) if left_out else ()
     names = {**dict.fromkeys(sorted(pieces), NOTHING), **meant}
     spine = _spine_of(names)
     scheme = next(
         (one for one in schemes() if not one.only_chosen and _could_be(one, pieces) and _spine_of(_plain(one, pieces)) == spine), None
     )
-    return Meaning(scheme.program if scheme else file.program or "another program", names, notes)
+    program = scheme.program if scheme else program_of([*file.unread, *(said for found in file.names.values() for said in found)])
+    return Meaning(program or file.program or "another program", names, notes)
 
 
 def _spine_of(names: Mapping[int, str]) -> dict[int, str]:

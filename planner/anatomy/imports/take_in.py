@@ -50,14 +50,14 @@ Notes = tuple[tuple[str, str], ...]
 def find_with_labels(
     volume: Volume, path: Path, anchor: Anchor | None = None, progress: Progress = silent, scheme: str | None = None
 ) -> Anatomy:
-    """The anatomy of a scan where a label map (NIfTI, NRRD, DICOM SEG) wins over what `find` finds; what it does not hold is found.
+    """The anatomy of a scan where a label map (NIfTI, NRRD, DICOM SEG, a folder of masks) wins over what `find` finds; the rest is found.
 
     anchor: a vertebra that a person named; it wins over the names of the map. scheme: whose numbers it has, where a person said. Raises
     Refusal for a file that is no known label map, or that does not lie on this scan, and where neither the scan nor the map shows the
     canal.
     """
     progress(0.0, "Reading the label map")
-    taken = read_given(path, volume, scheme)
+    taken = read_given(path, volume, scheme, part(progress, 0.0, 0.1))
     given, held = taken.codes, taken.held
     base = _found(volume, given, held, part(progress, 0.1, 0.9))
     progress(0.9, "Taking in the label map")

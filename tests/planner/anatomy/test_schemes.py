@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from planner.anatomy.imports.schemes import Meaning, WhoseNumbers, measured, recognised, schemes, structure_named
+from planner.anatomy.imports.said import structure_named
+from planner.anatomy.imports.schemes import Meaning, WhoseNumbers, measured, recognised, schemes
 from planner.geometry import Frame
 from planner.phantom import Phantom
 from planner.refusal import Refusal
