@@ -22,7 +22,7 @@ from tests.planner.anatomy.phantoms import dice, found, phantom, true_mask
 from tests.planner.anatomy.scans import nifti_volume
 
 _SAC = (labels.THECAL_SAC, labels.SPINAL_CORD)
-_CONTOURS = Path(__file__).parent / "contours" / "case-07-sac.json"
+_CONTOURS = Path(__file__).parent / "contours"
 
 
 @cache
@@ -113,12 +113,6 @@ def test_a_gradient_echo_is_said_to_be_one() -> None:
     assert "gradient echo" not in (found("mr").structure("canal").problem or "")
 
 
-@cache
-def _case() -> tuple[Volume, Anatomy]:
-    volume = nifti_volume(real("lumbar-mr-t2-labelled") / "case-07-t2.nii.gz", "MR")
-    return volume, find(volume)
-
-
 def _drawn(volume: Volume, points_mm: list[list[float]]) -> tuple[int, NDArray[np.bool_]]:
     """The slice of a contour and what it encloses."""
     index = volume.frame.to_index(np.array(points_mm))
@@ -128,11 +122,13 @@ def _drawn(volume: Volume, points_mm: list[list[float]]) -> tuple[int, NDArray[n
 
 
 @pytest.mark.real
-def test_the_sac_of_a_real_scan_is_what_was_drawn_by_hand() -> None:
-    """On five planes, drawn before the program's result was seen."""
-    volume, mine = _case()
-    sac = mine.mask(_SAC)
-    drawn = [_drawn(volume, contour["points_mm"]) for contour in json.loads(_CONTOURS.read_text("utf-8"))["contours"]]
+@pytest.mark.parametrize(("contours", "folder"), [("case-07-sac", "lumbar-mr-t2-labelled"), ("lumbar-mr-t2-sac", "lumbar-mr-t2")])
+def test_the_sac_of_a_real_scan_is_what_was_drawn_by_hand(contours: str, folder: str) -> None:
+    """On five planes of each, drawn before the program's result was seen."""
+    by_hand = json.loads((_CONTOURS / f"{contours}.json").read_text("utf-8"))
+    volume = nifti_volume(real(folder) / Path(by_hand["scan"]).name, "MR")
+    sac = find(volume).mask(_SAC)
+    drawn = [_drawn(volume, contour["points_mm"]) for contour in by_hand["contours"]]
     alike = [dice(hand, sac[k]) for k, hand in drawn]
     assert len(alike) == 5
     assert np.median(alike) > 0.85
