@@ -36,7 +36,7 @@ _OUTSIDE_MM = 1.0
 _NOISE_HU = 30.0  # smaller steps are no border
 _STEP_HU = 2.0  # what a way costs a voxel where nothing changes
 _SOFT_HU = 40.0  # what stands where contrast was
-_FAR = 60000.0
+_NEITHER, _BONE, _CONTRAST = 0, 1, 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,46 +58,82 @@ class Bright:
 
 
 @njit(cache=True, nogil=True)
-def _sweep(
-    values: NDArray[np.float32], neighbours: NDArray[np.int32], cost: NDArray[np.float32], noise: np.float32, toll: np.float32
-) -> bool:
-    """One pass there and one back of the cheapest ways from the seeds (cost 0) through bright voxels; True when something changed."""
+def _kinds(
+    values: NDArray[np.float32],
+    place: NDArray[np.int64],
+    number_of: NDArray[np.int32],
+    steps: NDArray[np.int64],
+    kind: NDArray[np.uint8],
+    noise: float,
+    toll: float,
+) -> None:
+    """Give every voxel the kind of the seed from which the cheapest way leads to it, in place: Dijkstra with buckets as wide as the toll,
+    which every step costs at least, so that none of a bucket leads to another of the same.
+
+    place: of each voxel in the flat grid `number_of`, which holds the voxels' numbers, -1 elsewhere. steps: to the six places beside one.
+    """
     count = len(values)
-    changed = False
-    for turn in range(2):
-        for a in range(count):
-            n = a if turn == 0 else count - 1 - a
-            best = cost[n]
-            if best == 0.0:
+    buckets = int((values.max() - values.min()) / toll) + 3
+    cost = np.full(count, np.inf)
+    first = np.full(buckets, -1, dtype=np.int32)
+    after, before = np.full(count, -1, dtype=np.int32), np.full(count, -1, dtype=np.int32)
+    waiting = 0
+    for n in range(count):
+        if kind[n] != _NEITHER:
+            cost[n] = 0.0
+            after[n] = first[0]
+            if first[0] >= 0:
+                before[first[0]] = n
+            first[0] = n
+            waiting += 1
+    bucket = 0
+    while waiting > 0:
+        n = first[bucket % buckets]
+        if n < 0:
+            bucket += 1
+            continue
+        first[bucket % buckets] = after[n]
+        if after[n] >= 0:
+            before[after[n]] = -1
+        waiting -= 1
+        for step in steps:
+            m = number_of[place[n] + step]
+            if m < 0:
                 continue
-            for side in range(6):
-                m = neighbours[n, side]
-                if m >= 0:
-                    there = cost[m] + max(abs(values[n] - values[m]) - noise, 0.0) + toll
-                    if there < best:
-                        best = there
-            if best < cost[n]:
-                cost[n] = best
-                changed = True
-    return changed
+            there = cost[n] + max(abs(values[n] - values[m]) - noise, 0.0) + toll
+            if there < cost[m]:
+                if cost[m] < np.inf:  # it leaves its bucket
+                    if before[m] >= 0:
+                        after[before[m]] = after[m]
+                    else:
+                        first[int(cost[m] / toll) % buckets] = after[m]
+                    if after[m] >= 0:
+                        before[after[m]] = before[m]
+                    waiting -= 1
+                slot = int(there / toll) % buckets
+                cost[m], kind[m] = there, kind[n]
+                before[m], after[m] = -1, first[slot]
+                if first[slot] >= 0:
+                    before[first[slot]] = m
+                first[slot] = m
+                waiting += 1
+            elif there == cost[m] and kind[n] == _BONE:
+                kind[m] = _BONE
 
 
-def _neighbours(bright: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """(m, 6): for each bright voxel, in their order in the volume, the numbers of the bright ones beside it; -1 where there is none."""
+def _contrast_among(
+    bright: NDArray[np.bool_], values: NDArray[np.float32], contrast: NDArray[np.bool_], bone: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """The bright voxels that are reached from seeds of contrast over smaller steps in brightness, in sum, than from seeds of bone."""
     number_of = np.pad(np.where(bright, np.cumsum(bright, dtype=np.int32).reshape(bright.shape) - 1, -1), 1, constant_values=-1)
-    middle = np.flatnonzero(number_of.ravel() >= 0)
     _, rows, columns = number_of.shape
-    steps = (-rows * columns, rows * columns, -columns, columns, -1, 1)
-    return np.stack([number_of.ravel()[middle + step] for step in steps], axis=1)
-
-
-def _ways_from(seeds: NDArray[np.bool_], values: NDArray[np.float32], neighbours: NDArray[np.int32]) -> NDArray[np.float32]:
-    """Of every bright voxel (m,) the least sum of steps in brightness on a way from a seed, in HU."""
-    cost = np.where(seeds, 0.0, _FAR).astype(np.float32)
-    for _ in range(30):
-        if not _sweep(values, neighbours, cost, np.float32(_NOISE_HU), np.float32(_STEP_HU)):
-            break
-    return cost
+    steps = np.array([-rows * columns, rows * columns, -columns, columns, -1, 1])
+    kind = np.where(contrast[bright], _CONTRAST, np.where(bone[bright], _BONE, _NEITHER)).astype(np.uint8)
+    if len(kind):
+        _kinds(values[bright], np.flatnonzero(number_of.ravel() >= 0), number_of.ravel(), steps, kind, _NOISE_HU, _STEP_HU)
+    out = np.zeros(bright.shape, dtype=np.bool_)
+    out[bright] = kind == _CONTRAST
+    return out
 
 
 def split_bright(volume: Volume, search: Frame, bone: Bone, curve: Curve, progress: Progress = silent) -> Bright | None:
@@ -132,10 +168,7 @@ def split_bright(volume: Volume, search: Frame, bone: Bone, curve: Curve, progre
     beyond |= (values > max(_DENSE_OUTSIDE * densest, _DENSE_BONE_HU)) & outside
     inside = (inside & (steep < _EVEN_HU_PER_MM) & ~beyond) | sac
     bright &= ~deep
-    beside, brightness = _neighbours(bright), values[bright]
-    contrast = np.zeros(bright.shape, dtype=np.bool_)
-    bone_seeds = (beyond & ~inside)[bright]
-    contrast[bright] = _ways_from(inside[bright], brightness, beside) < _ways_from(bone_seeds, brightness, beside)
+    contrast = _contrast_among(bright, values, inside, beyond & ~inside)
     progress(0.9, "Telling contrast from bone")
     around = search.box_around(curve.points_mm, _BESIDE_MM)
     where = np.zeros(bone.tube.shape, dtype=np.bool_)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -78,7 +79,6 @@ def _continued(chain: _Chain, search: Volume, body: NDArray[np.bool_], step: int
     unit = np.stack([np.sin(angles), np.cos(angles)])
     moves = np.array([[a, b, c, d] for a in (-1, 0, 1) for b in (-1, 0, 1) for c in (-1, 0, 1) for d in (-1, 0, 1)], dtype=np.float64)
     moves *= [0.5 / sj, 0.5 / si, 0.25, 0.25]
-    inside = (np.mgrid[0:nj, 0:ni][0], np.mgrid[0:nj, 0:ni][1])
     k, weak = chain.slices[n], 0
     while 0 <= k + step < nk and weak < 4:
         k += step
@@ -89,7 +89,7 @@ def _continued(chain: _Chain, search: Volume, body: NDArray[np.bool_], step: int
         for offset in (-1.2, 1.3):
             y = tries[:, :1] + (tries[:, 2:3] + offset) * unit[0] / sj
             x = tries[:, 1:2] + (tries[:, 3:4] + offset) * unit[1] / si
-            falls.append(ndimage.map_coordinates(plane, [y, x], order=1, mode="nearest"))
+            falls.append(_between(plane, y, x))
         fall = np.clip(falls[0] - falls[1], -300.0, 600.0)
         change = np.abs(tries - state) @ np.array([sj, si, 1.0, 1.0])
         swollen = np.maximum(np.abs(tries[:, 2:] - size) - _SWELLS_MM, 0.0).sum(axis=1)
@@ -98,8 +98,26 @@ def _continued(chain: _Chain, search: Volume, body: NDArray[np.bool_], step: int
         weak = weak + 1 if good < 0.35 else 0
         state = tries[best]
         if weak < 2:
-            reach = ((inside[0] - state[0]) * sj / (state[2] + 0.8)) ** 2 + ((inside[1] - state[1]) * si / (state[3] + 0.8)) ** 2
-            out[k] |= (reach <= 1.0) & body[k]
+            high, wide = (state[2] + 0.8) / sj, (state[3] + 0.8) / si
+            rows, columns = np.arange(max(0, int(state[0] - high)), nj), np.arange(max(0, int(state[1] - wide)), ni)
+            rows, columns = rows[rows <= state[0] + high], columns[columns <= state[1] + wide]
+            within = ((rows - state[0]) / high)[:, None] ** 2 + ((columns - state[1]) / wide) ** 2 <= 1.0
+            part = np.ix_([k], rows, columns)
+            out[part] |= within & body[part]
+
+
+@njit(cache=True, nogil=True)
+def _between(plane: NDArray[np.float32], y: Floats, x: Floats) -> Floats:
+    """Values at places (m, n) of a slice, linear between voxels, those of its border beyond it."""
+    rows, columns = plane.shape
+    out = np.empty(y.shape)
+    for m in range(y.shape[0]):
+        for n in range(y.shape[1]):
+            b, a = min(max(y[m, n], 0.0), rows - 1.0), min(max(x[m, n], 0.0), columns - 1.0)
+            j, i = min(int(b), rows - 2), min(int(a), columns - 2)
+            v, w = b - j, a - i
+            out[m, n] = (1 - v) * ((1 - w) * plane[j, i] + w * plane[j, i + 1]) + v * ((1 - w) * plane[j + 1, i] + w * plane[j + 1, i + 1])
+    return out
 
 
 def _spots(bright: NDArray[np.uint8], sj: float, si: float) -> list[tuple[int, int, NDArray[np.bool_], tuple[float, float], float]]:
@@ -111,7 +129,7 @@ def _spots(bright: NDArray[np.uint8], sj: float, si: float) -> list[tuple[int, i
         if not (5.0 <= width * si <= 28.0 and 5.0 <= height * sj <= 26.0) or size * sj * si < 25.0:
             continue
         spot = parts[top : top + height, left : left + width] == n
-        filled = np.asarray(ndimage.binary_fill_holes(spot))
+        filled = _filled(spot)
         area = float(filled.sum()) * sj * si
         if not 50.0 <= area <= 450.0 or area < 0.55 * width * height * sj * si:
             continue
@@ -119,6 +137,13 @@ def _spots(bright: NDArray[np.uint8], sj: float, si: float) -> list[tuple[int, i
         middle = (float(rows.mean()) + top, float(columns.mean()) + left)
         found.append((top, left, filled, middle, _enclosed(bright, parts, n, middle, sj, si)))
     return found
+
+
+def _filled(spot: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """A spot with its holes."""
+    around = np.pad(spot, 1).astype(np.uint8)
+    cv2.floodFill(around, None, (0, 0), 2)
+    return np.asarray(around[1:-1, 1:-1] != 2)
 
 
 def _enclosed(bright: NDArray[np.uint8], parts: NDArray[np.int32], own: int, middle: tuple[float, float], sj: float, si: float) -> float:
@@ -134,16 +159,17 @@ def _enclosed(bright: NDArray[np.uint8], parts: NDArray[np.int32], own: int, mid
 
 def _draw(chain: _Chain, out: NDArray[np.bool_]) -> None:
     """The chain's spots, grown by a voxel for their blurred edge, and the nearest spot's shape in the slices between."""
-    cross = np.ones((3, 3), dtype=np.bool_)
+    rows, columns = out.shape[1:]
     for n, k in enumerate(chain.slices):
         row, column, mask = chain.masks[n]
-        plane = np.zeros(out.shape[1:], dtype=np.bool_)
-        plane[row : row + mask.shape[0], column : column + mask.shape[1]] = mask
-        plane = ndimage.binary_dilation(plane, cross)
+        grown = cv2.dilate(np.pad(mask, 1).astype(np.uint8), np.ones((3, 3), dtype=np.uint8)) > 0
+        j, i = row - 1 + np.arange(grown.shape[0]), column - 1 + np.arange(grown.shape[1])
+        inside = (j >= 0) & (j < rows), (i >= 0) & (i < columns)
+        grown = grown[np.ix_(*inside)]
         before = chain.slices[n - 1] if n else k
         after = chain.slices[n + 1] if n + 1 < len(chain.slices) else k
         for at in range((before + k + 1) // 2, (after + k) // 2 + 1):
-            out[at] |= plane
+            out[np.ix_([at], j[inside[0]], i[inside[1]])] |= grown
 
 
 def even_tubes(search: Volume, body: NDArray[np.bool_], bright_hu: float) -> NDArray[np.bool_]:
