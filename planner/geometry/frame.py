@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -51,11 +52,15 @@ class Frame:
     def __hash__(self) -> int:
         return hash((self.shape, self.affine.tobytes()))
 
-    @property
+    @cached_property
     def spacing_mm(self) -> tuple[float, float, float]:
         """Distance between neighbours along k, j and i."""
         k, j, i = np.linalg.norm(self.affine[:3, :3], axis=0)
         return float(k), float(j), float(i)
+
+    @cached_property
+    def _inverse(self) -> Floats:
+        return np.asarray(np.linalg.inv(self.affine), dtype=np.float64)
 
     @property
     def directions(self) -> Floats:
@@ -90,8 +95,7 @@ class Frame:
 
     def to_index(self, points_mm: ArrayLike) -> Floats:
         """Fractional indices (k, j, i), shape (..., 3), of LPS positions, shape (..., 3)."""
-        inverse = np.linalg.inv(self.affine)
-        return np.asarray(points_mm, dtype=np.float64) @ inverse[:3, :3].T + inverse[:3, 3]
+        return np.asarray(points_mm, dtype=np.float64) @ self._inverse[:3, :3].T + self._inverse[:3, 3]
 
     def contains(self, points_mm: ArrayLike, margin_mm: float = 0.0) -> NDArray[np.bool_]:
         """Whether points lie inside the outermost voxels' centres, at least margin_mm from the border."""

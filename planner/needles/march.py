@@ -15,6 +15,8 @@ from planner.geometry import Floats
 
 PASSES, DOOR, HAZARD, LENGTH, NO_SKIN, SKIN_ANGLE, ENTRY, CORD_AHEAD = range(8)
 """Why a path was ruled out: the first limit that it met from the tip outward. HAZARD + 10 + n is the n-th hazard of the room."""
+OUTSIDE, BEYOND = 255, 254
+"""Voxels of a slack field outside the body, and beyond the scan."""
 FINEST_STEP_MM = 0.6
 """Shortest step of a march, below the planning box's spacing."""
 WATCHED_MM = 3.0
@@ -47,12 +49,12 @@ def screen(
 ) -> None:
     """Marches every direction (m, 3; unit, out of the patient) from every target (n, 3; voxels x, y, z).
 
-    space: 0 outside the body, 1 inside, 2 beyond the scan. slack: uint8, 0 where a needle's axis may not be, else 1 + quarter
-    millimetres to spare. fields, margins: distance fields [n, k, j, i] with the least axis distance of each, to name what was met.
-    cord: its index in fields or -1. normals: float32 [k, j, i, 3] of the skin on a grid normal_step times as coarse. midline: (k, 4)
-    centre x, y (voxels) and left x, y of the canal per slice. gate: (5, 3) centre (voxels), outward, across, up and (half across, half
-    up, 1 when elliptic), in mm. limits: longest path mm, sine of the least skin angle, least and greatest entry offset mm, side (+1
-    left, -1 right, 0 either), overshoot mm, needle radius mm. Fills code uint16, depth and least slack float32, each (n, m).
+    space: 0 outside the body, 1 inside, 2 beyond the scan. slack: of `slack_field`. fields, margins: distance fields [n, k, j, i] with
+    the least axis distance of each, to name what was met. cord: its index in fields or -1. normals: float32 [k, j, i, 3] of the skin on a
+    grid normal_step times as coarse. midline: (k, 4) centre x, y (voxels) and left x, y of the canal per slice. gate: (5, 3) centre
+    (voxels), outward, across, up and (half across, half up, 1 when elliptic), in mm. limits: longest path mm, sine of the least skin
+    angle, least and greatest entry offset mm, side (+1 left, -1 right, 0 either), overshoot mm, needle radius mm. Fills code uint16,
+    depth and least slack float32, each (n, m).
     """
     longest, overshoot, radius = limits[0], limits[5], limits[6]
     for t in range(targets.shape[0]):
@@ -62,7 +64,7 @@ def screen(
             if _misses(gate, tip, way, spacing):
                 code[t, d] = DOOR
                 continue
-            result, inside, outside, spare = _march(space, slack, fields, margins, tip, way, spacing, longest)
+            result, inside, outside, spare = _march(slack, fields, margins, tip, way, spacing, longest)
             if result != PASSES:
                 code[t, d] = result
                 continue
@@ -96,24 +98,24 @@ def _misses(gate: Floats, tip: Vector, way: Vector, spacing: float) -> bool:
 
 @_inlined
 def _march(
-    space: Bytes, slack: Bytes, fields: Bytes, margins: Floats, tip: Vector, way: Vector, spacing: float, longest: float
+    slack: Bytes, fields: Bytes, margins: Floats, tip: Vector, way: Vector, spacing: float, longest: float
 ) -> tuple[int, float, float, float]:
     """From the tip outward by sphere skipping: how it ended, the last length inside the body, the first outside it, the least slack."""
-    nk, nj, ni = space.shape
+    nk, nj, ni = slack.shape
+    x, y, z = tip[0] + 0.5, tip[1] + 0.5, tip[2] + 0.5
+    dx, dy, dz = way[0] / spacing, way[1] / spacing, way[2] / spacing
     s = 0.0
     before = 0.0
     spare = 15.0
     while True:
-        i = int(tip[0] + way[0] * s / spacing + 0.5)
-        j = int(tip[1] + way[1] * s / spacing + 0.5)
-        k = int(tip[2] + way[2] * s / spacing + 0.5)
-        if i < 0 or j < 0 or k < 0 or i >= ni or j >= nj or k >= nk or space[k, j, i] == 2:
+        i, j, k = int(x + dx * s), int(y + dy * s), int(z + dz * s)
+        if i < 0 or j < 0 or k < 0 or i >= ni or j >= nj or k >= nk:
             return NO_SKIN, before, s, spare
-        if space[k, j, i] == 0:
-            return PASSES, before, s, spare
         here = slack[k, j, i]
         if here == 0:
             return _met(fields, margins, k, j, i), before, s, spare
+        if here >= BEYOND:
+            return PASSES if here == OUTSIDE else NO_SKIN, before, s, spare
         free = (here - 1) * 0.25
         spare = min(spare, free)
         before = s
@@ -215,14 +217,32 @@ def nearest_point(cloud: NDArray[np.float32], entry: Floats, target: Floats) -> 
     return np.sqrt(best), at, share
 
 
+@njit(cache=True, nogil=True, fastmath=True)
+def _least_squared(cloud: NDArray[np.float32], entry: Floats, step: Floats) -> float:
+    """Least squared distance of points from a segment: no number of the point is kept, so that it runs in vector units."""
+    dx, dy, dz = step[0], step[1], step[2]
+    ax, ay, az = entry[0], entry[1], entry[2]
+    length = dx * dx + dy * dy + dz * dz
+    best = 1.0e18
+    for n in range(cloud.shape[0]):
+        px, py, pz = cloud[n, 0] - ax, cloud[n, 1] - ay, cloud[n, 2] - az
+        s = min(1.0, max(0.0, (px * dx + py * dy + pz * dz) / length))
+        px, py, pz = px - s * dx, py - s * dy, pz - s * dz
+        best = min(best, px * px + py * py + pz * pz)
+    return best
+
+
 def least_distance(cloud: NDArray[np.float32], entry: Floats, target: Floats) -> float:
     """Least distance of the points of a cloud from the segment between two points, same frame; inf for an empty cloud."""
-    return float(nearest_point(cloud, entry, target)[0])
+    return float(np.sqrt(_least_squared(cloud, entry, target - entry))) if len(cloud) else float("inf")
+
 
 
 @njit(cache=True, nogil=True)
-def slack_field(fields: Bytes, margins: Floats, out: Bytes) -> None:
-    """What is left of the least axis distances anywhere: 0 where one is not kept, else 1 + quarter millimetres to spare."""
+def slack_field(space: Bytes, fields: Bytes, margins: Floats, out: Bytes) -> None:
+    """What is left of the least axis distances inside the body: 0 where one is not kept, else 1 + quarter millimetres to spare.
+
+    Outside the body OUTSIDE, beyond the scan BEYOND, so that a march reads one field."""
     count, nk, nj, ni = fields.shape
     quarters = np.empty(count, np.int16)
     for n in range(count):
@@ -235,4 +255,5 @@ def slack_field(fields: Bytes, margins: Floats, out: Bytes) -> None:
                 for i in range(ni):
                     line[i] = min(line[i], np.int16(field[i]) - quarters[n])
             for i in range(ni):
-                out[k, j, i] = max(0, line[i] + 1)
+                where = space[k, j, i]
+                out[k, j, i] = OUTSIDE if where == 0 else BEYOND if where == 2 else max(0, line[i] + 1)

@@ -194,7 +194,7 @@ def _axis_margins(room: Room, needle: Needle, relaxed: Relaxed) -> Floats:
 
 def _slack(room: Room, needle: Needle, relaxed: Relaxed) -> NDArray[np.uint8]:
     slack = np.empty(room.frame.shape, np.uint8)
-    slack_field(room.fields, _axis_margins(room, needle, relaxed), slack)
+    slack_field(room.space, room.fields, _axis_margins(room, needle, relaxed), slack)
     return slack
 
 
