@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from PySide6.QtCore import QObject, Signal
 
@@ -22,6 +22,7 @@ from planner.progress import Progress
 from planner.refusal import Refusal
 
 if TYPE_CHECKING:
+    from planner.anatomy.labels import Numbering
     from planner.case.acts import Act
     from planner.case.lock import Lock
     from planner.scan import Scan, Series
@@ -76,6 +77,24 @@ class Session(Walk):
         from planner.case.acts import take_labels
 
         self.attempt(lambda: take_labels(self.case, None if path is None else str(path.absolute()), scheme))
+
+    def shift_names(self, steps: Literal[-1, 1]) -> None:
+        """All vertebrae take the name of their neighbour to the head (-1) or to the feet (1)."""
+        from planner.anatomy.names import anchored, shifted
+        from planner.case.acts import shift_names
+
+        anatomy = self.anatomy.value
+        if anatomy is None:
+            return
+        found = anatomy
+
+        self.attempt(lambda: shift_names(self.case, anchored(found).name, shifted(found, steps)))
+
+    def count_vertebrae(self, numbering: Numbering) -> None:
+        """Count eleven or thirteen thoracic, four or six lumbar vertebrae."""
+        from planner.case.acts import count_vertebrae
+
+        self.attempt(lambda: count_vertebrae(self.case, numbering))
 
     def take_name_back(self) -> None:
         """No vertebra is named any more: the levels are guessed again."""

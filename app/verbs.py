@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
+from planner.anatomy.labels import Numbering
 from planner.case import acts
 from planner.case.case import Case
 from planner.case.file import case_bytes, find_scan, is_case_file, open_case, previous_version, series_of
@@ -178,8 +179,13 @@ def _with_scan_options(case: Case, options: argparse.Namespace) -> Case:
     scheme = case.labels_scheme if options.label_scheme is None and path == case.labels_path else options.label_scheme
     if (path, scheme) != (case.labels_path, case.labels_scheme):
         case = _do(case, acts.take_labels(case, path, scheme))
+    before = Numbering() if case.anchor is None else case.anchor.numbering
+    counted = Numbering(options.thoracic or before.thoracic, options.lumbar or before.lumbar)
     if options.anchor is not None:
-        case = _do(case, acts.name_vertebra(case, *options.anchor))
+        name, position_mm = options.anchor
+        case = _do(case, acts.name_vertebra(case, name, position_mm, counted if options.thoracic or options.lumbar else None))
+    elif counted != before or options.thoracic or options.lumbar:
+        case = _do(case, acts.count_vertebrae(case, counted))
     return case
 
 

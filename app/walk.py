@@ -7,6 +7,7 @@ moves on, the value is stale and is made again. Nothing here changes the case: t
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -57,6 +58,7 @@ class Walk(QObject):
         self._paused: set[tuple[str, Hashable]] = set()  # derivations that the user cancelled, with the key that they were for
         self._scan_before: Derived[Scan] = Derived()
         self._anatomy_ready: tuple[AnatomyKey, Anatomy] | None = None  # the one that was made last, from which edits go on
+        self._anatomy_before: tuple[AnatomyKey, Anatomy] | None = None  # the one before it, to which undo goes back at once
 
     @property
     def series(self) -> Series | None:
@@ -127,7 +129,7 @@ class Walk(QObject):
     def _refresh_anatomy(self) -> None:
         volume = self.volume.value
         if volume is None or self.volume.key != (self.series.key if self.series else None):
-            self.anatomy, self.surfaces, self._anatomy_ready = Derived(), Derived(), None
+            self.anatomy, self.surfaces, self._anatomy_ready, self._anatomy_before = Derived(), Derived(), None, None
             return
         from planner.case.derive import anatomy_key, find_anatomy, with_edits
 
@@ -138,8 +140,16 @@ class Walk(QObject):
         def work(progress: Progress) -> Anatomy:
             return find_anatomy(case, volume, progress, found) if same is None else with_edits(case, same, progress)
 
+        before = self._anatomy_before
+        if before is not None and before[0] == key and self.anatomy.key != key:
+            self.jobs.cancel("anatomy")
+            self.anatomy = Derived("ready", key, before[1])
         self._derive("anatomy", key, work)
+        if self.anatomy.state == "running" and ready is not None and ready[0]._replace(anchor=key.anchor) == key:
+            self._show_names()
         if self.anatomy.state == "ready" and self.anatomy.value is not None and self.anatomy.key == key:
+            if ready is None or ready[0] != key:
+                self._anatomy_before = ready
             self._anatomy_ready = key, self.anatomy.value
         if self.anatomy.state == "refused":
             self.jobs.cancel("surfaces")
@@ -154,6 +164,16 @@ class Walk(QObject):
 
             # in a CT the names of levels change no surface, in an MR they set the sizes that are looked for
             self._derive("surfaces", (key.scan, key.labels, key.anchor if anatomy.modality == "MR" else None, key.edits), mesh)
+
+    def _show_names(self) -> None:
+        """New names are shown at once on what was found under the old ones, which stays on view until it is found again under these."""
+        from planner.anatomy.names import called
+
+        old, anchor = self.anatomy.value, self.case.anchor
+        if old is None or anchor is None or old.anchor == anchor:
+            return
+        with suppress(Refusal):  # finding says it
+            self.anatomy = replace(self.anatomy, value=called(old, anchor))
 
     def _refresh_sites(self) -> None:
         anatomy, volume = self.anatomy.value, self.volume.value

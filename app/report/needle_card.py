@@ -73,9 +73,10 @@ def anchor_words(anatomy: Anatomy) -> str:
     anchor = anatomy.anchor
     if anchor is None:
         return "level not confirmed"
+    counted = f", with {anchor.numbering.words}" if anchor.numbering.words else ""
     if anchor.by == "user":
-        return f"levels counted from {anchor.name}, named by the user"
-    return f"level not confirmed: counted from {anchor.name}, guessed by the program"
+        return f"levels counted from {anchor.name}, named by the user{counted}"
+    return f"level not confirmed: counted from {anchor.name}, guessed by the program{counted}"
 
 
 def room_figures(site: SitePlan, used: Candidate, position: PatientPosition) -> tuple[Figure, ...]:

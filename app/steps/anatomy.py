@@ -72,7 +72,7 @@ class AnatomyPanel(Panel):
         self._ask.setCheckable(True)
         self._back = button("", self.session.take_name_back, name="Take the name back", hint="The levels are then not confirmed")
         self._up, self._down = self._shift(-1), self._shift(1)
-        self._counted = button("", self._count_otherwise, "flat", "How many vertebrae are counted")
+        self._counted = button("", self._count_otherwise, "link", "How many vertebrae are counted")
         self._counts = Rows(2)
         self._levels.add(self._anchor, self._named, row(self._ask, self._back, None))
         self._off = row(label("Off by one?", "muted", wrap=False), self._up, self._down, None)
@@ -258,7 +258,7 @@ class AnatomyPanel(Panel):
         for letter in "CTLS":
             names = [name for name in ALL_LEVELS if name[0] == letter]
             for n, name in enumerate(names):
-                role = "likely" if name in likely else "flat" if name in _SELDOM else "level"
+                role = "likely" if name in likely else "level"
                 choice = button(name, partial(self.desk.name_vertebra, name), role, f"It is {name}", _SELDOM.get(name, ""))
                 choice.setMinimumWidth(32)
                 grid.addWidget(choice, line + n // 7, n % 7)

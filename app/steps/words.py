@@ -65,10 +65,11 @@ def anchor_words(anchor: Anchor | None) -> str:
     """What the level names rest on."""
     if anchor is None:
         return "Level not confirmed: no vertebra is named"
+    counted = f", with {anchor.numbering.words}" if anchor.numbering.words else ""
     if anchor.by == "user":
-        return f"Levels counted from {anchor.name}, named by you"
+        return f"Levels counted from {anchor.name}, named by you{counted}"
     sure = f", {round(100 * anchor.confidence)} % sure" if anchor.confidence is not None else ""
-    return f"Level not confirmed: {anchor.name} guessed by the program{sure}"
+    return f"Level not confirmed: {anchor.name} guessed by the program{sure}{counted}"
 
 
 def source_words(evidence_id: str) -> str:

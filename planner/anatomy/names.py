@@ -6,6 +6,8 @@ import itertools
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -183,7 +185,36 @@ def rename(anatomy: Anatomy, anchor: Anchor, progress: Progress = silent) -> Ana
     instant when no name changes, else in about a second. One or two vertebrae that would run off C1 or S5 are dropped. Raises Refusal when
     no vertebra is near the anchor, or when more run off.
     """
-    return _relabelled(anatomy, anchor) if anatomy.again is None else anatomy.again(anatomy, anchor, progress)
+    if anatomy.again is not None:
+        return anatomy.again(anatomy, anchor, progress)
+    named = called(anatomy, anchor)
+    if named.labels is anatomy.labels or anatomy.structure("cord").provenance != "modelled" or anatomy.modality != "CT":
+        return named
+    cord = modelled_cord(named.canal, named.levels, _sac_in_labels(named))
+    repaint_cord(named.labels, named.frame, named.canal, cord)
+    sac = named.sac and replace(named.sac, cord_mm=cord, conus=modelled_conus(named.canal, named.levels))
+    return replace(named, sac=sac)
+
+
+def anchored(anatomy: Anatomy) -> Level:
+    """The vertebra on which the names rest: the anchor's, or of those found the nearest where the scan shows only a part of it; the middle
+    one where no anchor is known. Raises Refusal where no vertebra was told from its neighbours."""
+    if not anatomy.levels:
+        raise Refusal("The vertebrae could not be told apart, so none can be named.", "Choose a scan with at least two discs in view.")
+    anchor, last = anatomy.anchor, len(anatomy.levels) - 1
+    at = None if anchor is None else _index_at(anatomy, anchor.position_mm, anchor.name)
+    return anatomy.levels[last // 2 if at is None else min(max(at, 0), last)]
+
+
+def shifted(anatomy: Anatomy, steps: Literal[-1, 1]) -> Anchor:
+    """The anchor with which every vertebra has the name of its neighbour to the head (-1) or to the feet (1), as a person decides it.
+    Raises Refusal where C1 or S5 is in view already."""
+    level, names = anchored(anatomy), anatomy.numbering.names
+    end = anatomy.levels[0 if steps < 0 else -1].name
+    if end == names[0 if steps < 0 else -1]:
+        way = "above" if steps < 0 else "below"
+        raise Refusal(f"{end} is in view, and no vertebra lies {way} it.", "Name one vertebra instead.")
+    return Anchor(names[names.index(level.name) + steps], level.centre_mm, "user", 1.0, anatomy.numbering)
 
 
 def confirmed(anatomy: Anatomy, anchor: Anchor) -> Anatomy:
@@ -194,8 +225,9 @@ def confirmed(anatomy: Anatomy, anchor: Anchor) -> Anatomy:
     return replace(anatomy, anchor=anchor, structures=structures)
 
 
-def _relabelled(anatomy: Anatomy, anchor: Anchor) -> Anatomy:
-    """Under other names, where labels were given: levels, openings, roots, labels and the modelled conus follow."""
+def called(anatomy: Anatomy, anchor: Anchor) -> Anatomy:
+    """The same under other names, within a tenth of a second: levels, openings, roots and labels follow; what has the size of its level
+    stays as it is. Raises Refusal as `rename` does."""
     at = _index_at(anatomy, anchor.position_mm, anchor.name)
     if at is None:
         raise _no_vertebra(anchor.name)
@@ -203,13 +235,9 @@ def _relabelled(anatomy: Anatomy, anchor: Anchor) -> Anatomy:
     moved = _moved(anatomy, anchor, at)
     new = {level.name: name for level in anatomy.levels if (name := moved[level.name]) is not None}
     levels = tuple(replace(level, name=new[level.name]) for level in anatomy.levels if level.name in new)
-    labels, sac = anatomy.labels, anatomy.sac
+    labels = anatomy.labels
     if any(old != name for old, name in moved.items()):
         labels = cv2.LUT(labels.reshape(1, -1), _codes_moved(moved)).reshape(labels.shape)
-        if anatomy.structure("cord").provenance == "modelled" and anatomy.modality == "CT":
-            cord = modelled_cord(anatomy.canal, levels, _sac_in_labels(anatomy))
-            repaint_cord(labels, anatomy.frame, anatomy.canal, cord)
-            sac = sac and replace(sac, cord_mm=cord, conus=modelled_conus(anatomy.canal, levels))
     stay = tuple(f for f in anatomy.foramina if set(f.between) <= set(new))
     foramina = tuple(replace(f, between=(new[f.between[0]], new[f.between[1]])) for f in stay)
     windows = tuple(replace(w, between=(new[w.between[0]], new[w.between[1]])) for w in anatomy.windows if set(w.between) <= set(new))
@@ -219,8 +247,14 @@ def _relabelled(anatomy: Anatomy, anchor: Anchor) -> Anatomy:
     for told in {"foramina", "windows", "contrast outside"} & set(structures):
         known = anatomy.structure(told)
         structures[told] = replace(known, problem=known.problem and _LEVEL.sub(lambda old: new.get(old[0], old[0]), known.problem))
-    renamed = replace(anatomy, labels=labels, levels=levels, foramina=foramina, windows=windows, roots=roots, sac=sac)
-    return confirmed(replace(renamed, structures=structures), anchor)
+    renamed = replace(anatomy, labels=labels, levels=levels, foramina=foramina, windows=windows, roots=roots)
+    again = None if anatomy.again is None else partial(_as_found, anatomy)
+    return confirmed(replace(renamed, structures=structures, again=again), anchor)
+
+
+def _as_found(found: Anatomy, _: Anatomy, anchor: Anchor, progress: Progress) -> Anatomy:
+    """What has only been called otherwise is found again from what was found."""
+    return rename(found, anchor, progress)
 
 
 def _moved(anatomy: Anatomy, anchor: Anchor, at: int) -> dict[str, str | None]:
@@ -261,7 +295,8 @@ def levels_structure(levels: tuple[Level, ...], anchor: Anchor | None) -> Struct
         sure = 0.0 if anchor is None or anchor.confidence is None else anchor.confidence
         if sure < number("anatomy.sure_name_confidence"):
             sentences.append(f"The names are a guess ({round(100 * sure)} %): name one vertebra.")
-    sentences += [f"{name} has the usual sizes of {usual}." for name, usual in _WITHOUT_SIZES.items() if name in {one.name for one in levels}]
+    held = {level.name for level in levels}
+    sentences += [f"{name} has the usual sizes of {usual}." for name, usual in _WITHOUT_SIZES.items() if name in held]
     if weak:
         sentences.append(f"The borders of {', '.join(weak)} are uncertain.")
     confidence = float(np.mean([level.confidence for level in levels]))

@@ -89,11 +89,35 @@ def choose_scan(case: Case, path: Path, series: Series) -> Act:
 # ---- Anatomy ------------------------------------------------------------------------------------------------------------------------
 
 
-def name_vertebra(case: Case, name: str, position_mm: Sequence[float]) -> Act:
-    """Name the vertebra at a place; all level names follow. Nothing is cleared: sites are places, and their levels are read anew."""
-    if name not in labels.LEVELS:
+def name_vertebra(case: Case, name: str, position_mm: Sequence[float], numbering: labels.Numbering | None = None) -> Act:
+    """Name the vertebra at a place; all level names follow. Nothing is cleared: sites are places, and their levels are read anew.
+
+    numbering: how many vertebrae are counted; without it as before, or as the name needs: L6 is the sixth lumbar.
+    """
+    if name not in labels.ALL_LEVELS:
         raise Refusal(f"{name} is no vertebra.", "Name one from C1 to S5, such as L4.")
-    return Act(f"name {name}", replace(case, anchor=Anchor(name, _point(position_mm, name), "user", 1.0)))
+    before = labels.USUAL if case.anchor is None else case.anchor.numbering
+    counted = before.with_name(name) if numbering is None else numbering
+    if name not in counted.names:
+        raise Refusal(f"With {counted.words or 'the usual vertebrae'} there is no {name}.", "Name another vertebra, or count otherwise.")
+    return Act(f"name {name}", replace(case, anchor=Anchor(name, _point(position_mm, name), "user", 1.0, counted)))
+
+
+def shift_names(case: Case, before: str, anchor: Anchor) -> Act:
+    """Call all vertebrae by the name of their neighbour. before: what the anchor's vertebra was called; anchor: of `names.shifted`."""
+    way = "up" if labels.rank(anchor.name) < labels.rank(before) else "down"
+    return Act(f"call {before} {anchor.name}, and all others one {way}", replace(case, anchor=anchor))
+
+
+def count_vertebrae(case: Case, numbering: labels.Numbering) -> Act:
+    """Count the vertebrae beside the named one otherwise: eleven or thirteen with ribs, four or six lumbar."""
+    anchor = case.anchor
+    if anchor is None:
+        raise Refusal("No vertebra is named, so none is counted.", "Name one vertebra first.")
+    if anchor.name not in numbering.names:
+        raise Refusal(f"The named vertebra is {anchor.name}, so there is one.", "Name another vertebra first.")
+    words = numbering.words or f"{numbering.thoracic} thoracic and {numbering.lumbar} lumbar vertebrae"
+    return Act(f"count {words}", replace(case, anchor=replace(anchor, numbering=numbering)))
 
 
 def clear_anchor(case: Case) -> Act:

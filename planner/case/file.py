@@ -1,6 +1,6 @@
 """The case file, `*.duraplan`: JSON with its schema version and a checksum, saved whole, with the version before it kept beside it.
 
-    {"format": "duraplan/case", "version": 2, "program": "0.1.0", "case": {...}, "checksum": "sha256:..."}
+    {"format": "duraplan/case", "version": 3, "program": "0.1.0", "case": {...}, "checksum": "sha256:..."}
 
 The checksum is over the canonical JSON (sorted keys, no spaces) of all other keys. Paths of scan and label map are relative to the file.
 """
@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from planner.anatomy.by_hand.edits import MOST_EDITS, sound
-from planner.anatomy.labels import LEVELS
 from planner.case.case import MOST_SITES, SHORTEST_NEEDLE_MM, Case
 from planner.case.json_values import decode, encode
 from planner.case.scan_reference import find_scan, series_of
@@ -42,15 +41,15 @@ __all__ = [
 
 SUFFIX = ".duraplan"
 FORMAT = "duraplan/case"
-SCHEMA = 2
+SCHEMA = 3
 _LARGEST_BYTES = 100_000_000  # ten sites, twenty thousand acts and as many edits by hand are a third of it
 
 _INDENTED = 200  # edits; with more the file is written on one line, in a tenth of the time
 
 Content = dict[str, Any]
-MIGRATIONS: Mapping[int, Callable[[Content], Content]] = {1: lambda content: content}
-"""How the content of a file of schema n becomes that of schema n + 1. Schema 1 is the first; 2 added entry levels and edits by hand, and
-what has none needs no change."""
+MIGRATIONS: Mapping[int, Callable[[Content], Content]] = {1: lambda content: content, 2: lambda content: content}
+"""How the content of a file of schema n becomes that of schema n + 1. Schema 1 is the first; 2 added entry levels and edits by hand, 3
+how the vertebrae are counted; what has none needs no change."""
 
 
 class DamagedCase(Refusal):
@@ -183,7 +182,7 @@ def _check(case: Case) -> None:
     """What no act would have made is damage: it would be planned on as if it were meant."""
     if len(case.sites) > MOST_SITES:
         raise ValueError(f"case.sites has more than {MOST_SITES} entries")
-    if case.anchor is not None and case.anchor.name not in LEVELS:
+    if case.anchor is not None and case.anchor.name not in case.anchor.numbering.names:
         raise ValueError("case.anchor.name is no vertebra")
     if len(case.edits) > MOST_EDITS:
         raise ValueError(f"case.edits has more than {MOST_EDITS} entries")

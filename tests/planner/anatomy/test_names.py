@@ -1,12 +1,15 @@
 """One named vertebra names all others."""
 
+import itertools
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
 
 from planner.anatomy import Anatomy, Anchor, Level, Structure, find, labels, rename, vertebra_at
-from planner.anatomy.names import row_of
+from planner.anatomy.labels import Numbering
+from planner.anatomy.names import called, row_of, shifted
 from planner.refusal import Refusal
 from tests.planner.anatomy.phantoms import found, guessed, phantom, true_mask
 
@@ -151,3 +154,67 @@ def test_an_end_that_runs_off_the_spine_by_two_is_dropped() -> None:
     assert {name for f in after.foramina for name in f.between} <= {level.name for level in after.levels}
     assert len(after.roots) == len(after.foramina)
     assert np.array_equal(before.mask(labels.BONE), after.mask(labels.BONE))
+
+
+@pytest.mark.parametrize("steps", [-1, 1])
+def test_all_names_move_by_one_and_come_back(steps: Literal[-1, 1]) -> None:
+    before = found()
+    after = called(before, shifted(before, steps))
+    assert [level.name for level in after.levels] == [labels.below(level.name, steps) for level in before.levels]
+    assert after.anchor is not None and after.anchor.by == "user"
+    back = called(after, shifted(after, -steps))
+    assert np.array_equal(back.labels, before.labels)
+    assert [level.name for level in back.levels] == [level.name for level in before.levels]
+
+
+def test_what_is_only_called_otherwise_is_not_taken_for_found() -> None:
+    """Shown at once under new names, and found again from what was found, not from what is shown."""
+    quick = called(found(), shifted(found(), -1))
+    assert quick.anchor is not None
+    assert np.array_equal(rename(quick, quick.anchor).labels, rename(found(), quick.anchor).labels)
+
+
+def test_no_name_moves_beyond_c1_or_s5() -> None:
+    at = [level.name for level in found().levels].index("L3")
+    top = called(_given(found()), Anchor(labels.LEVELS[at], _centre("L3"), "user"))
+    assert top.levels[0].name == "C1"
+    with pytest.raises(Refusal, match="C1 is in view, and no vertebra lies above it"):
+        shifted(top, -1)
+    assert shifted(top, 1).name == labels.LEVELS[at + 1]
+
+
+@pytest.mark.parametrize(
+    ("numbering", "clicked", "name", "names"),
+    [
+        (Numbering(thoracic=13), "L1", "T13", "T11 T12 T13 L1 L2"),
+        (Numbering(lumbar=6), "L5", "L5", "L4 L5 L6 S1"),
+        (Numbering(lumbar=4), "L4", "L4", "L3 L4 S1 S2"),
+        (Numbering(thoracic=11), "L1", "L1", "T10 T11 L1 L2"),
+    ],
+)
+@pytest.mark.parametrize("given", [True, False])
+def test_transitional_vertebrae_are_counted_as_they_are(numbering: Numbering, clicked: str, name: str, names: str, given: bool) -> None:
+    before = _given(found()) if given else found()
+    anchor = Anchor(name, _centre(clicked), "user", 1.0, numbering)
+    after = called(before, anchor) if given else rename(before, anchor)
+    said = [level.name for level in after.levels]
+    assert names in " ".join(said)
+    assert after.numbering == numbering
+    for one, other in zip(before.levels, after.levels):
+        if one.name[0] == "S":
+            continue  # fused, and the lowest runs into the canal
+        k, j, i = np.rint(after.frame.to_index(one.centre_mm)).astype(int)
+        assert after.labels[k, j, i] == labels.vertebra(other.name), other.name
+    between = {f.between for f in after.foramina} | {w.between for w in after.windows}
+    assert between <= set(itertools.pairwise(said))
+    discs = {labels.disc(*pair) for pair in itertools.pairwise(said)}
+    assert set(np.unique(after.labels)) & set(labels.DISCS) <= discs
+    known = after.structure("levels").problem or ""
+    assert ("T13 has the usual sizes of T12." in known) == ("T13" in said)
+    back = rename(after, Anchor("L3", _centre("L3"), "user"))
+    assert [level.name for level in back.levels] == [level.name for level in before.levels]
+
+
+def test_a_name_that_is_not_counted_is_refused() -> None:
+    with pytest.raises(Refusal, match="L5 is not the name of a vertebra with 4 lumbar vertebrae"):
+        rename(found(), Anchor("L5", _centre("L5"), "user", 1.0, Numbering(lumbar=4)))

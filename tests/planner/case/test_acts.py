@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from planner.anatomy.by_hand.edits import MOST_EDITS, Grow, WallPoint, stroke
+from planner.anatomy.labels import Numbering
 from planner.case import acts
 from planner.case.case import Case, Site, TakenNeedle
 from planner.leak.leak import Leak
@@ -142,3 +143,27 @@ def test_what_no_hand_draws_is_refused_and_so_is_more_than_a_case_holds() -> Non
     full = replace(PLANNED, edits=(Grow("bone", 1.0),) * MOST_EDITS)
     with pytest.raises(Refusal, match="20000 edits at most"):
         acts.edit_by_hand(full, Grow("bone", 1.0))
+
+
+def test_all_names_move_by_one_as_one_act_and_the_numbering_stays() -> None:
+    case = acts.name_vertebra(Case(), "L6", (0, 0, -80)).case
+    assert case.anchor is not None and case.anchor.numbering == Numbering(lumbar=6)
+    act = acts.shift_names(case, "L6", replace(case.anchor, name="L5"))
+    assert act.name == "call L6 L5, and all others one up"
+    assert act.case.anchor is not None and act.case.anchor.numbering == Numbering(lumbar=6)
+    assert acts.shift_names(act.case, "L5", case.anchor).name == "call L5 L6, and all others one down"
+
+
+def test_vertebrae_are_counted_otherwise_beside_a_named_one() -> None:
+    with pytest.raises(Refusal, match="No vertebra is named"):
+        acts.count_vertebrae(Case(), Numbering(lumbar=6))
+    case = acts.name_vertebra(Case(), "L5", (0, 0, -80)).case
+    act = acts.count_vertebrae(case, Numbering(13, 6))
+    assert act.name == "count 13 thoracic and 6 lumbar vertebrae"
+    assert acts.count_vertebrae(act.case, Numbering()).name == "count 12 thoracic and 5 lumbar vertebrae"
+    with pytest.raises(Refusal, match="The named vertebra is L5"):
+        acts.count_vertebrae(case, Numbering(lumbar=4))
+    kept = acts.name_vertebra(act.case, "L2", (0, 0, 10)).case
+    assert kept.anchor is not None and kept.anchor.numbering == Numbering(13, 6)
+    with pytest.raises(Refusal, match="With 4 lumbar vertebrae there is no L5"):
+        acts.name_vertebra(case, "L5", (0, 0, -80), Numbering(lumbar=4))

@@ -14,6 +14,7 @@ from time import process_time
 import pytest
 
 from planner.anatomy.by_hand.edits import AddedForamen, AddedWindow, CentrelinePoint, Grow, MovedLevel, Smooth, WallPoint, stroke
+from planner.anatomy.labels import Numbering
 from planner.anatomy.spine import Anchor
 from planner.case import file as case_file
 from planner.case.case import Case, Decision, ScanReference, Site, TakenNeedle
@@ -66,7 +67,7 @@ def test_a_case_comes_back_as_it_was(tmp_path: Path) -> None:
 def test_the_file_is_utf8_json_that_names_its_schema(tmp_path: Path) -> None:
     content = json.loads(case_bytes(whole(tmp_path), tmp_path).decode("utf-8"))
     assert list(content) == ["format", "version", "program", "case", "checksum"]
-    assert (content["format"], content["version"]) == ("duraplan/case", 2)
+    assert (content["format"], content["version"]) == ("duraplan/case", 3)
     assert content["case"]["scan"]["path"] == "scans/dicom"
     assert content["case"]["labels_path"] == "labels.nii.gz"
 
@@ -120,8 +121,8 @@ def test_an_older_schema_goes_through_every_migration(tmp_path: Path, monkeypatc
     def rename_notes(content: dict) -> dict:
         return {**content, "case": {**content["case"], "notes": content["case"]["notes"] + "!"}}
 
-    monkeypatch.setattr(case_file, "SCHEMA", 4)
-    monkeypatch.setattr(case_file, "MIGRATIONS", {2: rename_notes, 3: rename_notes})
+    monkeypatch.setattr(case_file, "SCHEMA", 5)
+    monkeypatch.setattr(case_file, "MIGRATIONS", {3: rename_notes, 4: rename_notes})
     assert open_case(path).notes == "old!!"
 
 
@@ -330,3 +331,22 @@ def test_a_write_that_the_system_cuts_off_leaves_the_old_file(tmp_path: Path) ->
     assert "is full" in run.stdout, run.stderr
     assert open_case(path).notes == "kept"
     assert [entry.name for entry in tmp_path.iterdir()] == ["case.duraplan"]
+
+
+def test_how_the_vertebrae_are_counted_is_saved_and_an_older_file_counts_as_usual(tmp_path: Path) -> None:
+    path = tmp_path / "case.duraplan"
+    case = Case(anchor=Anchor("L6", (0.0, 0.0, -80.0), "user", 1.0, Numbering(13, 6)))
+    save_case(case, path)
+    assert open_case(path) == case
+    content = json.loads(path.read_text("utf-8"))
+    content["case"]["anchor"]["name"] = "L5"
+    del content["case"]["anchor"]["numbering"]
+    content["version"] = 2
+    content["checksum"] = case_file._checksum({key: value for key, value in content.items() if key != "checksum"})
+    path.write_text(json.dumps(content), "utf-8")
+    assert open_case(path).anchor == Anchor("L5", (0.0, 0.0, -80.0), "user", 1.0)
+    content["case"]["anchor"]["name"] = "L6"
+    content["checksum"] = case_file._checksum({key: value for key, value in content.items() if key != "checksum"})
+    path.write_text(json.dumps(content), "utf-8")
+    with pytest.raises(DamagedCase, match="no vertebra"):
+        open_case(path)
