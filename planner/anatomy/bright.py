@@ -42,12 +42,14 @@ _NEITHER, _BONE, _CONTRAST = 0, 1, 2
 @dataclass(frozen=True, eq=False)
 class Bright:
     """bone: without contrast. contrast: the voxels of `box` of the scan that hold contrast, in the sac and outside it. even: those of them
-    that are as even as a fluid and no denser than the sac, which the blurred edge of bone or metal is not, nor a sleeve around its root."""
+    that are as even as a fluid and no denser than the sac, which the blurred edge of bone or metal is not, nor a sleeve around its root.
+    curve: the middle of the canal as far as it shows between dense bone."""
 
     bone: Bone
     contrast: NDArray[np.bool_]
     even: NDArray[np.bool_]
     box: tuple[slice, slice, slice]
+    curve: Curve
 
     def taken_from(self, volume: Volume) -> Volume:
         """The scan with soft tissue where contrast was, bone as it is."""
@@ -149,7 +151,7 @@ def split_bright(volume: Volume, search: Frame, bone: Bone, curve: Curve, progre
     if not bone.tube.any() or float(bone.tube[k, j, i].mean()) < _FILLED:
         return None
     progress(0.0, "Telling contrast from bone")
-    rough = _rough_canal(volume, search, bone, curve)
+    middle, rough = _rough_canal(volume, search, bone, curve)
     box = volume.frame.box_around(curve.points_mm, _BESIDE_MM)
     frame = _cropped(volume.frame, box)
     fine = reduced(replace(volume, frame=frame, voxels=volume.voxels[box]), max(_GRID_MM, min(volume.frame.spacing_mm)))
@@ -175,18 +177,18 @@ def split_bright(volume: Volume, search: Frame, bone: Bone, curve: Curve, progre
     where[around] = onto(contrast, fine.frame, _cropped(search, around))
     without = replace(bone, mask=bone.mask & ~where, tube=bone.tube | where)
     even = contrast & (steep < _EVEN_PER_MM * values) & (values < densest)
-    return Bright(without, onto(contrast, fine.frame, frame), onto(even, fine.frame, frame), box)
+    return Bright(without, onto(contrast, fine.frame, frame), onto(even, fine.frame, frame), box, middle)
 
 
 def _cropped(frame: Frame, box: tuple[slice, slice, slice]) -> Frame:
     return frame.crop([b.start for b in box], [b.stop for b in box])
 
 
-def _rough_canal(volume: Volume, search: Frame, bone: Bone, curve: Curve) -> Canal:
+def _rough_canal(volume: Volume, search: Frame, bone: Bone, curve: Curve) -> tuple[Curve, Canal]:
     """The canal in dense bone alone, looked for through the sac; right but for where dense contrast lies at its wall."""
     sac = Volume(search, bone.tube.astype(np.uint8))
     curve, wall = canal_along(volume, curve, max(_COMPACT_HU, bone.threshold_hu), sac)
-    return as_canal(curve, wall, np.ones(len(wall.radius_mm)))
+    return curve, as_canal(curve, wall, np.ones(len(wall.radius_mm)))
 
 
 def _zones(place: Floats, canal: Canal) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:

@@ -17,8 +17,11 @@ _LEAST_LENGTH_MM = 40.0
 _REACH_MM = 22.0
 _RAYS = 24
 _ENCLOSED = 0.45  # mean share of rays from a sac that meet other bone; from a rib or a process far fewer do
-# a sac whose half axes change by more than this loses so much a mm: the outer edge of bone falls more steeply than its own
+# a sac whose half axes grow by more than this loses so much a mm: the outer edge of bone falls more steeply than its own
 _SWELLS_MM, _SWELLING_HU = 1.0, 40.0
+_TURNS = 0.3  # of a change of its slope a sac takes so much on from slice to slice
+_SLOPE_SPOTS = 5
+_TIP_MM = 1.5  # half axes of a sac at its lower end
 _GAP_MM = 12.0  # a sac that touches a lamina is lost for so long
 
 
@@ -80,11 +83,13 @@ def _continued(chain: _Chain, search: Volume, body: NDArray[np.bool_], step: int
     moves = np.array([[a, b, c, d] for a in (-1, 0, 1) for b in (-1, 0, 1) for c in (-1, 0, 1) for d in (-1, 0, 1)], dtype=np.float64)
     moves *= [0.5 / sj, 0.5 / si, 0.25, 0.25]
     k, weak = chain.slices[n], 0
+    drift = np.array([*_slope(chain, n, step), 0.0, 0.0])
     while 0 <= k + step < nk and weak < 4:
         k += step
+        before, state = state, state + drift
         plane = search.voxels[k].astype(np.float32)
         tries = np.concatenate([state + moves, state + 2 * moves])
-        tries[:, 2:] = np.clip(tries[:, 2:], 3.0, 11.0)
+        tries[:, 2:] = np.clip(tries[:, 2:], _TIP_MM, 11.0)
         falls = []
         for offset in (-1.2, 1.3):
             y = tries[:, :1] + (tries[:, 2:3] + offset) * unit[0] / sj
@@ -92,11 +97,12 @@ def _continued(chain: _Chain, search: Volume, body: NDArray[np.bool_], step: int
             falls.append(_between(plane, y, x))
         fall = np.clip(falls[0] - falls[1], -300.0, 600.0)
         change = np.abs(tries - state) @ np.array([sj, si, 1.0, 1.0])
-        swollen = np.maximum(np.abs(tries[:, 2:] - size) - _SWELLS_MM, 0.0).sum(axis=1)
+        swollen = np.maximum(tries[:, 2:] - size - _SWELLS_MM, 0.0).sum(axis=1)
         best = int((fall.mean(axis=1) - 15.0 * change - _SWELLING_HU * swollen).argmax())
         good = float((fall[best] > 100.0).mean())
         weak = weak + 1 if good < 0.35 else 0
         state = tries[best]
+        drift[:2] += _TURNS * ((state - before)[:2] - drift[:2])
         if weak < 2:
             high, wide = (state[2] + 0.8) / sj, (state[3] + 0.8) / si
             rows, columns = np.arange(max(0, int(state[0] - high)), nj), np.arange(max(0, int(state[1] - wide)), ni)
@@ -104,6 +110,17 @@ def _continued(chain: _Chain, search: Volume, body: NDArray[np.bool_], step: int
             within = ((rows - state[0]) / high)[:, None] ** 2 + ((columns - state[1]) / wide) ** 2 <= 1.0
             part = np.ix_([k], rows, columns)
             out[part] |= within & body[part]
+
+
+def _slope(chain: _Chain, n: int, step: int) -> tuple[float, float]:
+    """Rows and columns by which the chain moves from a slice to the next one in the direction of `step`, around spot n."""
+    near = [m for m in range(max(0, n - _SLOPE_SPOTS), min(len(chain.slices), n + _SLOPE_SPOTS + 1))]
+    at = np.array([chain.slices[m] for m in near], dtype=np.float64)
+    if len(near) < 3:
+        return 0.0, 0.0
+    middles = np.array([[axis.mean() for axis in np.nonzero(chain.masks[m][2])] for m in near]) + [chain.masks[m][:2] for m in near]
+    down, aside = (float(np.polyfit(at, middles[:, axis], 1)[0]) * step for axis in (0, 1))
+    return down, aside
 
 
 @njit(cache=True, nogil=True)

@@ -99,7 +99,7 @@ def _find_in_ct(volume: Volume, anchor: Anchor | None, progress: Progress) -> An
     path = checked(path, search, body, bone)
     curve = curve_through(path.points_mm, 8.0)
     bright = split_bright(volume, search.frame, bone, curve, part(progress, 0.4, 0.5))
-    plain, bone = (volume, bone) if bright is None else (bright.taken_from(volume), bright.bone)
+    plain, bone, curve = (volume, bone, curve) if bright is None else (bright.taken_from(volume), bright.bone, bright.curve)
     curve, wall = canal_along(plain, curve, bone.threshold_hu, None, part(progress, 0.5, 0.6))
     curve, wall = trimmed(curve, wall)
     canal = as_canal(curve, wall, confidence_of(path, curve, wall))
