@@ -19,18 +19,20 @@ from planner.geometry import Floats, Volume
 _GREY = 0.25  # of the fluid's brightness: cord and roots are brighter, ligament, dura and cortical bone darker
 DARKEST = 3  # percentile around the canal: cortical bone, ligament, flow
 _LINE_MM, _BEYOND_MM = 1.5, 3.0  # from the edge outward: the dark line is looked for in the one, fat from there to the other
-_DURA_MM = 0.3  # belongs to the sac, of which the fluid's edge is seen
+_DURA_MM = 0.55  # from the steepest fall of the fluid's blurred edge to the dura's outside
 _FALL = 0.35  # from the sac to the line; this and the next in shares of the fluid's brightness
 _FAT, _DARK = (0.4, 0.55), (0.2, 0.35)  # as bright as the second is fat; as dark as the first is ligament or cortical bone
 _BEHIND_A_LINE = 1.0  # the share that an edge loses where a dura was passed
-_FRONTS_MM = np.arange(3.0, 10.1, 0.5)  # half-axes that are tried: to the front and back of the middle, and to the sides
-_BACKS_MM = np.arange(3.0, 11.1, 0.5)
-_WIDTHS_MM = np.arange(4.0, 12.1, 0.5)
+_FRONTS_MM = np.arange(2.0, 10.1, 0.5)  # half-axes that are tried: to the front and back of the middle, and to the sides
+_BACKS_MM = np.arange(2.0, 11.1, 0.5)
+_WIDTHS_MM = np.arange(2.5, 12.1, 0.5)
 _USUAL_HALF_WIDTH_MM, _HALF_WIDTH_SPREAD_MM = 8.2, 2.0  # T6 to S1, clinical.md 3.6
 _USUAL_SHAPE, _SHAPE_SPREAD = 0.83, 0.15  # depth over width
 _RAYS = slice(None, None, 2)
 _SECTIONS = 2  # an ellipse in every second section
-_ALONG_MM = 4.0  # over which the ellipses are one smooth tube
+_ALONG_MM = 1.5  # over which the line is seen together
+_CHANGE = 0.05  # of the score for every 0.5 mm that a half-axis changes from one ellipse to the next
+_BENDS_MM = 5.0  # the curve along which the sac is found bends as it does
 _STRAIGHT_MM = 12.0  # a sac that narrows does not bend the axis along which bodies and discs are looked for
 _OFF_ELLIPSE_MM = 1.2
 _END_MM, _DARKER = 120, 0.8  # over this length at the foot end of the canal its end is looked for; how dark it is below
@@ -51,13 +53,13 @@ def see_sac(volume: Volume, curve: Curve) -> SeenSac:
     """The sac along a rough curve through it: found, centred, and found again."""
     for _ in range(2):
         sac = sac_along(volume, curve)
-        curve = moved(curve, *centroids(sac.radius_mm))
+        curve = moved(curve, *centroids(sac.radius_mm), _BENDS_MM)
     return sac_along(volume, curve)
 
 
-def moved(curve: Curve, u_mm: Floats, v_mm: Floats) -> Curve:
+def moved(curve: Curve, u_mm: Floats, v_mm: Floats, smoothing_mm: float = _STRAIGHT_MM) -> Curve:
     """A curve through places beside this one, (n,) to the left and to the back of each of its points."""
-    return curve_through(curve.points_mm + u_mm[:, None] * curve.left + v_mm[:, None] * curve.back, _STRAIGHT_MM)
+    return curve_through(curve.points_mm + u_mm[:, None] * curve.left + v_mm[:, None] * curve.back, smoothing_mm)
 
 
 def sac_along(volume: Volume, curve: Curve) -> SeenSac:
@@ -101,24 +103,53 @@ def _line(relative: Floats) -> Floats:
 
 
 def _ellipses(line: Floats, relative: Floats) -> Floats:
-    """(n, ANGLES): radii of the ellipse that lies best on the dark line with little dark inside it, smooth along the canal."""
-    sizes = np.array(list(itertools.product(_FRONTS_MM, _BACKS_MM, _WIDTHS_MM)))
-    shape = (sizes[:, 0] + sizes[:, 1]) / (2 * sizes[:, 2])
-    sizes = sizes[np.abs(shape - _USUAL_SHAPE) < 2.5 * _SHAPE_SPREAD]
-    radii = ellipse(sizes[:, 0], sizes[:, 1], sizes[:, 2])[:, _RAYS]
+    """(n, ANGLES): radii of the ellipses that lie best on the dark line with little dark inside them and change slowly along the canal."""
+    grid = np.array(list(itertools.product(_FRONTS_MM, _BACKS_MM, _WIDTHS_MM)))
+    radii = ellipse(grid[:, 0], grid[:, 1], grid[:, 2])[:, _RAYS]
     index = np.clip(np.rint(radii / RADIAL_MM) - 1, 0, len(RADII) - 1).astype(np.int64)
     inside = np.clip((relative - _GREY) / _GREY, -1.0, 0.1) * RADII * RADIAL_MM / 30.0
-    table = (line + np.cumsum(inside, axis=2))[::_SECTIONS, _RAYS].astype(np.float32)
-    score = np.zeros((len(table), len(sizes)), dtype=np.float32)
-    _scores(table, index, score)
-    shape = (sizes[:, 0] + sizes[:, 1]) / (2 * sizes[:, 2])
-    odd = ((sizes[:, 2] - _USUAL_HALF_WIDTH_MM) / _HALF_WIDTH_SPREAD_MM) ** 2 + ((shape - _USUAL_SHAPE) / _SHAPE_SPREAD) ** 2
-    score = ndimage.gaussian_filter1d(score, _ALONG_MM / _SECTIONS, axis=0, mode="nearest") - 0.02 * odd
-    best = sizes[score.argmax(axis=1)]
-    best = ndimage.gaussian_filter1d(ndimage.median_filter(best, (5, 1), mode="nearest"), _ALONG_MM / _SECTIONS / 2, axis=0, mode="nearest")
+    table = ndimage.gaussian_filter1d(line + np.cumsum(inside, axis=2), _ALONG_MM, axis=0, mode="nearest")[::_SECTIONS, _RAYS]
+    score = np.zeros((len(table), len(grid)), dtype=np.float32)
+    _scores(table.astype(np.float32), index, score)
+    shape = (grid[:, 0] + grid[:, 1]) / (2 * grid[:, 2])
+    odd = ((grid[:, 2] - _USUAL_HALF_WIDTH_MM) / _HALF_WIDTH_SPREAD_MM) ** 2 + ((shape - _USUAL_SHAPE) / _SHAPE_SPREAD) ** 2
+    score -= (0.02 * odd + 1.0 * (np.abs(shape - _USUAL_SHAPE) > 2.5 * _SHAPE_SPREAD)).astype(np.float32)
+    best = np.zeros(len(score), dtype=np.int64)
+    _smoothest(score.reshape(-1, len(_FRONTS_MM), len(_BACKS_MM), len(_WIDTHS_MM)), _CHANGE, best)
+    sizes = ndimage.gaussian_filter1d(grid[best], 1.0, axis=0, mode="nearest")
     at = np.arange(len(line)) / _SECTIONS
-    front, back, width = (np.interp(at, np.arange(len(best)), best[:, m]) for m in range(3))
+    front, back, width = (np.interp(at, np.arange(len(sizes)), sizes[:, m]) for m in range(3))
     return ellipse(front, back, width)
+
+
+@njit(cache=True, nogil=True)
+def _smoothest(score: NDArray[np.float32], change: float, out: NDArray[np.int64]) -> None:
+    """Which size each section has (index in the flattened sizes), for the greatest sum of score (section, front, back, width) less
+    `change` for every step of a half-axis; at most one step from section to section."""
+    count, fronts, backs, widths = score.shape
+    value = score[0].copy()
+    source = np.zeros((count, fronts, backs, widths), dtype=np.int64)
+    for n in range(1, count):
+        before = value.copy()
+        for f in range(fronts):
+            for b in range(backs):
+                for w in range(widths):
+                    top, back = -1e9, 0
+                    for i in range(max(f - 1, 0), min(f + 2, fronts)):
+                        for j in range(max(b - 1, 0), min(b + 2, backs)):
+                            for k in range(max(w - 1, 0), min(w + 2, widths)):
+                                there = before[i, j, k] - change * (abs(f - i) + abs(b - j) + abs(w - k))
+                                if there > top:
+                                    top, back = there, (i * backs + j) * widths + k
+                    value[f, b, w] = top + score[n, f, b, w]
+                    source[n, f, b, w] = back
+    last = 0
+    for at in range(value.size):
+        if value.flat[at] > value.flat[last]:
+            last = at
+    for n in range(count - 1, -1, -1):
+        out[n] = last
+        last = source[n].flat[last]
 
 
 @njit(cache=True, nogil=True)
