@@ -48,6 +48,17 @@ def doubt(anatomy: Anatomy | None) -> str:
     return "" if anatomy is not None and anatomy.anchor is not None and anatomy.anchor.by == "user" else " ?"
 
 
+def counted_words(anatomy: Anatomy | None) -> str:
+    """What the levels in a picture rest on: `levels counted from L4`, with how many vertebrae, where that is not usual."""
+    if anatomy is None or not anatomy.levels:
+        return ""
+    anchor = anatomy.anchor
+    if anchor is None:
+        return "levels not confirmed"
+    said = [f"levels counted from {anchor.name}", *["guessed"] * (anchor.by != "user"), *filter(None, [anchor.numbering.words])]
+    return ", ".join(said)
+
+
 def place_words(scene: Scene, pose: Pose, point_mm: Any) -> str:
     """Where a slice is: the level and its number; or how far from the canal's middle, in words of the patient."""
     volume = scene.volume
@@ -90,6 +101,20 @@ def paint_title(painter: QPainter, theme: Theme, name: str, words: str, width: f
     painter.setFont(theme.font())
     text(painter, theme, "view text", QPointF(start, base), words)
     return end
+
+
+def paint_counted(painter: QPainter, theme: Theme, anatomy: Anatomy | None, width: float) -> None:
+    """What the levels rest on, small below the title; no farther than the letter in the middle."""
+    words = counted_words(anatomy)
+    if not words:
+        return
+    painter.setFont(theme.font(scale=0.85))
+    metrics = QFontMetricsF(painter.font())
+    words = metrics.elidedText(words, Qt.TextElideMode.ElideRight, width / 2 - _MARGIN - 16)
+    base = _MARGIN + 2.25 * theme.text_px
+    ground = QRectF(0, base - metrics.ascent() - 1, metrics.horizontalAdvance(words) + 2 * _MARGIN, metrics.height() + 2)
+    painter.fillRect(ground, theme.colour("view", 0.62))
+    text(painter, theme, "view text", QPointF(_MARGIN, base), words)
 
 
 def paint_letters(painter: QPainter, theme: Theme, pose: Pose, title_end: float) -> None:

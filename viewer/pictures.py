@@ -119,6 +119,7 @@ def scene_picture(
     painter.drawImage(QRectF(QPointF(0, 0), QPointF(wide, high)), picture)
     if furnished:
         furniture.paint_title(painter, theme(theme_name), "3D", orbit.words, wide)
+        furniture.paint_counted(painter, theme(theme_name), scene.anatomy, wide)
         furniture.paint_space_levels(painter, theme(theme_name), scene, orbit, wide, high)
         furniture.paint_watermark(painter, theme(theme_name), scene.watermark, wide, high, at_right=True)
     painter.end()

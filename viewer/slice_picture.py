@@ -95,6 +95,7 @@ class SlicePainter:
             furniture.paint_scale(painter, theme, pose)
         words = furniture.place_words(scene, pose, crosshair)
         end = furniture.paint_title(painter, theme, title or furniture.TITLES[pose.plane.name], words, pose.width)
+        furniture.paint_counted(painter, theme, scene.anatomy, pose.width)
         if scene.volume is not None:
             furniture.paint_letters(painter, theme, pose, end)
         furniture.paint_watermark(painter, theme, scene.watermark, pose.width, pose.height)

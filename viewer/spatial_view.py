@@ -185,6 +185,7 @@ class SpatialView(QWidget):
         furniture.paint_space_levels(painter, self._theme, self._scene, self._orbit, self.width(), self.height())
         self._paint_triad(painter)
         furniture.paint_title(painter, self._theme, "3D", self._orbit.words, self.width())
+        furniture.paint_counted(painter, self._theme, self._scene.anatomy, self.width())
         furniture.paint_watermark(painter, self._theme, self._scene.watermark, self.width(), self.height(), at_right=True)
         if self.hasFocus():
             furniture.paint_focus(painter, self._theme, self.width(), self.height())

@@ -52,7 +52,7 @@ def anatomy_content(anatomy: Anatomy, series_uid: str, part: int) -> dict[str, A
         "series_uid": series_uid,
         "part": part,
         "modality": anatomy.modality,
-        "anchor": _anchor(anatomy),
+        "anchor": anchor_content(anatomy),
         "structures": structures_content(anatomy),
         "canal": {
             "centreline": [numbers(point) for point in canal.centreline_mm.tolist()],
@@ -82,6 +82,7 @@ def anatomy_content(anatomy: Anatomy, series_uid: str, part: int) -> dict[str, A
             }
             for window in anatomy.windows
         ],
+        "numbering": numbering_content(anatomy),
         "leak_hints": _hints(anatomy),
     }
 
@@ -107,7 +108,8 @@ def _hint(anatomy: Anatomy, hint: LeakHint) -> dict[str, Any]:
     }
 
 
-def _anchor(anatomy: Anatomy) -> dict[str, Any]:
+def anchor_content(anatomy: Anatomy) -> dict[str, Any]:
+    """What all level names rest on."""
     anchor = anatomy.anchor
     if anchor is None:
         return {"name": None, "position": None, "by": None, "confidence": None}
@@ -117,6 +119,11 @@ def _anchor(anatomy: Anatomy) -> dict[str, Any]:
         "by": anchor.by,
         "confidence": number(anchor.confidence),
     }
+
+
+def numbering_content(anatomy: Anatomy) -> dict[str, int]:
+    """How many vertebrae are counted in each part of the spine where that may differ."""
+    return {"thoracic": anatomy.numbering.thoracic, "lumbar": anatomy.numbering.lumbar}
 
 
 def structures_content(anatomy: Anatomy) -> dict[str, dict[str, Any]]:

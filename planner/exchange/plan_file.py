@@ -7,7 +7,7 @@ from typing import Any
 from planner.anatomy.spine import Anatomy
 from planner.case.derive import Plan, SitePlan
 from planner.evidence import evidence
-from planner.exchange.anatomy_files import structures_content
+from planner.exchange.anatomy_files import anchor_content, numbering_content, structures_content
 from planner.exchange.contract_json import number, numbers
 from planner.needles.candidate import Candidate
 from planner.needles.rules import HAZARDS
@@ -47,6 +47,8 @@ def plan_content(plan: Plan) -> dict[str, Any]:
             "anatomy": provenance_of(plan.anatomy),
             "evidence": evidence_of(plan),
         },
+        "anchor": anchor_content(plan.anatomy),
+        "numbering": numbering_content(plan.anatomy),
     }
 
 

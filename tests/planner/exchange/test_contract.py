@@ -28,7 +28,8 @@ DOSE_ROW = ["ml", "leak_covered", "canal_fill_max", "levels_up", "levels_down", 
 
 def test_plan_json_has_every_key_of_the_contract() -> None:
     made = json.loads(json_text(plan_content(hand_made.plan())))
-    assert list(made) == PLAN
+    assert list(made) == [*PLAN, "anchor", "numbering"]  # keys of our own come last
+    assert (made["anchor"]["by"], made["numbering"]) == ("user", {"thoracic": 12, "lumbar": 5})
     assert (made["format"], made["version"], made["series_uid"], made["part"]) == ("duraplan/plan", 1, "1.2.840.99", 1)
     assert made["position"] == "prone"
     assert [list(leak) for leak in made["leaks"]] == [LEAK]
@@ -89,8 +90,9 @@ def test_anatomy_json_has_every_key_of_the_contract(tmp_path: Path) -> None:
     made = json.loads((tmp_path / "anatomy.json").read_text("utf-8"))
     assert list(made) == [
         *("format", "version", "series_uid", "part", "modality", "anchor", "structures", "canal", "levels", "foramina", "windows"),
-        "leak_hints",  # a key of our own; the contract lets new ones come
+        *("numbering", "leak_hints"),  # keys of our own; the contract lets new ones come
     ]
+    assert made["numbering"] == {"thoracic": 12, "lumbar": 5}
     assert made["leak_hints"] is None  # nobody looked
     assert (made["format"], made["version"], made["series_uid"], made["part"], made["modality"]) == (
         "duraplan/anatomy",
