@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from planner import anatomy as anatomy_station
 from planner import leak as leak_station
 from planner import needles, patch
+from planner.anatomy.bare import bare
 from planner.anatomy.by_hand.apply import edited, unedited
+from planner.anatomy.by_hand.path import draws_canal
 from planner.anatomy.spine import Anatomy
 from planner.case.acts import now_by_user, recorded, take_needle
 from planner.case.case import Case, Site, TakenNeedle
@@ -97,14 +99,18 @@ def find_anatomy(case: Case, volume: Volume, progress: Progress = silent, found:
 
     found: what was found before on this scan without a label map, edited or not; in CT a vertebra that is named needs no new search, in MR
     canal and windows have the sizes of their names. Raises Refusal for an anchor outside the scan, and what `find` and `find_with_labels`
-    refuse. An edit that changes nothing on what was found is no refusal: `EditedAnatomy.idle` names it.
+    refuse, save where no canal is found and one was drawn. An edit that changes nothing on what was found is no refusal:
+    `EditedAnatomy.idle` names it.
     """
     before = None if found is None else unedited(found)
     return with_edits(case, _found(case, volume, part(progress, 0.0, 0.9 if case.edits else 1.0), before), part(progress, 0.9, 1.0))
 
 
 def with_edits(case: Case, anatomy: Anatomy, progress: Progress = silent) -> Anatomy:
-    """An anatomy of the same scan, label map and anchor with the edits that the case has now: no search, only what was changed."""
+    """An anatomy of the same scan, label map and anchor with the edits that the case has now: no search, only what was changed. Raises
+    Refusal where no canal was found and none is drawn any more."""
+    if not len(unedited(anatomy).canal.centreline_mm) and not any(map(draws_canal, case.edits)):
+        raise Refusal(anatomy.structure("canal").problem or "There is no spinal canal.", "Draw it with the ball, along its middle.")
     return edited(anatomy, case.edits, progress)
 
 
@@ -118,9 +124,25 @@ def _found(case: Case, volume: Volume, progress: Progress, found: Anatomy | None
         )
     if case.labels_path is not None:
         return anatomy_station.find_with_labels(volume, Path(case.labels_path), anchor, progress, case.labels_scheme)
-    if found is not None and anchor is not None and found.modality == "CT":
+    if found is not None and anchor is not None and found.modality == "CT" and len(found.canal.centreline_mm):
         return anatomy_station.rename(found, anchor, progress)
-    return anatomy_station.find(volume, anchor, progress)
+    try:
+        return anatomy_station.find(volume, anchor, progress)
+    except Refusal as refusal:
+        if not any(map(draws_canal, case.edits)):
+            raise
+        if anchor is not None and _is_found(volume, progress):
+            raise
+        return bare(volume, anchor, refusal, progress)
+
+
+def _is_found(volume: Volume, progress: Progress) -> bool:
+    """Whether there is a canal at all, whatever its vertebrae are called."""
+    try:
+        anatomy_station.find(volume, None, progress)
+    except Refusal:
+        return False
+    return True
 
 
 def plan_site(case: Case, index: int, volume: Volume, anatomy: Anatomy, progress: Progress = silent) -> SitePlan:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from planner.anatomy import labels as codes
 from planner.anatomy.by_hand.edits import (
     AddedForamen,
+    AddedLevel,
     AddedWindow,
     CentrelinePoint,
     Edit,
@@ -30,6 +31,8 @@ from planner.anatomy.by_hand.edits import (
     structure_of,
 )
 from planner.anatomy.by_hand.masks import grown, least_growth_mm, smoothed
+from planner.anatomy.by_hand.names import relabel
+from planner.anatomy.by_hand.path import SHORTEST_MM, drawn_canal, draws_canal, goes_on
 from planner.anatomy.by_hand.strokes import stroke_mask
 from planner.anatomy.by_hand.tube import grown_wall, inside_wall, moved_tube, pulled_wall, smoothed_wall, struck_wall, with_tube, with_wall
 from planner.anatomy.sac import within_wall
@@ -169,6 +172,8 @@ def without_effect(anatomy: Anatomy, edit: Edit) -> str | None:
             return None if _beside(canal, edit.from_mm) else "The canal does not reach here."
         case MovedLevel():
             return _idle_level(anatomy, edit)
+        case AddedLevel():
+            return _idle_addition(anatomy, edit)
         case AddedWindow() | AddedForamen():
             pair = anatomy.disc_space(edit.centre_mm)
             return "No two vertebrae lie above and below this place." if pair is None else None
@@ -200,9 +205,10 @@ def _idle_stroke(anatomy: Anatomy, edit: Stroke) -> str | None:
         return "This lies outside the scan."
     if edit.structure == "canal":
         if len(anatomy.canal.centreline_mm) < 4:
-            return "There is no canal in this anatomy."
-        if np.array_equal(struck_wall(anatomy.canal, anatomy.frame, box, mask, edit.mode == "draw"), anatomy.canal.wall_mm):
-            inside = "The canal stays as it is: what is drawn lies inside it, or beyond its ends."
+            return None if draws_canal(edit) else NO_CANAL_YET
+        wall = struck_wall(anatomy.canal, anatomy.frame, box, mask, edit.mode == "draw")
+        if not goes_on(anatomy.canal, edit) and np.array_equal(wall, anatomy.canal.wall_mm):
+            inside = "The canal stays as it is: what is drawn lies inside it, or away from its ends."
             return inside if edit.mode == "draw" else _NOTHING_UNDER % "canal"
         return None
     table = _may_become(edit.structure) if edit.mode == "draw" else _table(codes.STRUCTURES[edit.structure])
@@ -213,6 +219,7 @@ def _idle_stroke(anatomy: Anatomy, edit: Stroke) -> str | None:
     return _NOTHING_UNDER % edit.structure if edit.mode == "erase" else f"Nothing here can become {edit.structure}."
 
 
+NO_CANAL_YET = f"There is no canal yet: draw {SHORTEST_MM:g} mm of it or more with the ball, along its middle."
 _NOTHING_UNDER = "There is no %s under the brush."
 
 
@@ -227,6 +234,28 @@ def _idle_level(anatomy: Anatomy, edit: MovedLevel) -> str | None:
     if any(s_mm < level.s_mm + _LEAST_APART_MM for level in above) or any(s_mm > level.s_mm - _LEAST_APART_MM for level in below):
         return f"{anatomy.levels[at].name} cannot go past its neighbour."
     return None
+
+
+def _idle_addition(anatomy: Anatomy, edit: AddedLevel) -> str | None:
+    if not anatomy.levels:
+        return "No vertebra has a name yet: name one first."
+    if len(anatomy.canal.centreline_mm) < 4 or not _beside(anatomy.canal, edit.centre_mm):
+        return "The canal does not reach here."
+    if min(dist(level.centre_mm, edit.centre_mm) for level in anatomy.levels) < 2 * _LEAST_APART_MM:
+        return f"{anatomy.levels[_level_at(anatomy, edit.centre_mm)].name} lies here already."
+    return None if _place_of_new(anatomy, edit)[1] is not None else "No name is free between the vertebrae above and below."
+
+
+def _place_of_new(anatomy: Anatomy, edit: AddedLevel) -> tuple[int, str | None]:
+    """Where in the row of levels a new one comes, and its name: the next one above or below; None where its neighbours leave none free."""
+    names, z_mm = anatomy.numbering.names, edit.centre_mm[2]
+    at = sum(level.centre_mm[2] > z_mm for level in anatomy.levels)
+    above, below = (anatomy.levels[n].name if 0 <= n < len(anatomy.levels) else None for n in (at - 1, at))
+    if above is None or below is None:
+        place = names.index(below) - 1 if below is not None else names.index(above or "") + 1
+        return at, names[place] if 0 <= place < len(names) else None
+    place = names.index(above) + 1
+    return at, names[place] if names[place] != below else None
 
 
 def _level_at(anatomy: Anatomy, place_mm: Point) -> int:
@@ -249,8 +278,13 @@ def _apply(now: Anatomy, edit: Edit, progress: Progress) -> Anatomy:
         case MovedLevel():
             at = _level_at(now, edit.from_mm)
             s_mm = float(now.canal.s_mm[now.canal.nearest(edit.to_mm)])
+            relabel(now.labels, now.frame, now.canal, [level.name for level in now.levels], [level.s_mm for level in now.levels], at, s_mm)
             level = replace(now.levels[at], centre_mm=edit.to_mm, s_mm=s_mm, confidence=1.0)
             return replace(now, levels=(*now.levels[:at], level, *now.levels[at + 1 :]))
+        case AddedLevel():
+            at, name = _place_of_new(now, edit)
+            s_mm = float(now.canal.s_mm[now.canal.nearest(edit.centre_mm)])
+            return replace(now, levels=(*now.levels[:at], Level(name or "", edit.centre_mm, s_mm, 1.0), *now.levels[at:]))
         case AddedWindow():
             return replace(now, windows=_with_window(now, edit))
         case AddedForamen():
@@ -274,11 +308,11 @@ def _struck(now: Anatomy, edit: Stroke) -> Anatomy:
     box, mask = stroke_mask(now.frame, edit)
     drawn = edit.mode == "draw"
     over_canal = edit.structure == "bone" and drawn and bool((_table(codes.CANAL)[now.labels[box]] & mask).any())
-    if edit.structure == "canal" or (over_canal and len(now.canal.centreline_mm)):
-        wall = struck_wall(now.canal, now.frame, box, mask, drawn and not over_canal)
-        now = _walled(now, wall)
-        if not over_canal:
-            return now
+    if (edit.structure == "canal" or over_canal) and len(now.canal.centreline_mm):
+        now = _walled(now, struck_wall(now.canal, now.frame, box, mask, drawn and not over_canal))
+    if edit.structure == "canal":
+        new = len(now.canal.centreline_mm) < 4 or goes_on(now.canal, edit)
+        return _on_moved(now, drawn_canal(now.labels, now.frame, now.canal, edit)) if new else now
     nothing = np.zeros_like(mask)
     return _changed(now, edit.structure, box, mask if drawn else nothing, nothing if drawn else mask)
 

@@ -114,7 +114,15 @@ class AddedForamen:
     kind: Literal["added foramen"] = "added foramen"
 
 
-Edit = Stroke | Grow | Smooth | WallPoint | CentrelinePoint | MovedLevel | AddedWindow | AddedForamen
+@dataclass(frozen=True)
+class AddedLevel:
+    """The middle of a vertebra that was not found; its name is counted from its neighbours'."""
+
+    centre_mm: Point
+    kind: Literal["added level"] = "added level"
+
+
+Edit = Stroke | Grow | Smooth | WallPoint | CentrelinePoint | MovedLevel | AddedWindow | AddedForamen | AddedLevel
 
 
 def structure_of(edit: Edit) -> str:
@@ -124,7 +132,7 @@ def structure_of(edit: Edit) -> str:
             return edit.structure
         case WallPoint() | CentrelinePoint():
             return "canal"
-        case MovedLevel():
+        case MovedLevel() | AddedLevel():
             return "levels"
         case AddedWindow():
             return "windows"
@@ -147,6 +155,8 @@ def edit_words(edit: Edit) -> str:
             return "move the canal"
         case MovedLevel():
             return "move a level"
+        case AddedLevel():
+            return "add a vertebra"
         case AddedWindow():
             return "add a window"
         case AddedForamen():
@@ -160,7 +170,7 @@ def places_of(edit: Edit) -> tuple[Point, ...]:
             return edit.points_mm
         case WallPoint() | CentrelinePoint() | MovedLevel():
             return edit.from_mm, edit.to_mm
-        case AddedWindow() | AddedForamen():
+        case AddedWindow() | AddedForamen() | AddedLevel():
             return (edit.centre_mm,)
         case Grow() | Smooth():
             return ()
@@ -195,7 +205,7 @@ def _unsound(edit: Edit) -> str | None:
             sizes = _unsound_size(edit.height_mm / 2) or _unsound_size(edit.width_mm / 2)
             tilted = isinstance(edit, AddedWindow) and not abs(edit.tilt_deg) <= 80.0
             return "A needle goes through a window at less than 80 degrees." if tilted else sizes
-        case MovedLevel():
+        case MovedLevel() | AddedLevel():
             return None
 
 

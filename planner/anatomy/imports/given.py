@@ -14,7 +14,7 @@ from scipy import ndimage
 from planner.anatomy import labels as codes
 from planner.anatomy.imports.said import structure_named
 from planner.anatomy.imports.schemes import Meaning, Piece, measured, recognised
-from planner.anatomy.labels import LEVELS
+from planner.anatomy.labels import ALL_LEVELS, rank
 from planner.geometry import Frame, Volume
 from planner.geometry.sampling import resample
 from planner.progress import Progress, silent
@@ -32,8 +32,8 @@ _LEAST_ENDS, _BLUR_MM = 100, 2.0
 _ENDS_BETTER = 1.15  # in MR, another place that fits so much better makes the map questionable
 _LEAST_SIDE = 0.08  # of the ring on each side is bone
 _MOST_POINTS = 60_000
-_BY_NAME = {codes.name(code): code for code in range(256) if code in (*range(1, 16), *codes.VERTEBRAE)}
-_BY_NAME |= {codes.name(codes.disc(level)): codes.disc(level) for level in LEVELS if codes.below(level) is not None}
+_BEYOND = 255  # no code
+_BY_NAME = {codes.name(code): code for code in (*range(1, 16), *codes.VERTEBRAE, *codes.DISCS)}
 _ASK = "Give a map with vertebrae, or with the canal and the bone around it."
 
 # where two segments claim a voxel, the later of these has it: what lies inside something else, and what a needle must not touch
@@ -51,12 +51,13 @@ Index = NDArray[np.int64]
 class Given:
     """A label map on the scan's grid. codes: of `planner.anatomy.labels`, 0 where it says nothing. program: whose map it is. notes: what a
     reader must know, each with the structure that it is of. marks: places (LPS) that name a vertebra (`L4`) or a disc (`L4-L5`) without
-    showing its bone."""
+    showing its bone. outside: the scan's voxels beyond the map's grid, of which it says nothing; None where it covers the whole scan."""
 
     codes: Codes
     program: str
     notes: tuple[tuple[str, str], ...]
     marks: Mapping[str, tuple[float, float, float]]
+    outside: NDArray[np.bool_] | None = None
 
     @property
     def held(self) -> frozenset[int]:
@@ -80,6 +81,8 @@ def read_given(path: Path, volume: Volume, scheme: str | None = None, progress: 
         raise Refusal(f"The label map {path.name} is empty.", "Give the map that was made from this series.")
     meaning = recognised(file, volume.modality, path.name, pieces)
     given = _on_scan(file, meaning, volume.frame)
+    outside = given == _BEYOND
+    given[outside] = 0
     notes = [*meaning.notes, *(("label map", note) for note in file.notes)]
     if not _same_grid(file.frame, volume.frame):
         spacing = " x ".join(f"{mm:.1f}" for mm in file.frame.spacing_mm)
@@ -89,7 +92,7 @@ def read_given(path: Path, volume: Volume, scheme: str | None = None, progress: 
         raise not_on_this_scan()
     if given.any():
         notes += _checked_place(given, volume)
-    return Given(given, meaning.program, tuple(notes), marks)
+    return Given(given, meaning.program, tuple(notes), marks, outside if outside.any() else None)
 
 
 def _is_known(said: str) -> bool:
@@ -97,7 +100,7 @@ def _is_known(said: str) -> bool:
 
 
 def _on_scan(file: LabelFile, meaning: Meaning, frame: Frame) -> Codes:
-    """Codes on the scan's grid; where segments overlap the later of `_PRIORITY` has the voxel."""
+    """Codes on the scan's grid, `_BEYOND` outside the map's; where segments overlap the later of `_PRIORITY` has the voxel."""
     table = np.zeros(65536, dtype=np.uint8)
     for number, name in meaning.names.items():
         table[number] = codes.SPINAL_CORD if name.startswith("cord at ") else _BY_NAME.get(name, 0)
@@ -108,7 +111,7 @@ def _on_scan(file: LabelFile, meaning: Meaning, frame: Frame) -> Codes:
         for layer in file.layers[1:]:
             more = table[layer]
             np.copyto(merged, more, where=rank[more] > rank[merged])
-    return np.asarray(resample(merged, file.frame, frame, 0, nearest=True))
+    return np.asarray(resample(merged, file.frame, frame, _BEYOND, nearest=True))
 
 
 def _same_grid(one: Frame, other: Frame) -> bool:
@@ -188,9 +191,8 @@ def _dark(given: Codes, bright: NDArray[np.bool_]) -> list[str]:
     """Vertebrae of which little is bright."""
     count = np.bincount(given.ravel(), minlength=256)
     lit = np.bincount(given[bright], minlength=256)
-    return [
-        name for name in LEVELS if count[codes.vertebra(name)] and lit[codes.vertebra(name)] < _LEAST_SHARE * count[codes.vertebra(name)]
-    ]
+    held = [(name, codes.vertebra(name)) for name in sorted(ALL_LEVELS, key=rank)]
+    return [name for name, code in held if count[code] and lit[code] < _LEAST_SHARE * count[code]]
 
 
 def _around_canal(given: Codes, bright: NDArray[np.bool_], frame: Frame) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from functools import cache
 
 from planner.anatomy import labels as codes
-from planner.anatomy.labels import LEVELS
+from planner.anatomy.labels import ALL_LEVELS
 from planner.evidence import RESOURCES
 
 _ROOM = RESOURCES / "label_schemes"
@@ -34,9 +34,9 @@ def structure_named(said: str) -> str | None:
         text = text.replace(ordinal[0], f"{ordinal[2][0]}{_ORDINALS.index(ordinal[1]) + 1} vertebra")
     levels = [f"{letter.upper()}{int(number)}" for letter, number in _LEVEL.findall(text)]
     rest = set(_LEVEL.sub(" ", text).split())
-    if len(levels) == 1 and rest <= _VERTEBRA_WORDS and levels[0] in (*LEVELS, "L6", "T13"):
+    if len(levels) == 1 and rest <= _VERTEBRA_WORDS and levels[0] in ALL_LEVELS:
         return f"vertebra {levels[0]}"
-    if len(levels) == 2 and rest <= _DISC_WORDS and all(level in LEVELS for level in levels) and codes.below(levels[0]) == levels[1]:
+    if len(levels) == 2 and rest <= _DISC_WORDS and codes.are_neighbours(levels[0], levels[1]):
         return f"disc {levels[0]}-{levels[1]}"
     return next((name for name, pattern in _patterns() if pattern.fullmatch(text)), None)
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.anatomy.imports.said import program_of, structure_named
-from planner.anatomy.labels import LEVELS
+from planner.anatomy.labels import LEVELS, rank
 from planner.evidence import RESOURCES
 from planner.geometry import Floats
 from planner.refusal import Refusal
@@ -327,11 +327,14 @@ def _neighbours(meant: Mapping[int, str], pieces: Mapping[int, Piece], whole: bo
     """Pairs of numbers that are neighbouring vertebrae (or levels along the cord, or points at discs): whole ones, or any but slivers."""
     out = []
     for kind in ("vertebra ", "cord at ", "mark "):
-        at = {_place(name.removeprefix(kind)): number for number, name in meant.items() if name.startswith(kind) and _known(name)}
-        good = {number for number in at.values() if pieces[number].ml > _LEAST_ML and not (whole and pieces[number].cut)}
-        held = {place: number for place, number in at.items() if kind != "vertebra " or number in good}
-        out += [(held[place], held[place + 1]) for place in sorted(held) if place + 1 in held]
+        at = sorted((_rank(name), number) for number, name in meant.items() if name.startswith(kind))
+        held = [(place, number) for place, number in at if kind != "vertebra " or _is_good(pieces[number], whole)]
+        out += [(upper, lower) for (above, upper), (below, lower) in pairwise(held) if below - above <= 1.0]
     return out
+
+
+def _is_good(piece: Piece, whole: bool) -> bool:
+    return piece.ml > _LEAST_ML and not (whole and piece.cut)
 
 
 def _explains(scheme: Scheme, pieces: Mapping[int, Piece]) -> int:
@@ -345,8 +348,9 @@ def _is_rather(first: Scheme, fitting: tuple[Scheme, float], pieces: Mapping[int
     return less < _HALF * more or (less < more and _misfit(_plain(first, pieces), pieces) < fitting[1])
 
 
-def _known(name: str) -> bool:
-    return name.rsplit(" ", 1)[1].partition("-")[0] in LEVELS
+def _rank(name: str) -> float:
+    """The place from head to foot of what a name with a level stands for."""
+    return rank(name.rsplit(" ", 1)[1].partition("-")[0])
 
 
 def _apart(one: Piece, other: Piece) -> float:
@@ -365,7 +369,7 @@ def _misfit(meant: Mapping[int, str], pieces: Mapping[int, Piece]) -> float:
 
 def _ratio(meant: Mapping[int, str], pieces: Mapping[int, Piece], pair: tuple[int, int]) -> float:
     level = meant[pair[0]].rsplit(" ", 1)[1].partition("-")[0]
-    usual = _UPPER_THORAX_MM if level in LEVELS[LEVELS.index("T1") : LEVELS.index("T6")] else _NEIGHBOURS_MM[level[0]]
+    usual = _UPPER_THORAX_MM if rank("T1") <= rank(level) < rank("T6") else _NEIGHBOURS_MM[level[0]]
     return _apart(pieces[pair[0]], pieces[pair[1]]) / usual
 
 
@@ -387,7 +391,7 @@ def _odd_spacing(meant: Mapping[int, str], pieces: Mapping[int, Piece], could_ho
 def _disorder(meant: Mapping[int, str], pieces: Mapping[int, Piece]) -> tuple[str, str] | None:
     """Two names of which the upper lies below the lower, or None."""
     for kind in ("vertebra ", "cord at ", "mark ", "disc "):
-        held = [(_place(name.removeprefix(kind)), number) for number, name in meant.items() if name.startswith(kind) and _known(name)]
+        held = [(_rank(name), number) for number, name in meant.items() if name.startswith(kind)]
         for (_, upper), (_, lower) in pairwise(sorted(held)):
             if pieces[lower].centre_mm[2] > pieces[upper].centre_mm[2] + _ORDER_MM:
                 return meant[upper], meant[lower]
@@ -419,10 +423,8 @@ def _checked(meaning: Meaning, pieces: Mapping[int, Piece], scheme: Scheme | Non
     for number, name in meaning.names.items():
         if name == "vertebra S1" and pieces[number].height_mm > _WHOLE_SACRUM_MM:
             names[number] = "bone other"
-        elif name.startswith("vertebra ") and not _known(name):
-            names[number] = "bone other"
-            extra = name.removeprefix("vertebra ")
-            notes.append(("levels", f"The label map holds {extra}, taken in as bone without a name: check the names of the levels."))
+        elif name in ("vertebra T13", "vertebra L6"):
+            notes.append(("levels", f"The label map counts a {name.removeprefix('vertebra ')}: check the names of the levels."))
     return Meaning(meaning.program, MappingProxyType(names), tuple(notes))
 
 

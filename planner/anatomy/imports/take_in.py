@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from planner.anatomy import labels as codes
-from planner.anatomy.body import body_mask
+from planner.anatomy.bare import bare
 from planner.anatomy.find import find
-from planner.anatomy.grid import onto, reduced
 from planner.anatomy.imports.given import Given, not_on_this_scan, read_given
 from planner.anatomy.imports.refined import by_bone, by_canal
-from planner.anatomy.labels import LEVELS
+from planner.anatomy.labels import ALL_LEVELS, LEVELS, USUAL, Numbering, numbering_of, rank
 from planner.anatomy.names import levels_structure, rename
 from planner.anatomy.outside import polar_place
 from planner.anatomy.paint import along_canal
@@ -40,8 +39,11 @@ _WALL_MM = 2.0  # the found wall of the canal may lie this far from the true one
 _SAME_MM = 15.0  # two centres nearer than this are one vertebra
 _FRONT = 3 * ANGLES // 4
 _BESIDE_MM, _BEHIND_MM, _BEFORE_MM = 14.0, 4.0, 60.0  # the middle of a body lies in front of the canal's, not farther off than this
+_MOST_APART_MM = 48.0  # neighbours (algorithms 2.4)
 _OFF_MM = 9.0  # bodies of the map that lie this far along the canal from those that the program found are asked about
 _GROUPS = {name: group for name, group in codes.STRUCTURES.items() if name not in ("canal", "sac", "cord", "skin")}  # joined apart
+_PAIRED = ("kidney", "lung")
+_MOST_OUTSIDE = 0.03  # of the body, or of the canal: a map that leaves out no more covers the scan
 _ADDED = ("bone", "lung", "bowel gas")  # a map that does not hold the whole body adds to these and takes nothing away
 Codes = NDArray[np.uint8]
 Notes = tuple[tuple[str, str], ...]
@@ -59,14 +61,12 @@ def find_with_labels(
     progress(0.0, "Reading the label map")
     taken = read_given(path, volume, scheme, part(progress, 0.0, 0.1))
     given, held = taken.codes, taken.held
-    base = _found(volume, given, held, part(progress, 0.1, 0.9))
+    base = _found(volume, taken, part(progress, 0.1, 0.9))
     progress(0.9, "Taking in the label map")
     given[_pooled(given, base)] = codes.EPIDURAL_SPACE  # contrast in the canal stands where blood will go: it is room, not wall
-    anatomy, doubts = _with_levels(base, given, held, taken)
-    labels = _merged(anatomy.labels, given, held)
-    canal = anatomy.canal
-    if codes.EPIDURAL_SPACE in held:
-        canal = canal_of(_canal_mask(given), anatomy)
+    anatomy, doubts = _with_levels(base, taken)
+    labels = _merged(anatomy, given, held, taken.outside)
+    canal = canal_of(_canal_mask(base, taken), anatomy) if codes.EPIDURAL_SPACE in held else anatomy.canal
     levels = tuple(replace(level, s_mm=float(canal.s_mm[canal.nearest(level.centre_mm)])) for level in anatomy.levels)
     anatomy = replace(anatomy, labels=labels, canal=canal, levels=levels, again=None, sac=None if held & set(codes.CANAL) else anatomy.sac)
     anatomy = replace(anatomy, structures=_structures(anatomy, held, taken, doubts))
@@ -79,17 +79,19 @@ def find_with_labels(
     return anatomy
 
 
-def _found(volume: Volume, given: Codes, held: frozenset[int], progress: Progress) -> Anatomy:
-    """What the program finds, and the map's bone taken out of `given` where it spills into a canal that was seen.
+def _found(volume: Volume, taken: Given, progress: Progress) -> Anatomy:
+    """What the program finds, and the map's bone taken out of its codes where it spills into a canal that was seen.
 
     Where the scan alone shows no canal, or an unsure one, bone that only the map shows counts as bone; a canal of the map stands by itself.
     """
+    given, held = taken.codes, taken.held
     helps = volume.modality == "CT" and bool(held & set(codes.BONE)) and codes.EPIDURAL_SPACE not in held
     try:
         base = find(volume, None, part(progress, 0.0, 0.6 if helps else 1.0))
     except Refusal:
         if codes.EPIDURAL_SPACE in held:
-            return _bare(volume, given)
+            alone = bare(volume)
+            return replace(alone, canal=canal_of(_canal_mask(None, taken), alone))
         if not helps:
             raise
         base = find(_with_bone(volume, given), None, part(progress, 0.6, 1.0))
@@ -114,8 +116,10 @@ def _with_bone(volume: Volume, given: Codes) -> Volume:
 # ---- what the map holds wins --------------------------------------------------------------------------------------------------------
 
 
-def _merged(found: Codes, given: Codes, held: frozenset[int]) -> Codes:
-    """The found labels with those of the map over them. A map with soft tissue holds the whole body: outside it there is none."""
+def _merged(anatomy: Anatomy, given: Codes, held: frozenset[int], outside: NDArray[np.bool_] | None) -> Codes:
+    """The found labels with those of the map over them. A map with soft tissue holds the whole body: outside it there is none. Where the
+    map does not reach, and on a side of which it shows no kidney, what was found stands."""
+    found = anatomy.labels
     out, whole = found.copy(), codes.SOFT_TISSUE in held
     for name, group in _GROUPS.items():
         if held & set(group) and (whole or name not in _ADDED):
@@ -139,7 +143,20 @@ def _merged(found: Codes, given: Codes, held: frozenset[int]) -> Codes:
         out[cord & (given == codes.THECAL_SAC)] = codes.SPINAL_CORD
     if whole:
         np.copyto(out, given, where=(given == 0) | (out == 0))
+    for side, shows in _sides(anatomy, given, (codes.KIDNEY,)):
+        if not shows and codes.KIDNEY in held:
+            np.copyto(out[:, :, side], codes.KIDNEY, where=(found[:, :, side] == codes.KIDNEY) & (out[:, :, side] == codes.SOFT_TISSUE))
+    if outside is not None:
+        np.copyto(out, found, where=outside)
     return out
+
+
+def _sides(anatomy: Anatomy, given: Codes, group: tuple[int, ...]) -> tuple[tuple[slice, bool], tuple[slice, bool]]:
+    """The columns right and left of the canal, and whether the map shows one of these codes there."""
+    middle_mm = anatomy.canal.centreline_mm.mean(axis=0) if len(anatomy.canal.centreline_mm) else anatomy.frame.centre_mm
+    at = int(np.clip(np.rint(anatomy.frame.to_index(middle_mm)[2]), 1, anatomy.frame.shape[2] - 1))
+    columns = np.asarray(np.isin(given, group).any(axis=(0, 1)))
+    return (slice(0, at), bool(columns[:at].any())), (slice(at, None), bool(columns[at:].any()))
 
 
 def _pooled(given: Codes, base: Anatomy) -> tuple[NDArray[np.int64], ...]:
@@ -151,29 +168,31 @@ def _pooled(given: Codes, base: Anatomy) -> tuple[NDArray[np.int64], ...]:
     return tuple(index[radius <= base.canal.wall_mm[row, turn] + _WALL_MM].T)
 
 
-def _canal_mask(given: Codes) -> NDArray[np.bool_]:
-    """The map's canal; where it shows no sac, with the hole that it leaves in the epidural space."""
+def _canal_mask(base: Anatomy | None, taken: Given) -> NDArray[np.bool_]:
+    """The map's canal; where it shows no sac, with the hole that it leaves in the epidural space. Beyond the map the found one goes on."""
+    given = taken.codes
     mask = np.isin(given, codes.CANAL)
     if not (given == codes.THECAL_SAC).any():
         for k in np.flatnonzero(mask.any(axis=(1, 2))):
             mask[k] = ndimage.binary_fill_holes(mask[k])
+    if base is not None and taken.outside is not None:
+        np.copyto(mask, np.isin(base.labels, codes.CANAL), where=taken.outside)
     return mask
 
 
 def _structures(anatomy: Anatomy, held: frozenset[int], taken: Given, doubts: Notes) -> dict[str, Structure]:
     imported, whole = Structure("imported", _SURE, f"From {taken.program}."), codes.SOFT_TISSUE in held
-    out = dict(anatomy.structures)
+    out, part_of_body = dict(anatomy.structures), _share_outside(anatomy, taken) > _MOST_OUTSIDE
     for name, group in _GROUPS.items():
         if held & set(group) and (name != "bone" or whole):
-            out[name] = imported
-    if whole:
+            sides = [shows for _, shows in _sides(anatomy, taken.codes, group)]
+            one_side = name in _PAIRED and not all(sides)
+            out[name] = _in_part(anatomy.structure(name), taken, one_side) if part_of_body or one_side else imported
+    if whole and not part_of_body:
         out["skin"] = replace(out.get("skin", NOT_CHECKED), provenance="imported", confidence=_SURE)
-    if codes.THECAL_SAC in held:
-        out["sac"] = imported
-    if codes.EPIDURAL_SPACE in held:
-        out["canal"] = imported
-    if codes.SPINAL_CORD in held:
-        out["cord"] = imported
+    for name, code in (("sac", codes.THECAL_SAC), ("canal", codes.EPIDURAL_SPACE), ("cord", codes.SPINAL_CORD)):
+        if code in held:
+            out[name] = _in_part(anatomy.structure(name), taken, False) if part_of_body and _leaves_canal(anatomy, taken) else imported
     if held & set(codes.VERTEBRAE):
         out["levels"] = _imported_levels(anatomy, taken)
     sentences = [f"From {taken.program}.", *(note for of, note in doubts if of == "label map")]
@@ -182,6 +201,29 @@ def _structures(anatomy: Anatomy, held: frozenset[int], taken: Given, doubts: No
     if any(of == "bone" for of, _ in doubts):
         out["bone"] = _doubted(out.get("bone", NOT_CHECKED), doubts, "bone")
     return out
+
+
+def _in_part(known: Structure, taken: Given, one_side: bool) -> Structure:
+    """A structure of which the map shows one side, or a part of the scan: it is known no better than the program knows the rest."""
+    where = "shows it on one side only" if one_side else "covers a part of the scan"
+    rest = "elsewhere nobody looked" if known.provenance == "not checked" else f"elsewhere it is {known.provenance}"
+    words = f"The label map of {taken.program} {where}: {rest}."
+    return replace(known, problem=f"{words} {known.problem}" if known.problem else words)
+
+
+def _share_outside(anatomy: Anatomy, taken: Given) -> float:
+    """The share of the body in view that lies beyond the map's grid."""
+    if taken.outside is None:
+        return 0.0
+    body = anatomy.labels > 0
+    return float(np.count_nonzero(body & taken.outside)) / max(1, int(np.count_nonzero(body)))
+
+
+def _leaves_canal(anatomy: Anatomy, taken: Given) -> bool:
+    """Whether a part of the canal lies beyond the map's grid."""
+    assert taken.outside is not None
+    index = np.clip(np.rint(anatomy.frame.to_index(anatomy.canal.centreline_mm)).astype(int), 0, np.array(anatomy.frame.shape) - 1)
+    return bool(taken.outside[tuple(index.T)].mean() > _MOST_OUTSIDE)
 
 
 def _imported_levels(anatomy: Anatomy, taken: Given) -> Structure:
@@ -201,31 +243,32 @@ def _doubted(known: Structure, doubts: Notes, name: str = "levels") -> Structure
     return replace(known, confidence=sure, problem=" ".join(([known.problem] if known.problem else []) + sentences))
 
 
-def _with_levels(base: Anatomy, given: Codes, held: frozenset[int], taken: Given) -> tuple[Anatomy, Notes]:
+def _with_levels(base: Anatomy, taken: Given) -> tuple[Anatomy, Notes]:
     """The anatomy with the names and bodies of the map's vertebrae, and what is doubtful about the map; found openings that do not lie
     between their new names go."""
-    canal = canal_of(_canal_mask(given), base) if codes.EPIDURAL_SPACE in held else base.canal
-    bodies = {name: centre for name in LEVELS if codes.vertebra(name) in held and (centre := _body(base, canal, given, name)) is not None}
+    given, held = taken.codes, taken.held
+    canal = canal_of(_canal_mask(base, taken), base) if codes.EPIDURAL_SPACE in held else base.canal
+    named = sorted((name for name in ALL_LEVELS if codes.vertebra(name) in held), key=rank)
+    bodies = {name: centre for name in named if (centre := _body(base, canal, given, name)) is not None}
     if not bodies:
         return _named_by_marks(base, taken), taken.notes
     doubts = (*taken.notes, *_places(bodies, base))
+    numbering = _numbering(bodies)
+    names = numbering.names
     votes: Counter[int] = Counter()
     for name, centre in bodies.items():
-        near = min(base.levels, key=lambda level: dist(level.centre_mm, centre), default=None)
-        if near is not None and dist(near.centre_mm, centre) < _SAME_MM:
-            votes[LEVELS.index(name) - LEVELS.index(near.name)] += 1
+        near = min(range(len(base.levels)), key=lambda n: dist(base.levels[n].centre_mm, centre), default=None)
+        if near is not None and dist(base.levels[near].centre_mm, centre) < _SAME_MM:
+            votes[names.index(name) - near] += 1
     if votes:
-        by = votes.most_common(1)[0][0]
-        at = next((level for level in base.levels if 0 <= LEVELS.index(level.name) + by < len(LEVELS)), None)
-        if at is not None:
-            base = rename(base, Anchor(LEVELS[LEVELS.index(at.name) + by], at.centre_mm, "program", _SURE))
+        base = _counted(base, votes.most_common(1)[0][0], numbering)
     kept = [
         level
         for level in base.levels
         if level.name not in bodies and all(dist(level.centre_mm, centre) >= _SAME_MM for centre in bodies.values())
     ]
     new = [Level(name, centre, float(canal.s_mm[canal.nearest(centre)]), _SURE) for name, centre in bodies.items()]
-    levels = tuple(sorted([*kept, *new], key=lambda level: LEVELS.index(level.name)))
+    levels = tuple(sorted([*kept, *new], key=lambda level: rank(level.name)))
     z = {level.name: level.centre_mm[2] for level in levels}
 
     def between(pair: tuple[str, str], z_mm: float, slack_mm: float) -> bool:
@@ -233,9 +276,24 @@ def _with_levels(base: Anatomy, given: Codes, held: frozenset[int], taken: Given
 
     foramina = tuple(f for f in base.foramina if between(f.between, f.centre_mm[2], 5.0))
     windows = tuple(w for w in base.windows if between(w.between, w.centre_mm[2], 25.0))  # laminae hang below their bodies
-    middle = sorted(bodies, key=LEVELS.index)[len(bodies) // 2]
-    anchor = Anchor(middle, bodies[middle], "program", _SURE)
+    middle = list(bodies)[len(bodies) // 2]
+    anchor = Anchor(middle, bodies[middle], "program", _SURE, numbering)
     return replace(base, levels=levels, foramina=foramina, windows=windows, anchor=anchor), doubts
+
+
+def _numbering(bodies: Mapping[str, tuple[float, float, float]]) -> Numbering:
+    """How the map counts. bodies: from head to foot. Where two lie too far apart to be neighbours one is missing, and nothing is told."""
+    names = list(bodies)[:1]
+    for (_, above), (name, below) in pairwise(bodies.items()):
+        names += ["", name] if dist(above, below) > _MOST_APART_MM else [name]
+    return numbering_of(names)
+
+
+def _counted(base: Anatomy, first: int, numbering: Numbering) -> Anatomy:
+    """The found vertebrae under the names of a numbering, the first of them at this place of it."""
+    names = numbering.names
+    at = next((n for n in range(len(base.levels)) if 0 <= first + n < len(names)), None)
+    return base if at is None else rename(base, Anchor(names[first + at], base.levels[at].centre_mm, "program", _SURE, numbering))
 
 
 def _places(bodies: Mapping[str, tuple[float, float, float]], base: Anatomy) -> Notes:
@@ -266,21 +324,17 @@ def _named_by_marks(base: Anatomy, taken: Given) -> Anatomy:
         s = float(base.canal.s_mm[base.canal.nearest(place)]) if len(base.canal.centreline_mm) else 0.0
         upper, _, lower = name.partition("-")
         spots = (
-            [(one.name, (one.s_mm + two.s_mm) / 2) for one, two in pairwise(base.levels)]
+            [(n, (one.s_mm + two.s_mm) / 2) for n, (one, two) in enumerate(pairwise(base.levels))]
             if lower
-            else [(one.name, one.s_mm) for one in base.levels]
+            else [(n, one.s_mm) for n, one in enumerate(base.levels)]
         )
         near = min(spots, key=lambda spot: abs(spot[1] - s), default=None)
         beside = min((dist(place, point) for point in base.canal.centreline_mm), default=0.0)
         if near is not None and abs(near[1] - s) < _SAME_MM and beside < _BEFORE_MM:
-            votes[LEVELS.index(upper) - LEVELS.index(near[0])] += 1
+            votes[LEVELS.index(upper) - near[0]] += 1
     if taken.marks and not votes and base.levels:
         raise not_on_this_scan()
-    by = votes.most_common(1)[0][0] if votes else 0
-    at = next((level for level in base.levels if 0 <= LEVELS.index(level.name) + by < len(LEVELS)), None)
-    if not votes or at is None:
-        return base
-    return rename(base, Anchor(LEVELS[LEVELS.index(at.name) + by], at.centre_mm, "program", _SURE))
+    return _counted(base, votes.most_common(1)[0][0], USUAL) if votes else base
 
 
 def _body(base: Anatomy, canal: Canal, given: Codes, name: str) -> tuple[float, float, float] | None:
@@ -331,14 +385,3 @@ def _edge(rays: Floats) -> Floats:
     high = np.where(first > 0, np.take_along_axis(rays, np.maximum(first - 1, 0)[..., None], axis=2)[..., 0], 100.0)
     step = np.clip((high - 50.0) / np.maximum(high - np.maximum(low, 0.0), 1e-6), 0.0, 1.0)
     return np.asarray(np.maximum(RADII[first] - (1.0 - step) * (RADII[1] - RADII[0]), 0.5))
-
-
-def _bare(volume: Volume, given: Codes) -> Anatomy:
-    """What is known where the program finds no canal itself: the body's outline and the map; no opening is checked."""
-    search = reduced(volume)
-    labels = onto(body_mask(search), search.frame, volume.frame).astype(np.uint8)
-    none = np.empty((0, 3))
-    empty = Canal(none, none, none, np.empty((0, ANGLES)), np.empty((0, ANGLES), dtype=np.bool_), np.empty(0), np.empty(0))
-    structures = {"skin": Structure("found", 0.8)}
-    anatomy = Anatomy(volume.frame, volume.modality, labels, structures, empty, (), (), (), (), None)
-    return replace(anatomy, canal=canal_of(_canal_mask(given), anatomy))

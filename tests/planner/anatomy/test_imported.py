@@ -405,3 +405,90 @@ def test_bodies_drawn_by_hand_lie_where_the_signal_changes() -> None:
         affine[2, 3] += 30.0
         slipped = replace(volume, frame=Frame(volume.frame.shape, affine))
         assert any("where the signal changes" in note for _, note in read_given(folder / f"{file}.nii.gz", slipped).notes)
+
+
+# ---- what a map does not show ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("found_once")
+def test_beyond_a_map_that_covers_a_part_what_was_found_stands(tmp_path: Path) -> None:
+    """A map with canal, cord and vertebrae of the lower half: above it the canal goes on as it was found."""
+    from tests.planner.anatomy.test_schemes import coded
+
+    half = patient().labels.shape[0] // 2
+    lower = patient().volume.frame.crop((0, 0, 0), (half, *patient().labels.shape[1:]))
+    truth = find_with_labels(patient().volume, truth_in(tmp_path, patient().labels[:half], lower))
+    alone = found_alone()
+    above = slice(half + 2, None)
+    assert np.array_equal(truth.labels[above], alone.labels[above])
+    assert truth.canal.centreline_mm[0, 2] == pytest.approx(alone.canal.centreline_mm[0, 2], abs=4.0)
+    assert dice(truth.mask(codes.CANAL)[:half], true_mask(patient(), "epidural space", "thecal sac", "spinal cord")[:half]) > 0.95
+    assert {level.name for level in alone.levels[1:]} <= {level.name for level in truth.levels}
+    for name in ("canal", "cord", "skin"):
+        assert truth.structure(name).provenance != "imported", name
+    assert "covers a part of the scan: elsewhere it is found" in (truth.structure("canal").problem or "")
+    numbers = coded("totalsegmentator-v2", patient())[:half]
+    taken = find_with_labels(patient().volume, map_of("", tmp_path / "map.nii.gz", numbers, lower))
+    for name in ("aorta", "vena cava"):  # nobody looked above the map, so nobody may call it clear
+        assert taken.structure(name).provenance == alone.structure(name).provenance
+
+
+@pytest.mark.usefixtures("found_once")
+def test_a_map_that_leaves_a_rim_of_the_scan_out_covers_it(tmp_path: Path) -> None:
+    inner = patient().volume.frame.crop((0, 1, 1), tuple(patient().labels.shape))
+    taken = find_with_labels(patient().volume, truth_in(tmp_path, np.ascontiguousarray(patient().labels[:, 1:, 1:]), inner))
+    assert taken.structure("canal").provenance == taken.structure("roots").provenance == "imported"
+
+
+@pytest.mark.usefixtures("found_once")
+def test_a_kidney_on_one_side_says_nothing_of_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from planner.anatomy.imports import take_in
+
+    right, left = np.s_[20:60, 40:60, 10:30], np.s_[20:60, 40:60, -30:-10]
+    labels = found_alone().labels.copy()
+    labels[right], labels[left] = codes.KIDNEY, codes.KIDNEY
+    seen = replace(found_alone(), labels=labels)
+    monkeypatch.setattr(take_in, "find", lambda volume, anchor, progress: seen)
+    from tests.planner.anatomy.test_schemes import coded
+
+    numbers = coded("totalsegmentator-v2", patient())
+    numbers[np.isin(numbers, (2, 3))] = 0
+    numbers[20:50, 45:55, -28:-12] = 3
+    taken = find_with_labels(patient().volume, map_of("", tmp_path / "map.nii.gz", numbers))
+    assert taken.structure("kidney").provenance == seen.structure("kidney").provenance != "imported"
+    assert "one side only" in (taken.structure("kidney").problem or "")
+    assert (taken.labels[right] == codes.KIDNEY).all()
+    assert int((taken.labels[left] == codes.KIDNEY).sum()) == int((numbers == 3).sum())
+
+
+@pytest.mark.usefixtures("found_once")
+@pytest.mark.parametrize(
+    ("extra", "renamed"), [("L6", {21: 20, 22: 21, 23: 22, 24: 23, 25: 24}), ("T13", {28: 20, 20: 21, 21: 22, 22: 23, 23: 24})]
+)
+def test_a_sixth_lumbar_or_thirteenth_thoracic_vertebra_is_taken_in_by_its_name(
+    extra: str, renamed: dict[int, int], tmp_path: Path
+) -> None:
+    """The phantom's L1 to L5 are called L2 to L6 (and T12 L1), or T13 and L1 to L4, as VerSe and SPINEPS write them."""
+    from tests.planner.anatomy.test_schemes import coded
+
+    numbers = coded("verse", patient())
+    wanted = np.zeros_like(numbers)
+    for new, old in renamed.items():
+        wanted[numbers == old] = new
+    if extra == "L6":
+        for new, old in ((20, 19), (19, 18), (18, 17)):
+            wanted[numbers == old] = new
+    else:
+        for old in (17, 18, 19):
+            wanted[numbers == old] = old
+    taken = find_with_labels(patient().volume, map_of("verse", tmp_path / "map.nii.gz", wanted))
+    names = [level.name for level in taken.levels]
+    assert extra in names and names == sorted(names, key=codes.rank)
+    assert taken.numbering == codes.USUAL.with_name(extra)
+    assert (taken.labels == codes.vertebra(extra)).any()
+    assert f"counts a {extra}" in (taken.structure("levels").problem or "")
+    below = {"L6": "S1", "T13": "L1"}[extra]
+    assert below in names
+    true = {level.name: level.centre for level in patient().truth.levels}
+    at = next(level.centre_mm for level in taken.levels if level.name == extra)
+    assert np.linalg.norm(np.subtract(at, true["L5" if extra == "L6" else "L1"])) < 3.0

@@ -147,13 +147,38 @@ def test_a_scheme_that_does_not_hold_a_number_cannot_be_chosen_for_it() -> None:
         recognised(replace(file, scheme="mine"), "CT", "map.nii.gz", measured(file))
 
 
-def test_six_lumbar_vertebrae_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_six_lumbar_vertebrae_are_said() -> None:
     numbers = coded("verse", patient())
-    extra = numbers.copy()
-    extra[true_mask(patient(), "vertebra S1")] = 25
-    meaning = understood(extra, patient())
-    if meaning.names[25] == "bone other":  # a program that can say L6 has nothing to ask
-        assert ("levels", "The label map holds L6, taken in as bone without a name: check the names of the levels.") in meaning.notes
+    numbers[true_mask(patient(), "vertebra S1")] = 25
+    meaning = understood(numbers, patient())
+    assert meaning.names[25] == "vertebra L6"
+    assert ("levels", "The label map counts a L6: check the names of the levels.") in meaning.notes
+
+
+def test_a_thirteenth_thoracic_vertebra_lies_between_t12_and_l1() -> None:
+    """As VerSe and SPINEPS write it: 28. Above T12 it is out of order."""
+    numbers = coded("verse", patient())
+    for old, new in ((20, 28), (21, 20), (22, 21), (23, 22), (24, 23)):
+        numbers[
+            true_mask(patient(), {20: "vertebra L1", 21: "vertebra L2", 22: "vertebra L3", 23: "vertebra L4", 24: "vertebra L5"}[old])
+        ] = new
+    assert understood(numbers, patient()).names[28] == "vertebra T13"
+    wrong = numbers.copy()
+    wrong[numbers == 18] = 28
+    wrong[numbers == 28] = 18
+    with pytest.raises(Refusal, match="not in order from head to foot"):
+        understood(wrong, patient())
+
+
+@pytest.mark.parametrize("mm", [9.0, 52.0])
+def test_vertebrae_that_are_too_near_or_too_far_apart_are_asked_about(mm: float) -> None:
+    """By names, so that nothing but the order and the spacing speaks: L3 and L4 with their middles so far apart."""
+    frame = Frame.axial((120, 30, 30), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
+    numbers = np.zeros(frame.shape, dtype=np.uint16)
+    numbers[20:26, 5:25, 5:25], numbers[20 + round(mm) : 26 + round(mm), 5:25, 5:25] = 1, 2
+    file = LabelFile(frame, (numbers,), {1: ("vertebra L4",), 2: ("vertebra L3",)})
+    meaning = recognised(file, "CT", "map.nii.gz", measured(file))
+    assert ("levels", f"L3 and L4 lie {mm:.0f} mm apart in the label map, which is unusual: check them.") in meaning.notes
 
 
 @pytest.mark.parametrize(

@@ -306,3 +306,54 @@ def test_real_segmentations_lie_on_their_ct() -> None:
     liver = read_label_file(folder / "liver-seg.dcm")
     drawn = read_label_file(folder / "liver_spine_seg.nrrd")
     assert at_places(liver).keys() == {place for place, numbers in at_places(drawn).items() if 1 in numbers}
+
+
+# ---- what real files are like -----------------------------------------------------------------------------------------------------------
+
+
+def test_labels_stored_as_float_in_nrrd(tmp_path: Path) -> None:
+    SimpleITK.WriteImage(itk(labels().astype(np.float32)), str(tmp_path / "map.nrrd"), useCompression=True)
+    assert at_places(read_label_file(tmp_path / "map.nrrd")) == expected()
+
+
+def test_labels_stored_with_a_rescale_in_nifti(tmp_path: Path) -> None:
+    write_nifti(tmp_path / "map.nii.gz", labels(), frame())
+    image = nibabel.load(tmp_path / "map.nii.gz")
+    halves = nibabel.Nifti1Image((np.asarray(image.dataobj) * 2).astype(np.uint8), image.affine)
+    halves.header.set_slope_inter(0.5, 0.0)
+    nibabel.save(halves, tmp_path / "half.nii.gz")
+    assert at_places(read_label_file(tmp_path / "half.nii.gz")) == expected()
+
+
+def test_colours_are_no_labels(tmp_path: Path) -> None:
+    """A picture of segments in red, green and blue, as some exports write .seg.nrrd."""
+    colours = np.stack([labels() * 10, labels() * 20, labels() * 5], axis=-1).astype(np.uint8)
+    SimpleITK.WriteImage(itk(colours), str(tmp_path / "map.seg.nrrd"))
+    with pytest.raises(Refusal, match="several values a voxel and no names of segments"):
+        read_label_file(tmp_path / "map.seg.nrrd")
+
+
+def test_frames_of_dicom_seg_from_foot_to_head_or_turned_over(tmp_path: Path) -> None:
+    """Rows that run to the right and to the front, and frames in any order: the same places."""
+    path = dicom_seg(tmp_path / "seg.dcm", {number: labels() == number for number in NAMES})
+    data = pydicom.dcmread(path)
+    stack = data.pixel_array[:, ::-1, ::-1]
+    data.PixelData = pack_bits(stack.ravel(), pad=True)
+    data.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence[0].ImageOrientationPatient = [-1, 0, 0, 0, -1, 0]
+    for own in data.PerFrameFunctionalGroupsSequence:
+        x, y, z = own.PlanePositionSequence[0].ImagePositionPatient
+        own.PlanePositionSequence[0].ImagePositionPatient = [x + 1.5 * (data.Columns - 1), y + 1.2 * (data.Rows - 1), z]
+    data.save_as(tmp_path / "turned.dcm")
+    assert at_places(read_label_file(tmp_path / "turned.dcm")) == expected()
+
+
+def test_a_frame_that_is_missing_in_dicom_seg_stays_empty(tmp_path: Path) -> None:
+    masks = {number: labels() == number for number in NAMES}
+    masks[9][5] = False
+    masks[4][2] = False
+    file = read_label_file(dicom_seg(tmp_path / "seg.dcm", masks))
+    assert file.frame.spacing_mm[0] == pytest.approx(2.0)
+    want = np.zeros(labels().shape, dtype=np.uint8)
+    for number, mask in masks.items():
+        want[mask] = number
+    assert at_places(file) == at_places(LabelFile(frame(), (want.astype(np.uint16),), {}))
