@@ -134,7 +134,7 @@ def _named(seen: _Seen, plain: Volume, levels: tuple[Level, ...], anchor: Anchor
     windows = find_windows(plain, bone.threshold_hu, canal, levels)
     progress(0.4, "Finding the sac")
     sure_names = anchor is not None and anchor.by == "user"
-    sac = find_sac(polar(volume, seen.curve), canal, levels, sure_names)
+    sac = find_sac(volume, seen.curve, canal, levels, sure_names)
     roots = find_roots(plain, bone.threshold_hu, canal, sac.sections.radius_mm, foramina)
     progress(0.6, "Writing labels")
     labels = _paint_tissue(plain, seen, levels, windows)

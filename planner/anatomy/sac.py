@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -9,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from planner.anatomy.cord import SeenCord, see_cord
 from planner.anatomy.labels import numbering_of
 from planner.anatomy.norms import at_level
-from planner.anatomy.reformat import RADIAL_MM, RADII, THETA
+from planner.anatomy.reformat import RADIAL_MM, RADII, THETA, Curve, polar
 from planner.anatomy.spine import ANGLES, Canal, Conus, Level, SacSections, Structure
 from planner.evidence import evidence, number
-from planner.geometry import Floats
+from planner.geometry import Floats, Volume
 
 _FAT_HU = -30.0
 _OPACIFIED_HU = 130.0  # a sac of this median or more holds contrast
@@ -26,6 +28,9 @@ _CORD_HU = 20.0  # halfway to this lies the edge of contrast
 _INNER = 0.75  # of the way to the wall no leak is met
 _RIM_MM = 2.0  # what brightens again so near to the wall is the blurred edge of bone, or contrast between sac and bone
 _BLUR_MM = 1.5  # two thresholds on one blurred edge are no farther apart
+_ENDED_MM = 0.5  # where the model is as thin the sac has ended
+_PARTLY = 0.2  # of an outline that is seen against fat
+_BLEND_MM = 10.0  # over which a modelled cord joins the one that was seen
 _LOWER_THIRD_MM = 8.0  # the conus ends in the lower third of its level
 _LEAST_MM = 0.4  # dura and film between the sac and the wall
 
@@ -128,41 +133,112 @@ def within_wall(sections: SacSections, wall_mm: Floats) -> SacSections:
     )
 
 
-def find_sac(rays: Floats, canal: Canal, levels: tuple[Level, ...], sure_names: bool) -> Sac:
-    """The sac and the cord in straightened HU rays (n, ANGLES, radii).
+def find_sac(volume: Volume, curve: Curve, canal: Canal, levels: tuple[Level, ...], sure_names: bool) -> Sac:
+    """The sac and the cord along the canal's curve.
 
-    With contrast the sac's edge is the half-maximum; in plain CT it is the inner edge of the epidural fat where there is any, and the
-    level's usual size between (algorithms 1.2, 3). sure_names: whether the levels' names may be relied on.
+    With contrast the sac's edge is the half-maximum, and the cord the dark core in it; in plain CT the edge is the inner one of the
+    epidural fat where there is any. Elsewhere both have their level's usual size and blend into what was seen (algorithms 1.2, 3).
+    sure_names: whether the levels' names may be relied on.
     """
+    rays = polar(volume, curve)
     smooth = np.asarray(ndimage.gaussian_filter(rays, (1.0, 0.7, 1.0), mode=("nearest", "wrap", "nearest")))
     model = modelled_sac(canal, levels)
     inner = _INNER * canal.wall_mm[..., None] > RADII
     core = np.where(inner, smooth, np.nan).reshape(len(smooth), -1)
     bright = ndimage.median_filter(np.nanpercentile(core, 75, axis=1), 15, mode="nearest")
+    lit = bright > _OPACIFIED_HU
     opacified = float(np.median(bright)) > _OPACIFIED_HU
+    radius, seen = _edge_of_contrast(smooth, bright, lit, canal, model) if opacified else _edge_in_fat(smooth, canal, model)
+    radius = np.where(model.max(axis=1, keepdims=True) > _ENDED_MM, radius, 0.0)
+    cord = see_cord(volume, curve, radius, lit) if opacified else None
+    core_mm, conus = _with_cord(cord, canal, levels, radius)
+    in_sight = np.zeros(len(radius), dtype=np.bool_) if cord is None else cord.seen
+    sections = SacSections(radius, seen & (radius > 0), core_mm, in_sight, conus)
     names = "" if sure_names else UNSURE_NAMES
-    if opacified:
-        last = _opacified_edge(smooth, bright, canal.wall_mm)
-        seen = (last > 2.0) & (last < canal.wall_mm - 0.3) & (bright > _OPACIFIED_HU)[:, None]
-        edge = np.minimum(last, canal.wall_mm - 0.3)
-        radius = _joined(edge, seen, model)
-        radius = np.where((bright > _OPACIFIED_HU)[:, None], radius, model)
-        share = float((bright > _OPACIFIED_HU).mean())
-        sac = Structure("found", round(0.5 + 0.4 * share, 2), None if share > 0.9 else "Contrast does not fill the sac everywhere in view.")
-    else:
-        fat = (smooth < _FAT_HU) & (RADII >= 3.0) & (canal.wall_mm[..., None] - 0.2 > RADII)
-        first = np.where(fat.any(axis=2), RADII[fat.argmax(axis=2)] - RADIAL_MM / 2, np.inf)
-        # fat on the sac's side of half the model is a streak, not the sac's edge
-        seen = np.isfinite(first) & (first > 0.55 * model) & (model > 2.0)
-        radius = _joined(np.where(seen, first, model), seen, np.minimum(model * 1.05, canal.wall_mm - _LEAST_MM))
-        share = float(seen.mean())
-        where = f"Its edge was seen against fat in {round(100 * share)} % of its outline, the rest is modelled.{names}"
-        sac = Structure("found" if share > 0.25 else "modelled", round(0.3 + 0.5 * min(share, 0.6), 2), where)
-    radius = np.where(model.max(axis=1, keepdims=True) > 0.5, radius, 0.0)
-    cord = modelled_cord(canal, levels, radius)
-    sections = SacSections(radius, seen & (radius > 0), cord, np.zeros(len(cord), dtype=np.bool_), modelled_conus(canal, levels))
-    problem = f"The cord is not seen in CT; its place is uncertain by {number('anatomy.cord_spread_mm'):.1f} mm.{names}"
-    return Sac(sections, sac, Structure("modelled", _CORD_CONFIDENCE[sure_names], problem))
+    sac = _lit_structure(sections, lit, canal, levels) if opacified else _fat_structure(sections, canal, levels, names)
+    return Sac(sections, sac, _cord_structure(sections, canal, levels, sure_names))
+
+
+def _edge_of_contrast(
+    smooth: Floats, bright: Floats, lit: NDArray[np.bool_], canal: Canal, model: Floats
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """(radius, seen), (n, ANGLES): the edge of a sac that contrast fills. Against bone it is not told from it."""
+    last = _opacified_edge(smooth, bright, canal.wall_mm)
+    seen = (last > 2.0) & (last < canal.wall_mm - 0.3) & lit[:, None]
+    return _joined(last, seen, model), seen
+
+
+def _edge_in_fat(smooth: Floats, canal: Canal, model: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """(radius, seen), (n, ANGLES): the inner edge of the epidural fat."""
+    fat = (smooth < _FAT_HU) & (RADII >= 3.0) & (canal.wall_mm[..., None] - 0.2 > RADII)
+    first = np.where(fat.any(axis=2), RADII[fat.argmax(axis=2)] - RADIAL_MM / 2, np.inf)
+    # fat on the sac's side of half the model is a streak, not the sac's edge
+    seen = np.isfinite(first) & (first > 0.55 * model) & (model > 2.0)
+    return _joined(np.where(seen, first, model), seen, np.minimum(model * 1.05, canal.wall_mm - _LEAST_MM)), seen
+
+
+def _with_cord(cord: SeenCord | None, canal: Canal, levels: tuple[Level, ...], sac_mm: Floats) -> tuple[Floats, Conus | None]:
+    """(n, ANGLES) of the cord, the modelled one where it was not seen, blended into what was; and its end."""
+    model, conus = modelled_cord(canal, levels, sac_mm), modelled_conus(canal, levels)
+    if cord is None:
+        return model, conus
+    rows = np.flatnonzero(cord.radius_mm.any(axis=1))
+    first, last = int(rows[0]), int(rows[-1])
+    at = np.arange(len(model))
+    fade = np.clip(1.0 - np.abs(at - np.clip(at, first, last)) / _BLEND_MM, 0.0, 1.0)[:, None]
+    change = cord.radius_mm[np.clip(at, first, last)] - model[np.clip(at, first, last)]
+    radius = np.where(model > 0, np.clip(model + fade * change, 0.0, np.maximum(sac_mm - 0.5, 0.0)), 0.0)
+    radius[first : last + 1] = cord.radius_mm[first : last + 1]
+    if cord.ends:
+        radius[last + 1 :] = 0.0
+        return radius, Conus(float(canal.s_mm[last]), "found")
+    lowest = float(canal.s_mm[last])
+    return radius, conus if conus is None or conus.s_mm > lowest else replace(conus, s_mm=lowest)
+
+
+def _levels_where(here: NDArray[np.bool_], among: NDArray[np.bool_], canal: Canal, levels: tuple[Level, ...]) -> str:
+    """The levels where more than half of the sections of `among` are `here`, as `T10-T12, L3`; "" where there is none."""
+    if not levels:
+        return ""
+    nearest = np.abs(canal.s_mm[:, None] - [level.s_mm for level in levels]).argmin(axis=1)
+    shares = [float(here[among & (nearest == n)].mean()) if (among & (nearest == n)).any() else 0.0 for n in range(len(levels))]
+    runs = [list(run) for held, run in itertools.groupby(range(len(levels)), key=lambda n: shares[n] > 0.5) if held]
+    return ", ".join(levels[run[0]].name if len(run) == 1 else f"{levels[run[0]].name}-{levels[run[-1]].name}" for run in runs)
+
+
+def _lit_structure(sections: SacSections, lit: NDArray[np.bool_], canal: Canal, levels: tuple[Level, ...]) -> Structure:
+    there = sections.radius_mm.max(axis=1) > 0
+    share = float(lit[there].mean())
+    modelled = _levels_where(sections.seen_share < 0.5, there, canal, levels)
+    unlit = _levels_where(~lit, there, canal, levels)
+    words = [f"Modelled at {modelled}; seen elsewhere."] if modelled else []
+    words += [f"Contrast does not fill it at {unlit}."] if unlit else []
+    return Structure("found", round(0.5 + 0.4 * share, 2), " ".join(words) or None)
+
+
+def _fat_structure(sections: SacSections, canal: Canal, levels: tuple[Level, ...], names: str) -> Structure:
+    share = float(sections.seen.mean())
+    there = sections.radius_mm.max(axis=1) > 0
+    partly = _levels_where(sections.seen_share > _PARTLY, there, canal, levels)
+    wholly = _levels_where(sections.seen_share <= _PARTLY, there, canal, levels)
+    words = [f"Its edge was seen against fat in {round(100 * share)} % of its outline{f', at {partly}' if partly else ''}."]
+    words += [f"Modelled at {wholly}."] if wholly else []
+    return Structure("found" if share > 0.25 else "modelled", round(0.3 + 0.5 * min(share, 0.6), 2), " ".join(words) + names)
+
+
+def _cord_structure(sections: SacSections, canal: Canal, levels: tuple[Level, ...], sure_names: bool) -> Structure:
+    there = sections.cord_mm.max(axis=1) > 0
+    names = "" if sure_names else UNSURE_NAMES
+    spread = f"its place is uncertain by {number('anatomy.cord_spread_mm'):.1f} mm."
+    share = float(sections.cord_seen[there].mean()) if there.any() else 0.0
+    if share < 0.5:
+        known = "The cord is not seen in CT" if share == 0.0 else "The cord is seen in a small part of the contrast alone"
+        return Structure("modelled", _CORD_CONFIDENCE[sure_names], f"{known}; {spread}{names}")
+    modelled = _levels_where(~sections.cord_seen, there, canal, levels)
+    end = sections.conus
+    words = [f"Modelled at {modelled}; {spread}"] if modelled else []
+    words += ["Its lower end was not seen."] if end is not None and end.provenance != "found" else []
+    return Structure("found", round(0.5 + 0.4 * share, 2), " ".join(words) or None)
 
 
 def with_sure_names(structures: Mapping[str, Structure]) -> dict[str, Structure]:
