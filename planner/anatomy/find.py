@@ -15,13 +15,14 @@ from planner.anatomy import labels as codes
 from planner.anatomy.body import AIR_BELOW_HU, body_mask, pressed_flat
 from planner.anatomy.bone import Bone, find_bone
 from planner.anatomy.bright import Bright, split_bright
+from planner.anatomy.clues import guess
 from planner.anatomy.grid import reduced
 from planner.anatomy.hazards.air import find_air
 from planner.anatomy.hazards.kidneys import find_kidneys, kidney_structure
 from planner.anatomy.hazards.neck_artery import find_neck_arteries, neck_artery_structure, paint_neck_arteries
 from planner.anatomy.hazards.vessels import find_vessels, vessel_structure
 from planner.anatomy.levels import Column, Row, bodies, find_column, openness_of
-from planner.anatomy.names import confirmed, counted_from, guess, levels_structure, name_levels
+from planner.anatomy.names import confirmed, counted_from, levels_structure, name_levels
 from planner.anatomy.norms import at_level
 from planner.anatomy.openings import find_foramina
 from planner.anatomy.outside import contrast_structure, find_pools, leak_hints, paint_pools
@@ -108,7 +109,7 @@ def _find_in_ct(volume: Volume, anchor: Anchor | None, progress: Progress) -> An
     mask = Volume(search.frame, bone.mask.astype(np.uint8))
     column = find_column(search, mask, curve, wall.radius_mm, openness)
     row = bodies(curve, column)
-    levels, anchor = name_levels(row, anchor, lambda found: guess(search, mask, curve, column, found))
+    levels, anchor = name_levels(row, anchor, lambda found: guess(search, mask, curve, found))
     progress(0.66, "Finding lung, gas, kidneys and vessels")
     soft, around = _around(search, body, canal, row)
     flat = _flat_heights(search, body, canal)

@@ -1,4 +1,4 @@
-"""Which vertebra is which: a guess from what is in view, and the naming of all by one."""
+"""The naming of all vertebrae by one."""
 
 from __future__ import annotations
 
@@ -15,91 +15,21 @@ from numpy.typing import NDArray
 
 from planner.anatomy import labels as codes
 from planner.anatomy.labels import LEVELS
-from planner.anatomy.levels import Body, Column, Row
+from planner.anatomy.levels import Body, Row
 from planner.anatomy.paint import repaint_cord
-from planner.anatomy.reformat import RADII, THETA, Curve, in_sections
+from planner.anatomy.reformat import RADII, THETA, Curve
 from planner.anatomy.roots import root_of
 from planner.anatomy.sac import modelled_conus, modelled_cord, with_sure_names
 from planner.anatomy.spine import Anatomy, Anchor, Level, Structure
 from planner.evidence import number
-from planner.geometry import Floats, Volume
+from planner.geometry import Floats
 from planner.progress import Progress, silent
 from planner.refusal import Refusal
 
 _WITHOUT_SIZES = {"T13": "T12", "L6": "L5"}  # no table gives any for them
-_WINGS = 0.4  # S1 of the phantoms 0.8, L5 0.1
 _FALSE_ENDS = 2
-_HIPS = 0.06
-_SKULL_MM, _SKULL_TO_C2_MM = 8.0, 35.0
 _LEVEL = re.compile(r"\b[CTLS]\d+\b")
 _CLICK = "Click into the body of a vertebra that lies wholly in the scan."
-
-
-def guess(search: Volume, bone: Volume, curve: Curve, column: Column, found: list[Body]) -> Anchor:
-    """The program's own name for one vertebra, from the sacrum, the ribs or the top of the neck, with an honest confidence.
-
-    bone: the mask of bone (0 or 1) on the search grid.
-    """
-    usual = 1.0 - number("anatomy.transitional_share")
-    spacing = float(np.median(np.diff([body[0] for body in found]))) if len(found) > 1 else 30.0
-    longer = _prolonged(curve, 45.0)
-    wings, s = _wings(bone, longer), longer.s_mm
-    at_bodies = [float(np.median(wings[np.abs(s - body[0]) <= 8.0])) for body in found]
-    sacral = next((n for n, share in enumerate(at_bodies) if share > _WINGS), None)
-    if spacing > 23.0 and sacral is not None and sacral > 0:
-        step = at_bodies[sacral] - at_bodies[sacral - 1]
-        return _anchor("S1", found[sacral], 0.9 * usual * float(np.clip(step / 0.5, 0.3, 1.0)))
-    beyond = wings[(s > found[-1][0] + 0.4 * spacing) & (s < found[-1][0] + 1.4 * spacing)]
-    if spacing > 23.0 and sacral is None and len(beyond) and float(beyond.max()) > 0.7 * _WINGS:
-        return _anchor("L5", found[-1], 0.8 * usual)
-    hips = _share_beside(bone, longer, (60.0, 110.0), (-40.0, 50.0), 5.0)
-    last = hips[(s > found[-1][0] - 5.0) & (s < found[-1][0] + 0.6 * spacing)]
-    flank = hips[(s > found[0][0]) & (s < found[-1][0] - 1.5 * spacing)]
-    if spacing > 25.0 and len(last) and len(flank) and float(last.max()) > _HIPS and float(flank.min()) < 0.2 * _HIPS:
-        return _anchor("L5", found[-1], 0.55 * usual)
-    if spacing < 21.0 and len(found) >= 3:
-        over_mm = (bone.frame.shape[0] - 1) * bone.frame.spacing_mm[0] + bone.frame.affine[2, 3] - curve.points_mm[0, 2]
-        if over_mm > _SKULL_MM:  # the canal ends inside the scan: at the skull, and the middle of C2 lies some 35 mm below
-            axis = min(found, key=lambda body: abs(body[0] - _SKULL_TO_C2_MM))
-            return _anchor("C2", axis, 0.45)
-        return _anchor("C4", found[0], 0.15)
-    lengths = np.array([22.0, 23.5, 24.5, 25.5, 27.0, 29.5, 32.0, 34.0, 35.0, 36.0])  # disc to disc, T7 to L4 (algorithms 2.1)
-    likely = int(np.abs(lengths - (found[-1][0] - found[-2][0])).argmin()) + LEVELS.index("T7") if len(found) > 1 else LEVELS.index("T12")
-    likely = min(max(likely, len(found) - 1), LEVELS.index("L5"))
-    return _anchor(LEVELS[likely], found[-1], 0.15)
-
-
-def _anchor(name: str, body: Body, confidence: float) -> Anchor:
-    return Anchor(name, body[1], "program", round(float(confidence), 2))
-
-
-def _wings(bone: Volume, curve: Curve) -> Floats:
-    """(n,): how much bone fills the place of the sacrum's wings, which no other vertebra has."""
-    return _share_beside(bone, curve, (30.0, 46.0), (-30.0, -4.0), 2.0)
-
-
-def _share_beside(bone: Volume, curve: Curve, beside_mm: tuple[float, float], back_mm: tuple[float, float], step_mm: float) -> Floats:
-    """(n,): share of bone in a box beside the canal (to the side, to the back; from, to), the lesser of both sides."""
-    n = len(curve.points_mm)
-    u, v = np.arange(beside_mm[0], beside_mm[1] + 0.1, step_mm), np.arange(back_mm[0], back_mm[1] + 0.1, step_mm)
-    shape = (n, len(v), len(u))
-    sides = []
-    for sign in (1.0, -1.0):
-        block = in_sections(bone, curve, np.broadcast_to(sign * u, shape), np.broadcast_to(v[:, None], shape))
-        sides.append((block > 0.3).mean(axis=(1, 2)))
-    return np.minimum(*sides)
-
-
-def _prolonged(curve: Curve, length_mm: float) -> Curve:
-    """The curve gone on straight at its foot end, past where the canal could be followed."""
-    steps = np.arange(1.0, length_mm + 0.5)[:, None]
-    more = len(steps)
-    return Curve(
-        np.concatenate([curve.points_mm, curve.points_mm[-1] + steps * curve.tangent[-1]]),
-        np.concatenate([curve.left, np.tile(curve.left[-1], (more, 1))]),
-        np.concatenate([curve.back, np.tile(curve.back[-1], (more, 1))]),
-        np.concatenate([curve.tangent, np.tile(curve.tangent[-1], (more, 1))]),
-    )
 
 
 def vertebra_at(anatomy: Anatomy, point_mm: tuple[float, float, float]) -> Level | None:
@@ -175,7 +105,7 @@ def _that_fits(guessed: Anchor, found: list[Body]) -> Anchor:
     """A guess, or where all names counted from it would run off the spine the nearest one that fits, hardly sure."""
     at = int(np.argmin([np.linalg.norm(np.subtract(body[1], guessed.position_mm)) for body in found]))
     furthest = min(max(LEVELS.index(guessed.name), at - _FALSE_ENDS), len(LEVELS) - len(found) + at)
-    return guessed if furthest == LEVELS.index(guessed.name) else replace(guessed, name=LEVELS[max(furthest, 0)], confidence=0.1)
+    return guessed if furthest == LEVELS.index(guessed.name) else replace(guessed, name=LEVELS[max(furthest, 0)], confidence=0.1, why="")
 
 
 def rename(anatomy: Anatomy, anchor: Anchor, progress: Progress = silent) -> Anatomy:
@@ -294,7 +224,8 @@ def levels_structure(levels: tuple[Level, ...], anchor: Anchor | None) -> Struct
     if anchor is None or anchor.by == "program":
         sure = 0.0 if anchor is None or anchor.confidence is None else anchor.confidence
         if sure < number("anatomy.sure_name_confidence"):
-            sentences.append(f"The names are a guess ({round(100 * sure)} %): name one vertebra.")
+            told = f", by {anchor.why}" if anchor is not None and anchor.why else ""
+            sentences.append(f"The names are a guess ({round(100 * sure)} %{told}): name one vertebra.")
     held = {level.name for level in levels}
     sentences += [f"{name} has the usual sizes of {usual}." for name, usual in _WITHOUT_SIZES.items() if name in held]
     if weak:

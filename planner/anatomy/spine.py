@@ -37,13 +37,14 @@ NOT_CHECKED = Structure("not checked")
 @dataclass(frozen=True)
 class Anchor:
     """The vertebra whose name all level names rest on. `by` is "user" where a person named it, "program" where it was guessed.
-    numbering: how many thoracic and lumbar vertebrae the others are counted with."""
+    numbering: how many thoracic and lumbar vertebrae the others are counted with. why: what a guess goes by, in words."""
 
     name: str
     position_mm: tuple[float, float, float]
     by: Literal["user", "program"]
     confidence: float | None = None
     numbering: Numbering = USUAL
+    why: str = ""
 
 
 @dataclass(frozen=True, eq=False)
