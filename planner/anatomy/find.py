@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from planner.anatomy import labels as codes
+from planner.anatomy.beside import both_sides
 from planner.anatomy.body import AIR_BELOW_HU, body_mask, pressed_flat
 from planner.anatomy.bone import Bone, find_bone
 from planner.anatomy.bright import Bright, split_bright
@@ -28,6 +29,7 @@ from planner.anatomy.openings import find_foramina
 from planner.anatomy.outside import contrast_structure, find_pools, leak_hints, paint_pools
 from planner.anatomy.paint import paint_canal, paint_roots, paint_tissue, vertebra_map
 from planner.anatomy.reformat import RADII, Curve, curve_through, polar
+from planner.anatomy.pedicles import find_pedicles
 from planner.anatomy.roots import find_roots, roots_structure
 from planner.anatomy.sac import find_sac
 from planner.anatomy.spine import NOT_CHECKED, Anatomy, Anchor, Canal, Foramen, Level, Structure, Window
@@ -131,7 +133,9 @@ def _named(seen: _Seen, plain: Volume, levels: tuple[Level, ...], anchor: Anchor
     plain: as of `seen`."""
     volume, canal, bone = seen.volume, seen.canal, seen.bone
     progress(0.0, "Finding the openings")
-    foramina = find_foramina(plain, bone.threshold_hu, canal, seen.column, levels)
+    sides = both_sides(plain, bone.threshold_hu, canal)
+    pedicles = find_pedicles(sides, canal, levels)
+    foramina = find_foramina(sides, plain.frame, canal, seen.column, levels, pedicles)
     windows = find_windows(plain, bone.threshold_hu, canal, levels)
     progress(0.4, "Finding the sac")
     sure_names = anchor is not None and anchor.by == "user"

@@ -1,136 +1,197 @@
-"""Foramina between the pedicles."""
+"""Foramina between the pedicles: seen from the side, a hole between bone above, below and behind and the two bodies in front."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from planner.anatomy.beside import STEP_MM, Beside, turned
 from planner.anatomy.levels import Column
 from planner.anatomy.norms import at_level
-from planner.anatomy.spine import ANGLES, Canal, Foramen, Level, Side
-from planner.geometry import Floats, Volume
+from planner.anatomy.spine import ANGLES, Canal, Foramen, Level, Pedicle, Side
+from planner.geometry import Floats, Frame
 
-_IN_THE_NECK, _BELOW = (-5.0, 7.0), (-1.0, 9.5)  # where a foramen lies front to back, and how far around; behind it are the facets
-_OPEN = 0.33  # of the widest part of an opening: there its rim begins
-_UPPER = 0.2  # how far above its middle, as a share of its height, a foramen is measured again, where bone bounds it in front
-_BODY_MM = 12.0  # so far in front of the usual place its width may reach, to the body; its middle lies behind the disc, which hides
-_LEAST_SHARE = 0.6  # of the rough height of a foramen: bone nearer than that is a spur or a facet and no pedicle
-_STEP_MM = 0.25
-_DEPTHS_MM: Floats = np.arange(-16.0, 16.1, _STEP_MM)
-_LEAN = 0.35  # an axis leans to the front or back by no more than this share of a pedicle's width
+_OPEN = 0.33  # of the widest part of the canal's open side: there its rim begins
+_FARTHEST = 0.55  # of a pedicle's usual width outside the canal's wall, and no farther, lies the middle of a foramen
+_INWARD, _OUTWARD_MM = 0.25, 0.8  # a hole is seen from the side through so much: of a pedicle's usual width inward, and outward
+_LEAST_SHARE = 0.5  # of the rough height of a foramen: bone nearer than that is a spur or a facet and no pedicle
+_WIDTH_FROM, _WIDTH_TO = -0.1, 0.2  # of its height above its middle: there bone bounds a foramen in front and behind
+_DISC_MM = 2.5  # so far in front of the canal, and no farther, the bodies bound a foramen; the disc between them hides in CT
+_DEEPEST_MM = 14.0  # from the bodies back: behind this lies an open joint and no foramen
+_ASIDE = 0.5  # of a pedicle's half width to both sides of the middle: there a foramen's axis is measured
+_LEAN = 0.7  # mm to the front or back for each mm outward: an axis leans no more
+_TURNS = 2
+Flags = NDArray[np.bool_]
 
 
-def find_foramina(volume: Volume, threshold: float, canal: Canal, column: Column, levels: tuple[Level, ...]) -> tuple[Foramen, ...]:
+@dataclass(frozen=True, eq=False)
+class _Hole:
+    """A foramen seen from the side. rows: of the canal's cross-sections, from its roof to its floor; front_mm, back_mm: of each row;
+    middle: the row of its middle; behind_mm: of its middle; height_mm; width_mm: free of bone from front to back around the middle."""
+
+    rows: slice
+    front_mm: Floats
+    back_mm: Floats
+    middle: float
+    behind_mm: float
+    height_mm: float
+    width_mm: float
+
+    @property
+    def widths_mm(self) -> Floats:
+        """Of each row."""
+        return np.clip(self.back_mm - self.front_mm, 0.0, _DEEPEST_MM)
+
+
+def find_foramina(
+    sides: tuple[Beside, Beside], frame: Frame, canal: Canal, column: Column, levels: tuple[Level, ...], pedicles: tuple[Pedicle, ...]
+) -> tuple[Foramen, ...]:
     """The two foramina of every pair of neighbours whose place lies in the scan (algorithms 2.2).
 
-    threshold: where bone begins. Height: between the pedicles. Width: free of bone front to back in the pedicles' plane.
+    Each is measured in the plane of its pedicles' middles: its height between them, its widths from the bodies and the disc to the bone
+    behind. frame: of the scan.
     """
+    held = {(pedicle.vertebra, pedicle.side): pedicle for pedicle in pedicles}
     found = []
-    s = canal.s_mm
     for upper, lower in itertools.pairwise(levels):
         if upper.name[0] == "S":
             continue
-        inside = np.flatnonzero((s >= upper.s_mm - 4.0) & (s <= lower.s_mm - 4.0))
-        if len(inside) < 6:
-            continue
-        sides: tuple[tuple[int, Side, float], ...] = ((0, "left", 1.0), (1, "right", -1.0))
-        for column_side, side, sign in sides:
-            open_here = ndimage.gaussian_filter1d(column.openness[inside, column_side], 1.5, mode="nearest")
-            peak = float(open_here.max())
-            parts, count = ndimage.label(open_here > _OPEN * max(peak, 0.3))
-            if count:
-                sums = ndimage.sum_labels(open_here, parts, np.arange(1, count + 1))
-                run = inside[parts == 1 + int(np.argmax(sums))]
-                sure = float(np.clip(peak / 0.6, 0.2, 1.0)) * min(upper.confidence, lower.confidence)
-            else:
-                middle = int(np.abs(s - (0.55 * upper.s_mm + 0.45 * lower.s_mm)).argmin())
-                run, sure = np.array([middle]), 0.2
-            at, height = _between_pedicles(volume, threshold, canal, int(run[len(run) // 2]), float(len(run)), sign, upper.name)
-            foramen = _foramen_at(volume, threshold, canal, at, height, sign, upper.name, lower.name, side, sure)
+        for beside in sides:
+            foramen = _foramen(beside, frame, canal, column, upper, lower, held)
             if foramen is not None:
                 found.append(foramen)
     return tuple(found)
 
 
-def _foramen_at(
-    volume: Volume, threshold: float, canal: Canal, at: int, height: float, sign: float, upper: str, lower: str, side: Side, sure: float
+def _foramen(
+    beside: Beside, frame: Frame, canal: Canal, column: Column, upper: Level, lower: Level, pedicles: Mapping[tuple[str, Side], Pedicle]
 ) -> Foramen | None:
-    across = at_level("pedicle_width_mm", upper)
-    usual, reach = _IN_THE_NECK if upper[0] == "C" else _BELOW
-    sides = (0.25 * across, 0.5 * across, across + 3.0)
-    wall = float(canal.wall_mm[at, 0 if sign > 0 else ANGLES // 2])
-    middles = [sum(_free_run(_free(volume, threshold, canal, at, sign, beside), usual, reach, reach)) / 2 for beside in sides]
-    points = [_beside(canal, at, sign, wall + beside, middle) for beside, middle in zip(sides, middles)]
-    above = max(0, at - round(_UPPER * height))
-    heights = itertools.product((at, above), sides[:2])
-    body = max(reach, _BODY_MM)
-    runs = [_free_run(_free(volume, threshold, canal, place, sign, beside), usual, body, reach) for place, beside in heights]
-    if not volume.frame.contains(points[-1]):
+    rough = _open_side(beside, canal, column, upper, lower)
+    if rough is None:
         return None
-    axis = points[2] - points[0]
-    lean = float(axis @ canal.back[at])
-    axis += (np.clip(lean, -_LEAN * across, _LEAN * across) - lean) * canal.back[at]
-    axis /= np.linalg.norm(axis)
-    width = float(np.clip(min(high - low for low, high in runs), 0.0, 20.0))
-    x, y, z = points[1]
+    at, tall, sure = rough
+    near = [pedicle for level in (upper, lower) if (pedicle := pedicles.get((level.name, beside.side))) is not None]
+    usual = float(at_level("pedicle_width_mm", upper.name))
+    if len(near) == 2:  # half way between the two
+        first, last = (canal.nearest(pedicle.centre_mm) for pedicle in near)
+        at, tall = (first + last) // 2, (last - first) * beside.step_mm - (near[0].height_mm + near[1].height_mm) / 2
+    wall = float(canal.wall_mm[at, 0 if beside.sign > 0 else ANGLES // 2])
+    to_side = min([wall + _FARTHEST * usual, *(_to_side(beside, canal, pedicle) for pedicle in near)])
+    hole = _hole(beside, canal, at, tall, to_side, upper.name)
+    if hole is None:
+        return None
+    row = int(np.clip(round(hole.middle), 0, len(canal.s_mm) - 1))
+    over, share = int(hole.middle), hole.middle % 1.0
+    above, below = (_place(beside, canal, min(end, len(canal.s_mm) - 1), to_side, hole.behind_mm) for end in (over, over + 1))
+    centre = (1.0 - share) * above + share * below
+    if not frame.contains(_place(beside, canal, row, to_side + usual / 2, hole.behind_mm)):
+        return None
+    thirds = [float(part.mean()) for part in np.array_split(hole.widths_mm, 3)]
+    axis = _axis(beside, canal, hole, row, to_side, usual)
     return Foramen(
-        (upper, lower), side, (float(x), float(y), float(z)), (float(axis[0]), float(axis[1]), float(axis[2])), height, width, sure
-    )
+        (upper.name, lower.name), beside.side, _point(np.asarray(centre)), _point(axis), hole.height_mm, min(hole.width_mm, _DEEPEST_MM),
+        sure * min(upper.confidence, lower.confidence), (thirds[0], thirds[1], thirds[2]), float(hole.widths_mm.sum() * beside.step_mm),
+    )  # fmt: skip
 
 
-def _between_pedicles(
-    volume: Volume, threshold: float, canal: Canal, at: int, height: float, sign: float, upper: str
-) -> tuple[int, float]:
-    """Middle and height of a foramen from bone above to bone below, where the open side of the canal showed it roughly: `at`, `height`.
-
-    The rough ones stay where bone is not met on both sides, or so near that it is no pedicle.
-    """
-    usual, reach = _IN_THE_NECK if upper[0] == "C" else _BELOW
-    beside = 0.5 * float(at_level("pedicle_width_mm", upper))
-    wall = float(canal.wall_mm[at, 0 if sign > 0 else ANGLES // 2])
-    middle = sum(_free_run(_free(volume, threshold, canal, at, sign, beside), usual, reach, reach)) / 2
-    place = _beside(canal, at, sign, wall + beside, middle)
-    head = np.cross(canal.left[at], canal.back[at])
-    head *= np.sign(head[2])
-    steps = np.arange(0.0, height, _STEP_MM)
-    ends = []
-    for along in (head, -head):
-        solid = np.nan_to_num(volume.sample(place + steps[:, None] * along), nan=-np.inf) >= threshold
-        if not solid.any():
-            return at, height
-        ends.append(float(steps[int(solid.argmax())]) - _STEP_MM / 2)
-    above, below = ends
-    if above + below < _LEAST_SHARE * height:
-        return at, height
-    return int(np.clip(at + round((below - above) / 2), 0, len(canal.s_mm) - 1)), above + below
+def _open_side(beside: Beside, canal: Canal, column: Column, upper: Level, lower: Level) -> tuple[int, float, float] | None:
+    """(row, height in mm, 0..1 how sure) of the open side of the canal between two vertebrae; None where too little is in view."""
+    s = canal.s_mm
+    inside = np.flatnonzero((s >= upper.s_mm - 4.0) & (s <= lower.s_mm - 4.0))
+    if len(inside) < 6:
+        return None
+    open_here = ndimage.gaussian_filter1d(column.openness[inside, 0 if beside.sign > 0 else 1], 1.5, mode="nearest")
+    peak = float(open_here.max())
+    parts, count = ndimage.label(open_here > _OPEN * max(peak, 0.3))
+    if not count:
+        return int(np.abs(s - (0.55 * upper.s_mm + 0.45 * lower.s_mm)).argmin()), 1.0, 0.2
+    sums = ndimage.sum_labels(open_here, parts, np.arange(1, count + 1))
+    run = inside[parts == 1 + int(np.argmax(sums))]
+    return int(run[len(run) // 2]), float(len(run)), float(np.clip(peak / 0.6, 0.2, 1.0))
 
 
-def _beside(canal: Canal, at: int, sign: float, lateral: float, behind: Floats | float) -> Floats:
-    """Places beside the canal's middle: `lateral` mm to the side, `behind` mm to the back."""
-    back = np.multiply.outer(np.asarray(behind, dtype=np.float64), canal.back[at])
-    return np.asarray(canal.centreline_mm[at] + sign * lateral * canal.left[at] + back)
+def _hole(beside: Beside, canal: Canal, at: int, tall: float, to_side: float, upper: str) -> _Hole | None:
+    """The hole around a place in the plane `to_side` mm beside the canal's middle; None where that place lies outside the scan."""
+    if not beside.seen[at]:
+        return None
+    medial = beside.at_side(to_side - _INWARD * float(at_level("pedicle_width_mm", upper)))
+    out = beside.at_side(to_side + _OUTWARD_MM)
+    solid = np.asarray(beside.edge[:, :, medial : out + 1].sum(axis=2) >= min(2, out + 1 - medial))
+    between = np.asarray(beside.edge[:, :, beside.at_side(to_side - _OUTWARD_MM) : out + 1].mean(axis=2) > 0.5)
+    wall = beside.sign * turned(canal, at, beside.step_mm) * to_side - float(canal.wall_mm[at, ANGLES * 3 // 4])
+    middle, width = float(at), float(at_level("foramen_mm", upper)[1])
+    behind = wall + width / 2
+    rows, front, back, height = slice(at, at + 1), np.array([wall]), np.array([wall + width]), tall
+    for _ in range(_TURNS):
+        depth = beside.at_depth(behind)
+        ends = [_up_and_down(between[:, near], round(middle), max(tall, 4.0) / beside.step_mm) for near in (depth - 1, depth, depth + 1)]
+        low, high = (int(end) for end in np.median(ends, axis=0))
+        rows, middle, height = slice(low, high + 1), float(np.mean(ends)), float(np.diff(np.mean(ends, axis=0))[0] + 1.0) * beside.step_mm
+        front, back = _front_and_back(beside, solid, rows, behind, wall)
+        share = (middle - np.arange(low, high + 1)) / (high + 1 - low)
+        near = (share >= _WIDTH_FROM) & (share <= _WIDTH_TO)
+        width = max(float(back[near].min() - front[near].max()), 0.0)
+        behind = float(front[near].max()) + width / 2
+    return _Hole(rows, front, back, middle, behind, height, width)
 
 
-def _free(volume: Volume, threshold: float, canal: Canal, at: int, sign: float, beside: float) -> NDArray[np.bool_]:
-    """Which of the places on the line front to back through a foramen, `beside` mm outside the canal's wall, hold no bone."""
-    wall = float(canal.wall_mm[at, 0 if sign > 0 else ANGLES // 2])
-    values = volume.sample(_beside(canal, at, sign, wall + beside, _DEPTHS_MM))
-    return np.asarray(np.nan_to_num(values, nan=threshold) < threshold)
+def _up_and_down(column: Flags, row: int, tall: float) -> tuple[int, int]:
+    """The first and the last free row of a hole around a place; those of the rough height where bone is not met both ways, or so near that
+    it is no pedicle."""
+    reach = round(tall)
+    above, below = column[row : max(row - reach, -1) : -1] if row >= reach else column[row::-1], column[row : row + reach + 1]
+    usual = max(row - round(tall / 2), 0), min(row + round(tall / 2), len(column) - 1)
+    if not above.any() or not below.any():
+        return usual
+    low, high = row - int(above.argmax()) + 1, row + int(below.argmax()) - 1
+    return (low, high) if high - low + 1 >= _LEAST_SHARE * tall else usual
 
 
-def _free_run(free: NDArray[np.bool_], usual: float, before: float, behind: float) -> tuple[float, float]:
-    """The stretch without bone nearest to the usual place, at most so far before and behind it; an empty one where all is bone. Its ends
-    lie half way between the last free place and the first with bone."""
-    ahead = usual - _DEPTHS_MM
-    free = free & (ahead <= before) & (ahead >= -behind)
-    if not free.any():
-        return usual, usual
-    low = high = int(np.flatnonzero(free)[np.abs(_DEPTHS_MM[free] - usual).argmin()])
-    while low > 0 and free[low - 1]:
-        low -= 1
-    while high < len(_DEPTHS_MM) - 1 and free[high + 1]:
-        high += 1
-    return float(_DEPTHS_MM[low]) - _STEP_MM / 2, float(_DEPTHS_MM[high]) + _STEP_MM / 2
+def _front_and_back(beside: Beside, solid: Flags, rows: slice, behind: float, wall: float) -> tuple[Floats, Floats]:
+    """(rows,): how far back a hole begins and ends in each row. Where a disc bounds it, it begins on the line between the bodies' walls."""
+    depth = beside.at_depth(behind)
+    depths = beside.behind_mm
+    front, back = [], []
+    for row in range(rows.start, rows.stop):
+        ahead, after = solid[row, depth::-1], solid[row, depth:]
+        front.append(float(depths[depth - int(ahead.argmax())]) + STEP_MM / 2 if ahead.any() else np.nan)
+        back.append(float(depths[depth + int(after.argmax())]) - STEP_MM / 2 if after.any() else np.nan)
+    fronts, backs = np.array(front), np.array(back)
+    place = np.arange(len(fronts))
+    bony = np.isfinite(fronts) & (fronts > wall - _DISC_MM)
+    fronts = np.interp(place, place[bony], fronts[bony]) if bony.any() else np.full(len(fronts), wall)
+    backs = np.where(np.isfinite(backs), backs, fronts + _DEEPEST_MM)
+    return np.minimum(fronts, behind), np.clip(ndimage.median_filter(backs, 3, mode="nearest"), behind, fronts + _DEEPEST_MM)
+
+
+def _axis(beside: Beside, canal: Canal, hole: _Hole, row: int, to_side: float, usual: float) -> Floats:
+    """The unit vector out of the canal through the middle of a hole, along the middles of what is free of bone beside it."""
+    places = to_side + usual / 2 * np.array([-_ASIDE, 0.0, _ASIDE, 2 * _ASIDE])
+    rows = slice(max(row - 1, hole.rows.start), min(row + 2, hole.rows.stop))
+    middles = []
+    for place in places:
+        solid = beside.edge[:, :, beside.at_side(float(place))]
+        front, back = _front_and_back(beside, solid, rows, hole.behind_mm, float(hole.front_mm.min()))
+        middles.append(float(np.median((front + back) / 2)))
+    lean = float(np.clip(np.polyfit(places, middles, 1)[0], -_LEAN, _LEAN))
+    axis = beside.sign * canal.left[row] + lean * canal.back[row]
+    return np.asarray(axis / np.linalg.norm(axis))
+
+
+def _to_side(beside: Beside, canal: Canal, pedicle: Pedicle) -> float:
+    at = canal.nearest(pedicle.centre_mm)
+    return beside.sign * float(np.subtract(pedicle.centre_mm, canal.centreline_mm[at]) @ canal.left[at])
+
+
+def _place(beside: Beside, canal: Canal, row: int, to_side: float, behind: float) -> Floats:
+    return np.asarray(canal.centreline_mm[row] + beside.sign * to_side * canal.left[row] + behind * canal.back[row])
+
+
+def _point(values: Floats) -> tuple[float, float, float]:
+    x, y, z = (float(value) for value in values)
+    return x, y, z

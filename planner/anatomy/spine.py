@@ -109,7 +109,9 @@ class Level:
 
 @dataclass(frozen=True, eq=False)
 class Foramen:
-    """A side opening between two pedicles. axis: unit vector out of the canal through it. provenance as of a structure."""
+    """A side opening between two pedicles. axis: unit vector out of the canal through it. width_mm: free of bone from front to back around
+    its middle. thirds_mm: mean width of its upper, middle and lower third; area_mm2: all of it, seen from the side; None where it was not
+    measured so."""
 
     between: tuple[str, str]
     side: Side
@@ -120,6 +122,8 @@ class Foramen:
     confidence: float
 
     @property
+    thirds_mm: tuple[float, float, float] | None = None
+    area_mm2: float | None = None
     def level(self) -> str:
         """`L4-L5`."""
         return "-".join(self.between)
@@ -127,6 +131,20 @@ class Foramen:
 
 @dataclass(frozen=True, eq=False)
 class Window:
+@dataclass(frozen=True, eq=False)
+class Pedicle:
+    """The bridge of bone between a vertebra's body and its arch, where it is narrowest. axis: unit vector through it, forward into the
+    body. width_mm: square to the axis, in the canal's cross-section; height_mm: along the canal."""
+
+    vertebra: str
+    side: Side
+    centre_mm: tuple[float, float, float]
+    axis: tuple[float, float, float]
+    width_mm: float
+    height_mm: float
+    confidence: float
+
+
     """A gap between two laminae, seen from behind at its best tilt. tilt_deg: how far the beam's direction into the patient
     points to the head (cephalad positive), against the scan's axial plane. height_mm, width_mm: square to that beam."""
 
