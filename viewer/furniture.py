@@ -55,7 +55,7 @@ def counted_words(anatomy: Anatomy | None) -> str:
     anchor = anatomy.anchor
     if anchor is None:
         return "levels not confirmed"
-    said = [f"levels counted from {anchor.name}", *["guessed"] * (anchor.by != "user"), *filter(None, [anchor.numbering.words])]
+    said = [f"levels counted from {anchor.name}", *["guessed"] * (anchor.by != "user"), *filter(None, [anchor.numbering.words.removesuffix(" vertebrae")])]
     return ", ".join(said)
 
 

@@ -89,7 +89,7 @@ class AnatomyPanel(Panel):
         self._leave_map = button("Leave it", lambda: self.session.take_labels(None), name="Leave the label map")
         self._whose = Rows(4)
         self._map.add(label("Label map of another program", "head"), self._map_words, self._whose)
-        self._map.add(row(self._take_map, self._take_masks, self._leave_map, None))
+        self._map.add(row(self._take_map, self._leave_map, None), row(self._take_masks, None))
         self._editing = Editing(self.desk)
         self.body.addWidget(self._editing)
         self._head = label("Structures", "head")

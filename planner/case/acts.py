@@ -106,7 +106,7 @@ def name_vertebra(case: Case, name: str, position_mm: Sequence[float], numbering
 def shift_names(case: Case, before: str, anchor: Anchor) -> Act:
     """Call all vertebrae by the name of their neighbour. before: what the anchor's vertebra was called; anchor: of `names.shifted`."""
     way = "up" if labels.rank(anchor.name) < labels.rank(before) else "down"
-    return Act(f"call {before} {anchor.name}, and all others one {way}", replace(case, anchor=anchor))
+    return Act(f"move all names {way}: {before} is {anchor.name}", replace(case, anchor=anchor))
 
 
 def count_vertebrae(case: Case, numbering: labels.Numbering) -> Act:

@@ -149,9 +149,9 @@ def test_all_names_move_by_one_as_one_act_and_the_numbering_stays() -> None:
     case = acts.name_vertebra(Case(), "L6", (0, 0, -80)).case
     assert case.anchor is not None and case.anchor.numbering == Numbering(lumbar=6)
     act = acts.shift_names(case, "L6", replace(case.anchor, name="L5"))
-    assert act.name == "call L6 L5, and all others one up"
+    assert act.name == "move all names up: L6 is L5"
     assert act.case.anchor is not None and act.case.anchor.numbering == Numbering(lumbar=6)
-    assert acts.shift_names(act.case, "L5", case.anchor).name == "call L5 L6, and all others one down"
+    assert acts.shift_names(act.case, "L5", case.anchor).name == "move all names down: L5 is L6"
 
 
 def test_vertebrae_are_counted_otherwise_beside_a_named_one() -> None:
