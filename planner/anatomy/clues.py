@@ -20,6 +20,7 @@ _SKULL_MM, _SKULL_TO_C2_MM = 8.0, 35.0
 _BEHIND_SKULL = 0.15  # of a box behind the head end of the canal: bone where the skull lies there
 _RIB_IN_MM, _RIB_OUT_MM = 40.0, 60.0  # where a rib begins beside the canal at the latest, and how far out no transverse process reaches
 _RIB_LONG_MM = 60.0  # along the canal: a rib that is seen between these is shorter, the hip bone is longer
+_LUMBAR = 4  # vertebrae at least between the last ribs and the sacrum
 _RIB_LEAST = 40  # samples of 2 x 2 x 1 mm
 _END_MM = 4.0  # what comes so near to the end of the canal may be cut
 _MOST = 0.93  # how sure two clues that agree can be: some people have other numbers of vertebrae
@@ -106,9 +107,11 @@ def _last_ribs(search: Volume, bone: Volume, curve: Curve, found: list[Body], us
     if len(found) < 2 or _spacing(found) < 19.0:
         return None
     borne = np.array([_ribs(bone, curve, found, sign) for sign in (1.0, -1.0)])  # (2, bodies): 1 a rib, 0 none, NaN not known
-    whole = np.array([_is_wide(search, curve, body) for body in found])
-    last = next((n for n in range(len(found) - 1, -1, -1) if (borne[:, n] == 1).any()), None)
-    if last is None or last + 1 == len(found) or not (borne[:, last + 1] == 0).all() or not whole[last + 1]:
+    ribbed = (borne == 1).any(axis=0)
+    last = next((n for n in range(len(found) - 1) if ribbed[n] and not ribbed[n + 1]), None)
+    if last is None or not (borne[:, last + 1] == 0).all() or not _is_wide(search, curve, found[last + 1]):
+        return None
+    if ribbed[last + 1 : last + 1 + _LUMBAR].any():  # the hips, which a scan may cut into something like a rib, lie lower
         return None
     both = bool((borne[:, last] == 1).all())
     above = [bool((borne[:, n] == 1).all()) for n in range(max(0, last - 2), last)]

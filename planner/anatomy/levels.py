@@ -23,6 +23,7 @@ _TOLL = 0.3  # what a disc costs, in standard deviations of the evidence
 SHORTEST_MM, LONGEST_MM = 11, 48
 _USUAL_GAP_MM = 30.0  # from one vertebra to the next, where only one is in view
 _PAST_END = 0.1  # of the way to the next vertebra: half a disc's height, as far as the place of the last disc may be wrong
+_UNCLEAR = 0.1  # of that way beyond: whether such a place belongs to the last vertebra or to one that the scan cuts is not clear
 _SHOWN = 0.7  # of a vertebra at most is shown of one whose middle lies outside the scan, its slope included
 _ARCH_BELOW_MM = 4.0  # the gap between two arches lies so far below their disc
 _CANAL_MM, _DIPS_MM = 8.0, 40.0  # half of a canal's depth; how long a spinous process slopes
@@ -121,7 +122,8 @@ class Row:
         arches, which slope to the feet by the level's usual dip.
 
         name: what the vertebra at the point is said to be, for its dip. -1 and the count are the vertebrae beyond both ends, of which the
-        scan shows a part; None for a point farther off still, or one that lies too far from the canal for any vertebra.
+        scan shows a part; None for a point farther off still, for one too far from the canal for any vertebra, and for one so near to where
+        the outermost seems to end that it may be either's.
         """
         s_mm, beside_mm, behind_mm = place_along(self.curve, point_mm)
         dip = np.tan(np.radians(float(at_level("spinous_dip_deg", name)))) if name in ALL_LEVELS else 0.0
@@ -138,6 +140,8 @@ class Row:
         if abs(beside_mm - middle[1]) > _ASIDE_MM or not 2.0 * middle[2] <= behind_mm <= _BEHIND_MM:
             return None
         if not borders[0] - _SHOWN * gaps[0] <= s_mm <= borders[-1] + _SHOWN * gaps[-1]:
+            return None
+        if 0.0 < max(borders[0] - s_mm, s_mm - borders[-1]) < _UNCLEAR * (gaps[0] if s_mm < borders[0] else gaps[-1]):
             return None
         return int(np.searchsorted(borders, s_mm)) - 1
 

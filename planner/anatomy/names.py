@@ -60,7 +60,7 @@ def row_of(anatomy: Anatomy) -> Row:
 
 
 def _no_vertebra(name: str) -> Refusal:
-    return Refusal(f"There is no vertebra where {name} was named.", _CLICK)
+    return Refusal(f"There is no vertebra that is surely meant where {name} was named.", _CLICK)
 
 
 def kept_names(count: int, at: int, anchor: Anchor) -> tuple[int, tuple[str, ...]]:
