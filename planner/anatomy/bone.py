@@ -10,18 +10,21 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from planner.anatomy.contrast import even_tubes, opacified_sac
+from planner.anatomy.metal import METAL_HU, glare_of
 from planner.geometry import Volume
 
 
 @dataclass(frozen=True, eq=False)
 class Bone:
     """Bone on the search grid. threshold_hu: bone begins here; noise_hu: standard deviation in soft tissue at the search resolution.
-    mask: bone without the tube of contrast. tube: a long homogeneous bright tube inside bone's range (sac of a myelogram, a vessel)."""
+    mask: bone, and metal, without the tube of contrast. tube: a long homogeneous bright tube inside bone's range (sac of a myelogram, a
+    vessel). glare: metal with what lies so near it that nothing is known there; None where there is no metal."""
 
     threshold_hu: float
     noise_hu: float
     mask: NDArray[np.bool_]
     tube: NDArray[np.bool_]
+    glare: NDArray[np.bool_] | None = None
 
 
 def threshold_of(search: Volume, body: NDArray[np.bool_]) -> tuple[float, float]:
@@ -45,7 +48,10 @@ def find_bone(search: Volume, body: NDArray[np.bool_]) -> Bone:
     threshold, noise = threshold_of(search, body)
     bright = (search.voxels > threshold) & body
     sure = max(300.0, threshold + 100.0)
-    tube = even_tubes(search, body, sure) | opacified_sac(search, body, sure)
+    tube = even_tubes(search, body, sure) | opacified_sac(search, body, sure, threshold)
+    glare = glare_of(search)
+    if glare is not None:  # a rod is as even as contrast
+        tube &= search.voxels <= METAL_HU
     mask = bright & ~tube
     parts, count = ndimage.label(mask)
     if count:
@@ -53,4 +59,4 @@ def find_bone(search: Volume, body: NDArray[np.bool_]) -> Bone:
         held[np.unique(parts[(search.voxels > sure) & mask])] = True
         held[0] = False
         mask = held[parts]
-    return Bone(threshold, noise, mask, tube)
+    return Bone(threshold, noise, mask, tube, glare)

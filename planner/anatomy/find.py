@@ -16,6 +16,7 @@ from planner.anatomy.beside import both_sides
 from planner.anatomy.body import AIR_BELOW_HU, body_mask, pressed_flat
 from planner.anatomy.bone import Bone, find_bone
 from planner.anatomy.bright import Bright, split_bright
+from planner.anatomy.certainty import canal_structure, confidence_of
 from planner.anatomy.clues import guess
 from planner.anatomy.grid import reduced
 from planner.anatomy.hazards.air import find_air
@@ -28,8 +29,8 @@ from planner.anatomy.norms import at_level
 from planner.anatomy.openings import find_foramina
 from planner.anatomy.outside import contrast_structure, find_pools, leak_hints, paint_pools
 from planner.anatomy.paint import paint_canal, paint_roots, paint_tissue, vertebra_map
-from planner.anatomy.reformat import RADII, Curve, curve_through, polar
 from planner.anatomy.pedicles import find_pedicles
+from planner.anatomy.reformat import RADII, Curve, curve_through, polar
 from planner.anatomy.roots import find_roots, roots_structure
 from planner.anatomy.sac import find_sac
 from planner.anatomy.spine import NOT_CHECKED, Anatomy, Anchor, Canal, Foramen, Level, Structure, Window
@@ -152,7 +153,7 @@ def _named(seen: _Seen, plain: Volume, levels: tuple[Level, ...], anchor: Anchor
     paint_pools(labels, pools)
     hints = leak_hints(pools, canal)
     structures = {
-        "canal": canal_structure(canal),
+        "canal": canal_structure(canal, levels),
         "sac": sac.sac,
         "cord": sac.cord,
         "levels": levels_structure(levels, anchor),
@@ -204,29 +205,7 @@ def trimmed(curve: Curve, wall: Wall) -> tuple[Curve, Wall]:
     longest = int(np.argmax(stops - starts))
     keep = slice(int(starts[longest]), int(stops[longest]))
     trimmed_curve = Curve(curve.points_mm[keep], curve.left[keep], curve.back[keep], curve.tangent[keep])
-    return trimmed_curve, Wall(wall.radius_mm[keep], wall.bridged[keep])
-
-
-def confidence_of(path: Path, curve: Curve, wall: Wall) -> Floats:
-    """(n,) 0..1 of each cross-section, from enclosure, margin, area against its neighbours and the bridged share (algorithms 1.1)."""
-    order = np.argsort(path.points_mm[:, 2])
-    enclosed = np.interp(curve.points_mm[:, 2], path.points_mm[order, 2], path.enclosed[order])
-    area = area_of(wall.radius_mm)
-    around = np.array([np.median(area[max(0, n - 30) : n + 31]) for n in range(len(area))])
-    odd = np.minimum(np.abs(area - around) / (0.2 * around), 3.0)
-    bridged = wall.bridged.mean(axis=1)
-    logit = -3.0 + 5.0 * enclosed + 1.5 * min(1.0, max(path.margin, 0.0) / 0.3) - 0.7 * odd - 2.5 * bridged
-    return np.asarray(1.0 / (1.0 + np.exp(-logit)))
-
-
-def canal_structure(canal: Canal) -> Structure:
-    """How the canal as a whole is known, and where along it is weak."""
-    weak = canal.confidence < 0.6
-    bridged = round(100 * float(canal.bridged.mean()))
-    problem = f"{bridged} % of the wall is bridged over openings."
-    if weak.any():
-        problem += f" {round(100 * float(weak.mean()))} % of its length is uncertain."
-    return Structure("found", round(float(np.median(canal.confidence)), 2), problem)
+    return trimmed_curve, Wall(wall.radius_mm[keep], wall.bridged[keep], None if wall.bridge is None else wall.bridge[keep])
 
 
 def _flavum(canal: Canal, levels: tuple[Level, ...]) -> Floats:

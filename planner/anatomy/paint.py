@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from planner.anatomy import labels as codes
 from planner.anatomy.body import skin_band
+from planner.anatomy.bridges import BONE, bridges_of
 from planner.anatomy.grid import nearest_indices
 from planner.anatomy.levels import Column
 from planner.anatomy.norms import at_level
@@ -188,9 +189,10 @@ def paint_canal(labels: NDArray[np.uint8], frame: Frame, canal: Canal, sac_mm: F
     bony = np.zeros(256, dtype=np.bool_)
     bony[list(codes.BONE)] = True
     bony[0] = True
+    lined = bridges_of(canal) != BONE
     _paint_canal(
         part, np.array([b.start for b in box]), frame.affine, canal.centreline_mm, canal.left, canal.back, _tangents(canal),
-        _first_sections(frame, canal, box[0].start, box[0].stop), canal.wall_mm, sac_mm, cord_mm, canal.bridged, flavum_mm, bony,
+        _first_sections(frame, canal, box[0].start, box[0].stop), canal.wall_mm, sac_mm, cord_mm, lined, flavum_mm, bony,
         np.array([codes.EPIDURAL_SPACE, codes.THECAL_SAC, codes.SPINAL_CORD, codes.LIGAMENTUM_FLAVUM], dtype=np.uint8),
     )  # fmt: skip
     labels[box] = part

@@ -73,3 +73,14 @@ def polar(volume: Volume, curve: Curve) -> Floats:
     u = np.broadcast_to(np.cos(THETA)[None, :, None] * RADII, (n, ANGLES, len(RADII)))
     v = np.broadcast_to(np.sin(THETA)[None, :, None] * RADII, (n, ANGLES, len(RADII)))
     return in_sections(volume, curve, u, v)
+
+
+def rising(rays: Floats, level: Floats, low_mm: Floats, high_mm: Floats) -> Floats:
+    """(n, angles): the radius between two others at which the values along a ray (n, angles, radii) first pass a level on their way up;
+    NaN where they do not."""
+    over = (rays > level[..., None]) & (low_mm[..., None] <= RADII) & (high_mm[..., None] >= RADII)
+    at = np.maximum(over.argmax(axis=2), 1)
+    high = np.take_along_axis(rays, at[..., None], axis=2)[..., 0]
+    low = np.take_along_axis(rays, at[..., None] - 1, axis=2)[..., 0]
+    share = np.clip((level - low) / np.maximum(high - low, 1e-3), 0.0, 1.0)
+    return np.where(over.any(axis=2) & (high > low), RADII[at] - RADIAL_MM * (1 - share), np.nan)

@@ -63,7 +63,8 @@ class Canal:
 
     centreline_mm: (n, 3) LPS. left, back: (n, 3) unit vectors that span each cross-section (toward the patient's left and back,
     at right angles to the centreline). wall_mm: (n, ANGLES) distance from the centreline to the wall. bridged: (n, ANGLES), True
-    where the wall was bridged over an opening rather than seen. area_mm2, confidence: (n,).
+    where the wall was bridged over an opening rather than seen. area_mm2, confidence: (n,). bridge: (n, ANGLES) uint8, what the wall is
+    made of (codes of `bridges`; read it by `bridges.bridges_of`), None where that was not told apart.
     """
 
     centreline_mm: Floats
@@ -73,6 +74,7 @@ class Canal:
     bridged: NDArray[np.bool_]
     area_mm2: Floats
     confidence: Floats
+    bridge: NDArray[np.uint8] | None = None
 
     @property
     def s_mm(self) -> Floats:
@@ -120,17 +122,15 @@ class Foramen:
     height_mm: float
     width_mm: float
     confidence: float
-
-    @property
     thirds_mm: tuple[float, float, float] | None = None
     area_mm2: float | None = None
+
+    @property
     def level(self) -> str:
         """`L4-L5`."""
         return "-".join(self.between)
 
 
-@dataclass(frozen=True, eq=False)
-class Window:
 @dataclass(frozen=True, eq=False)
 class Pedicle:
     """The bridge of bone between a vertebra's body and its arch, where it is narrowest. axis: unit vector through it, forward into the
@@ -145,6 +145,43 @@ class Pedicle:
     confidence: float
 
 
+@dataclass(frozen=True, eq=False)
+class Facet:
+    """The joint between the lower process of a vertebra and the upper process of the next. axis: unit vector square to its gap, from the
+    former to the latter, which is outward and forward."""
+
+    between: tuple[str, str]
+    side: Side
+    centre_mm: tuple[float, float, float]
+    axis: tuple[float, float, float]
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Lamina:
+    """The edges of a lamina beside the spinous process; None where it overlaps its neighbour or the scan ends."""
+
+    side: Side
+    upper_mm: tuple[float, float, float] | None
+    lower_mm: tuple[float, float, float] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Landmarks:
+    """What a person orients by on one vertebra. facets: its joints with the next one below. midline_mm, midline_normal: a point of the
+    plane that halves it, and the unit vector square to that plane, to the left. What was not seen is missing or None."""
+
+    vertebra: str
+    pedicles: tuple[Pedicle, ...]
+    facets: tuple[Facet, ...]
+    laminae: tuple[Lamina, ...]
+    spinous_tip_mm: tuple[float, float, float] | None
+    midline_mm: tuple[float, float, float]
+    midline_normal: tuple[float, float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
     """A gap between two laminae, seen from behind at its best tilt. tilt_deg: how far the beam's direction into the patient
     points to the head (cephalad positive), against the scan's axial plane. height_mm, width_mm: square to that beam."""
 

@@ -22,6 +22,9 @@ _BACK_COST_PER_MM, _LEFT_COST_PER_MM = 0.04, 0.2  # spines bend forward and back
 _SIDEWAYS = 0.8  # tangent of the steepest course to a side
 _CORRIDOR_MM, _BENDS = 10.0, 0.35  # a spine goes on no farther to a side than this, and this much a mm
 _BREAK_MM, _BREAK_SCORE = 15.0, 0.35  # over this length below this score the path leaves the canal
+_OPEN_ARCH = 0.6  # what a place is worth that bone encloses but for its back, where laminae may have been taken away
+_UNKNOWN = 2  # in a grid of walls: neither bone nor none
+_MISSED, _UNSEEN = -1.0, -2.0  # a ray that meets no bone; one that ends at the scan's border or at metal
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +40,7 @@ class Path:
 
 @njit(cache=True, nogil=True)
 def _enclosure(
-    bone: NDArray[np.uint8],
+    walls: NDArray[np.uint8],
     allowed: NDArray[np.bool_],
     distance: NDArray[np.float32],
     sj: float,
@@ -47,9 +50,10 @@ def _enclosure(
     area0: float,
     area_sd: float,
     score: NDArray[np.float32],
+    unroofed: NDArray[np.float32],
     enclosed: NDArray[np.float32],
 ) -> None:
-    nk, nj, ni = bone.shape
+    nk, nj, ni = walls.shape
     step = 0.8 * min(sj, si)
     count = int(reach / step)
     dj = np.empty(32)
@@ -64,44 +68,49 @@ def _enclosure(
                 j, i = b * stride, c * stride
                 if not allowed[k, j, i] or distance[k, j, i] < 2.5 or distance[k, j, i] > 16.0:
                     continue
-                hits, valid, total = 0, 0, 0.0
+                hits, valid, hits_behind, valid_behind, total = 0, 0, 0, 0, 0.0
                 for n in range(32):
-                    radius[n] = -1.0
+                    radius[n] = _MISSED
                     y, x = float(j), float(i)
-                    inside = True
                     for m in range(1, count + 1):
                         y += dj[n]
                         x += di[n]
                         a, d = int(y + 0.5), int(x + 0.5)
-                        if a < 0 or d < 0 or a >= nj or d >= ni:
-                            inside = False
+                        if a < 0 or d < 0 or a >= nj or d >= ni or walls[k, a, d] == _UNKNOWN:
+                            radius[n] = _UNSEEN
                             break
-                        if bone[k, a, d]:
+                        if walls[k, a, d]:
                             radius[n] = m * step
                             break
+                    behind = abs(n - 8) <= 4
                     if radius[n] > 0:
                         hits += 1
+                        hits_behind += behind
                         total += radius[n]
-                    if inside:
+                    if radius[n] != _UNSEEN:
                         valid += 1
+                        valid_behind += behind
                 if valid < 16 or hits < 8:
                     continue
                 mean = total / hits
-                area, gap, longest = 0.0, 0, 0
+                area, gap, longest, gap_aside, longest_aside = 0.0, 0, 0, 0, 0
                 for n in range(64):
-                    if radius[n % 32] < 0:
+                    if radius[n % 32] > 0:
+                        gap, gap_aside = 0, 0
+                    elif radius[n % 32] == _MISSED:
                         gap += 1
-                        longest = max(longest, gap)
-                    else:
-                        gap = 0
+                        gap_aside += abs(n % 32 - 8) > 4
+                        longest, longest_aside = max(longest, gap), max(longest_aside, gap_aside)
                 for n in range(32):
                     r0 = radius[n] if radius[n] > 0 else mean
                     r1 = radius[(n + 1) % 32] if radius[(n + 1) % 32] > 0 else mean
                     area += 0.5 * r0 * r1 * 0.19509
-                share = hits / valid
-                arc = min(longest, 32) * 11.25
                 z = (area - area0) / area_sd
-                score[k, b, c] = share * np.exp(-((arc / 160.0) ** 2)) * np.exp(-0.25 * z * z)
+                usual = np.exp(-0.25 * z * z)
+                arc, arc_aside = min(longest, 32) * 11.25, min(longest_aside, 32) * 11.25
+                share, share_aside = hits / valid, (hits - hits_behind) / max(valid - valid_behind, 1)
+                score[k, b, c] = share * np.exp(-((arc / 160.0) ** 2)) * usual
+                unroofed[k, b, c] = share_aside * np.exp(-((arc_aside / 160.0) ** 2)) * usual
                 enclosed[k, b, c] = share
 
 
@@ -140,8 +149,10 @@ def _best_path(gain: NDArray[np.float32], reach: int, cost_back: float, cost_lef
     return best, path[:length]
 
 
-def _neighbourhood(bone: NDArray[np.bool_], spacing: tuple[float, float, float], stride: int) -> NDArray[np.float32]:
-    """0..1: bone in front (a body) and behind (an arch), pooled over 24 mm along the body so that discs and gaps count as closed."""
+def _neighbourhood(
+    bone: NDArray[np.bool_], spacing: tuple[float, float, float], stride: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """0..1 each: bone in front (a body) and behind (an arch), pooled over 24 mm along the body so that discs and gaps count as closed."""
     pooled = ndimage.uniform_filter1d(bone[:, ::stride, ::stride].astype(np.float32), max(1, round(24.0 / spacing[0])), axis=0)
     sj, si = spacing[1] * stride, spacing[2] * stride
 
@@ -158,8 +169,7 @@ def _neighbourhood(bone: NDArray[np.bool_], spacing: tuple[float, float, float],
 
     front = np.minimum(1.0, mean_of(-34.0, -10.0, 24.0) / 0.18)
     back = np.minimum(1.0, mean_of(6.0, 30.0, 12.0) / 0.12)
-    result: NDArray[np.float32] = ((0.3 + 0.7 * front) * (0.4 + 0.6 * back)).astype(np.float32)
-    return result
+    return np.float32(0.3) + np.float32(0.7) * front, np.float32(0.4) + np.float32(0.6) * back
 
 
 def score_places(search: Volume, body: NDArray[np.bool_], bone: Bone, stride: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -168,22 +178,25 @@ def score_places(search: Volume, body: NDArray[np.bool_], bone: Bone, stride: in
     smooth = np.stack([cv2.blur(plane, (3, 3)) for plane in search.voxels])
     content = body & (((smooth > -130) & (smooth < 160)) | bone.tube)
     shape = (search.frame.shape[0], -(-search.frame.shape[1] // stride), -(-search.frame.shape[2] // stride))
-    score = np.zeros(shape, dtype=np.float32)
-    enclosed = np.zeros(shape, dtype=np.float32)
+    score, enclosed, unroofed = (np.zeros(shape, dtype=np.float32) for _ in range(3))
+    solid = bone.mask if bone.glare is None else bone.mask & ~bone.glare
     # arches and gaps alternate along the body, so bone is pooled over 9 mm; where the canal is steep (sacrum) that would close it
     for pooled_mm, weight in ((9.0, 1.0), (0.0, 0.9)):
-        walls = bone.mask.astype(np.uint8)
-        if pooled_mm:
-            walls = ndimage.maximum_filter1d(walls, 2 * round(pooled_mm / 2 / spacing[0]) + 1, axis=0)
-        inward = np.stack([cv2.distanceTransform(1 - plane, cv2.DIST_L2, 3) for plane in walls])
+        length = 2 * round(pooled_mm / 2 / spacing[0]) + 1
+        walls = ndimage.maximum_filter1d(solid.astype(np.uint8), length, axis=0)
+        if bone.glare is not None:
+            walls[(walls == 0) & bone.glare] = _UNKNOWN
+        inward = np.stack([cv2.distanceTransform((plane == 0).astype(np.uint8), cv2.DIST_L2, 3) for plane in walls])
         distance = (np.minimum(inward, 1000.0) * min(spacing[1:])).astype(np.float32)
-        one = np.zeros(shape, dtype=np.float32)
-        share = np.zeros(shape, dtype=np.float32)
-        _enclosure(walls, content & (walls == 0), distance, spacing[1], spacing[2], stride, _REACH_MM, _AREA_MM2, _AREA_SD_MM2, one, share)
+        one, without, share = (np.zeros(shape, dtype=np.float32) for _ in range(3))
+        inside = content & (walls == 0)
+        _enclosure(walls, inside, distance, spacing[1], spacing[2], stride, _REACH_MM, _AREA_MM2, _AREA_SD_MM2, one, without, share)
         better = weight * one > score
         score = np.where(better, weight * one, score)
         enclosed = np.where(better, share, enclosed)
-    return (score * _neighbourhood(bone.mask, spacing, stride)).astype(np.float32), enclosed
+        unroofed = np.maximum(unroofed, weight * without)
+    front, back = _neighbourhood(bone.mask, spacing, stride)
+    return np.maximum(score * back, _OPEN_ARCH * unroofed) * front, enclosed
 
 
 def track_canal(search: Volume, body: NDArray[np.bool_], bone: Bone, progress: Progress = silent) -> Path | None:

@@ -9,7 +9,11 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from planner.anatomy.reformat import RADIAL_MM, RADII, THETA, Curve, curve_through, polar
+from planner.anatomy.bridges import FLAVUM, METAL, kinds_of
+from planner.anatomy.metal import calmed, glare_on
+from planner.anatomy.paths import closed_paths as closed_paths
+from planner.anatomy.reformat import RADIAL_MM, RADII, THETA, Curve, curve_through, polar, rising
+from planner.anatomy.roof import find_roof
 from planner.anatomy.spine import ANGLES, Canal
 from planner.geometry import Floats, Volume
 from planner.progress import Progress, silent
@@ -18,6 +22,8 @@ _PRIOR_MM = 9.0
 _NEIGHBOURS_MM = 30  # the prior is the running median of the seen wall over this length to both sides
 _BEYOND_MM = 4.5  # bone this far beyond the prior belongs to what lies outside an opening
 _SHORT_MM = 4.5
+_STIFF_ALONG, _SWEEPS = 4.0, 80  # a bridge is stiffer from pedicle to pedicle than around the canal
+_LINING_MM = 0.8  # ligament thicker than this is no bone
 _TURNS = 8  # at most
 _STILL_MM, _STILL_SHARE = 0.5, 95  # a curve stands still when so many of 100 sections would move by less
 _PINCHED = 0.5  # of the usual area around: less than this is a centreline that strayed, more often than a narrow canal
@@ -25,42 +31,11 @@ _PINCHED = 0.5  # of the usual area around: less than this is a centreline that 
 
 @dataclass(frozen=True, eq=False)
 class Wall:
-    """radius_mm (n, ANGLES), bridged (n, ANGLES) and the share of each cross-section that was seen, (n,)."""
+    """radius_mm (n, ANGLES), bridged (n, ANGLES), and what the wall is made of, codes of `bridges`, where that was told apart."""
 
     radius_mm: Floats
     bridged: NDArray[np.bool_]
-
-
-@njit(cache=True, nogil=True)
-def closed_paths(cost: Floats, smoothness: float, out: NDArray[np.int64]) -> None:
-    """For each cross-section the closed path through (angle, radius) of least cost; steps of at most two radii between neighbours."""
-    n, angles, radii = cost.shape
-    total = angles + angles // 2 + 1
-    value = np.empty((total, radii))
-    source = np.zeros((total, radii), dtype=np.int8)
-    for s in range(n):
-        for r in range(radii):
-            value[0, r] = cost[s, 0, r]
-        for a in range(1, total):
-            for r in range(radii):
-                best, step = 1e18, 0
-                for d in range(-2, 3):
-                    p = r + d
-                    if 0 <= p < radii:
-                        there = value[a - 1, p] + smoothness * d * d
-                        if there < best:
-                            best, step = there, d
-                value[a, r] = best + cost[s, a % angles, r]
-                source[a, r] = step
-        r = 0
-        for p in range(radii):
-            if value[total - 1, p] < value[total - 1, r]:
-                r = p
-        quarter = angles // 4
-        for a in range(total - 1, quarter, -1):  # the middle turn is free of both ends
-            if a <= quarter + angles:
-                out[s, a % angles] = r
-            r = r + source[a, r]
+    bridge: NDArray[np.uint8] | None = None
 
 
 def _smoothed(rays: Floats, coarse_mm: float) -> Floats:
@@ -92,28 +67,39 @@ def _running_median(radius: Floats, good: NDArray[np.bool_]) -> Floats:
     whole = _median_of_seen(stacked)
     medians = np.stack([_median_of_seen(stacked[:, max(0, c - _NEIGHBOURS_MM) : c + _NEIGHBOURS_MM + 1]) for c in centres])
     fallback = float(np.nanmedian(whole)) if np.isfinite(whole).any() else _PRIOR_MM
-    medians = np.where(np.isfinite(medians), medians, np.where(np.isfinite(whole), whole, fallback))
     for a in range(radius.shape[1]):
-        out[:, a] = np.interp(np.arange(n), centres, medians[:, a])
+        known = np.isfinite(medians[:, a])
+        out[:, a] = np.interp(np.arange(n), centres[known], medians[known, a]) if known.any() else fallback
     return np.asarray(ndimage.gaussian_filter(out, (3.0, 1.0), mode=("nearest", "wrap")))
 
 
+@njit(cache=True, nogil=True)
+def _relax(radius: Floats, holes: NDArray[np.bool_], along: float, sweeps: int) -> None:
+    n, angles = radius.shape
+    for _ in range(sweeps):
+        for s in range(n):
+            up, down = max(s - 1, 0), min(s + 1, n - 1)
+            for a in range(angles):
+                if holes[s, a]:
+                    around = radius[s, a - 1] + radius[s, (a + 1) % angles]
+                    radius[s, a] = (along * (radius[up, a] + radius[down, a]) + around) / (2.0 * along + 2.0)
+
+
 def _relaxed(radius: Floats, holes: NDArray[np.bool_], prior: Floats) -> Floats:
-    """The holes filled smoothly from their border (harmonic, 120 sweeps), twice as stiff along the canal as around it."""
+    """The holes filled smoothly from their border (harmonic), stiffer along the canal than around it."""
     filled = np.where(holes, prior, radius)
-    for _ in range(120):
-        up = np.concatenate([filled[:1], filled[:-1]])
-        down = np.concatenate([filled[1:], filled[-1:]])
-        mean = (2 * up + 2 * down + np.roll(filled, 1, axis=1) + np.roll(filled, -1, axis=1)) / 6
-        filled = np.where(holes, mean, filled)
+    _relax(filled, holes, _STIFF_ALONG, _SWEEPS)
     return filled
 
 
 def find_wall(rays: Floats, threshold: float, coarse_mm: float) -> Wall:
     """The wall in straightened rays (n, ANGLES, radii) of HU (algorithms 1.1 step 6): polar dynamic programming, then bridges.
 
-    threshold: where bone begins. coarse_mm: the largest spacing of the scan; blurred scans have softer edges.
+    threshold: where bone begins. coarse_mm: the largest spacing of the scan; blurred scans have softer edges. Directions in which metal
+    stands at the wall are bridged: what is seen there is no wall.
     """
+    glare = glare_on(rays)
+    rays = rays if glare is None else calmed(rays, glare)
     smooth_rays = _smoothed(rays, coarse_mm)
     slope = np.gradient(smooth_rays, RADIAL_MM, axis=2)
     sharp = min(150.0, 260.0 / max(coarse_mm, 0.5))
@@ -123,11 +109,12 @@ def find_wall(rays: Floats, threshold: float, coarse_mm: float) -> Wall:
     behind = np.cumsum(is_bone, axis=2) * RADIAL_MM - is_bone * RADIAL_MM
     first = _first_beyond(is_bone)
     seen_mm = np.where(first < len(RADII), RADII[np.minimum(first, len(RADII) - 1)], np.inf)
-    prior = _running_median(seen_mm, np.isfinite(seen_mm) & (seen_mm < 16.0) & (seen_mm > 3.0))
+    metal = np.zeros(seen_mm.shape, dtype=np.bool_) if glare is None else glare.any(axis=2) & (_first_beyond(glare) <= first)
+    prior = _running_median(seen_mm, np.isfinite(seen_mm) & (seen_mm < 16.0) & (seen_mm > 3.0) & ~metal)
     radius: Floats = prior
     holes = np.zeros(prior.shape, dtype=np.bool_)
     for _ in range(2):
-        holes = (seen_mm > prior + _BEYOND_MM) | ~np.isfinite(seen_mm)
+        holes = (seen_mm > prior + _BEYOND_MM) | ~np.isfinite(seen_mm) | metal
         cost = edge + 1.0 * behind + 0.15 * ((RADII - prior[..., None]) / 3.0) ** 2
         flat = 0.6 + 0.35 * ((RADII - prior[..., None]) / 2.0) ** 2
         cost = np.where(holes[..., None], flat, cost)
@@ -140,7 +127,22 @@ def find_wall(rays: Floats, threshold: float, coarse_mm: float) -> Wall:
     holes |= short & ~np.isfinite(np.where(seen_mm < prior - _SHORT_MM, seen_mm, np.inf))
     radius = np.where(holes, radius, _half_maximum(smooth_rays, radius))
     filled = _relaxed(radius, holes, np.minimum(radius, prior + 1.0))
-    return Wall(np.asarray(ndimage.gaussian_filter(filled, (0.8, 0.7), mode=("nearest", "wrap"))), holes)
+    kinds = kinds_of(holes)
+    kinds[holes & metal] = METAL
+    return Wall(_evened(filled), holes, kinds)
+
+
+def _evened(radius: Floats) -> Floats:
+    return np.asarray(ndimage.gaussian_filter(radius, (0.8, 0.7), mode=("nearest", "wrap")))
+
+
+def lined(rays: Floats, wall: Wall) -> Wall:
+    """A wall of bone with the ligamentum flavum that lines its back; between the places where it is seen the bridges run as before."""
+    roof = find_roof(rays, wall.radius_mm, wall.bridged)
+    radius = _relaxed(roof.radius_mm, wall.bridged & ~roof.seen, np.minimum(wall.radius_mm, roof.radius_mm))
+    kinds = kinds_of(wall.bridged) if wall.bridge is None else wall.bridge.copy()
+    kinds[roof.seen & ~wall.bridged & (wall.radius_mm - roof.radius_mm > _LINING_MM)] = FLAVUM
+    return Wall(_evened(radius), wall.bridged, kinds)
 
 
 def _half_maximum(rays: Floats, radius: Floats) -> Floats:
@@ -149,15 +151,8 @@ def _half_maximum(rays: Floats, radius: Floats) -> Floats:
     inside = (radius[..., None] - 4.0 < RADII) & (radius[..., None] - 1.5 > RADII)
     base = np.where(inside, rays, 0).sum(axis=2) / np.maximum(inside.sum(axis=2), 1)
     peak = np.where(near & (radius[..., None] - 0.5 <= RADII), rays, -np.inf).max(axis=2)
-    level = 0.5 * (base + np.minimum(peak, 900.0))
-    over = (rays > level[..., None]) & (np.abs(RADII - radius[..., None]) <= 1.5)
-    at = _first_beyond(over)
-    good = (at > 0) & (at < len(RADII))
-    at = np.clip(at, 1, len(RADII) - 1)
-    high = np.take_along_axis(rays, at[..., None], axis=2)[..., 0]
-    low = np.take_along_axis(rays, at[..., None] - 1, axis=2)[..., 0]
-    share = np.clip((level - low) / np.maximum(high - low, 1e-3), 0.0, 1.0)
-    return np.where(good & (high > low), RADII[at] - RADIAL_MM * (1 - share), radius)
+    found = rising(rays, 0.5 * (base + np.minimum(peak, 900.0)), radius - 1.5, radius + 1.5)
+    return np.where(np.isfinite(found), found, radius)
 
 
 def area_of(radius_mm: Floats) -> Floats:
@@ -199,6 +194,8 @@ def canal_along(volume: Volume, curve: Curve, threshold: float, cleared: Volume 
         wall = find_wall(rays, threshold, coarse)
         u, v = _steady_centroids(wall.radius_mm)
         if turn == _TURNS - 1 or (turn and np.percentile(np.hypot(u, v), _STILL_SHARE) < _STILL_MM):
+            if cleared is None:  # where a sac is looked through, fat beside it is not seen
+                wall = lined(rays, wall)
             break
         points = curve.points_mm + u[:, None] * curve.left + v[:, None] * curve.back
         curve = curve_through(points, 5.0 if turn == 0 else 4.0)
@@ -217,4 +214,4 @@ def _looked_through(rays: Floats, sac: Floats, threshold: float) -> Floats:
 
 def as_canal(curve: Curve, wall: Wall, confidence: Floats) -> Canal:
     """The canal as the value that the station hands on."""
-    return Canal(curve.points_mm, curve.left, curve.back, wall.radius_mm, wall.bridged, area_of(wall.radius_mm), confidence)
+    return Canal(curve.points_mm, curve.left, curve.back, wall.radius_mm, wall.bridged, area_of(wall.radius_mm), confidence, wall.bridge)
