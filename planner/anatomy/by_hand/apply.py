@@ -32,11 +32,12 @@ from planner.anatomy.by_hand.edits import (
 )
 from planner.anatomy.by_hand.masks import grown, least_growth_mm, smoothed
 from planner.anatomy.by_hand.names import relabel
+from planner.anatomy.by_hand.openings import with_foramen, with_unmeasured, with_window
 from planner.anatomy.by_hand.path import SHORTEST_MM, drawn_canal, draws_canal, goes_on
 from planner.anatomy.by_hand.strokes import stroke_mask
 from planner.anatomy.by_hand.tube import grown_wall, inside_wall, moved_tube, pulled_wall, smoothed_wall, struck_wall, with_tube, with_wall
 from planner.anatomy.sac import within_wall
-from planner.anatomy.spine import Anatomy, Canal, Foramen, Level, Provenance, Root, Structure, Window
+from planner.anatomy.spine import Anatomy, Canal, Level, Provenance, Root, Structure
 from planner.geometry import Floats
 from planner.progress import Progress, part, silent
 from planner.refusal import Refusal
@@ -91,6 +92,11 @@ def edited(anatomy: Anatomy, edits: tuple[Edit, ...], progress: Progress = silen
     structures = {**before.structures, **{name: _known(before.structure(name), at) for name, at in touched.items()}}
     if "kidney" in touched and before.structure("kidney").provenance == "not checked" and not _on_both_sides(now, codes.KIDNEY):
         structures["kidney"] = replace(structures["kidney"], provenance="not checked")  # one drawn says nothing of the other
+    now, unmeasured = with_unmeasured(now, before, [edit for n, edit in enumerate(edits) if n not in idle])
+    for name, places in unmeasured.items():
+        words = f"Bone or canal was changed by hand at {', '.join(places)}: the size there is that of before."
+        known = structures.get(name, before.structure(name))
+        structures[name] = replace(known, problem=f"{words} {known.problem}" if known.problem else words)
     return EditedAnatomy(
         now.frame, now.modality, now.labels, structures, now.canal, now.levels, now.foramina, now.windows, now.roots, now.anchor,
         now.leak_hints, now.again, now.sac, before, edits, touched, idle,
@@ -286,9 +292,9 @@ def _apply(now: Anatomy, edit: Edit, progress: Progress) -> Anatomy:
             s_mm = float(now.canal.s_mm[now.canal.nearest(edit.centre_mm)])
             return replace(now, levels=(*now.levels[:at], Level(name or "", edit.centre_mm, s_mm, 1.0), *now.levels[at:]))
         case AddedWindow():
-            return replace(now, windows=_with_window(now, edit))
+            return replace(now, windows=with_window(now, edit))
         case AddedForamen():
-            return replace(now, foramina=_with_foramen(now, edit))
+            return replace(now, foramina=with_foramen(now, edit))
 
 
 def _walled(now: Anatomy, wall_mm: Floats) -> Anatomy:
@@ -446,25 +452,3 @@ def _cut_roots(now: Anatomy, box: Box, erased: Mask) -> tuple[Root, ...]:
         ganglion = slice(max(0, root.ganglion.start - start), max(0, min(root.ganglion.stop, stop) - start))
         kept.append(replace(root, path_mm=root.path_mm[start:stop], radius_mm=root.radius_mm[start:stop], ganglion=ganglion))
     return tuple(kept)
-
-
-# ---- openings -------------------------------------------------------------------------------------------------------------------------
-
-
-def _with_window(now: Anatomy, edit: AddedWindow) -> tuple[Window, ...]:
-    pair = now.disc_space(edit.centre_mm)
-    assert pair is not None
-    made = Window(pair, edit.centre_mm, edit.height_mm, edit.width_mm, edit.tilt_deg, 1.0)
-    return tuple(sorted([*(w for w in now.windows if w.between != pair), made], key=lambda w: codes.rank(w.between[0])))
-
-
-def _with_foramen(now: Anatomy, edit: AddedForamen) -> tuple[Foramen, ...]:
-    pair, canal = now.disc_space(edit.centre_mm), now.canal
-    assert pair is not None
-    at = canal.nearest(edit.centre_mm)
-    out = np.subtract(edit.centre_mm, canal.centreline_mm[at])
-    left = bool(out @ canal.left[at] > 0)
-    x, y, z = (float(value) for value in (canal.left[at] if left else -canal.left[at]))
-    made = Foramen(pair, "left" if left else "right", edit.centre_mm, (x, y, z), edit.height_mm, edit.width_mm, 1.0)
-    others = [f for f in now.foramina if (f.between, f.side) != (made.between, made.side)]
-    return tuple(sorted([*others, made], key=lambda f: codes.rank(f.between[0])))

@@ -13,6 +13,7 @@ from planner.anatomy.names import row_of
 from planner.anatomy.outside import polar_place
 from planner.anatomy.paint import along_canal
 from planner.anatomy.reformat import RADII, polar
+from planner.anatomy.sac import within_wall
 from planner.anatomy.spine import Anatomy, Canal
 from planner.anatomy.wall import area_of
 from planner.geometry import Volume
@@ -20,6 +21,7 @@ from planner.geometry import Volume
 _INWARD = 0.5  # bone of the map nearer to the middle than this share of the wall is not the canal's
 _BRIDGED_MM, _MODELLED_MM = 2.5, 8.0  # bone this far beyond a wall that was bridged, or that was modelled, is where it is
 _ROUND_MM = 35.0
+_SURE = 0.6  # of a cross-section in MR, to take its word against the map's
 
 Codes = NDArray[np.uint8]
 
@@ -48,6 +50,7 @@ def by_bone(anatomy: Anatomy, given: Codes) -> Anatomy:
     return replace(
         anatomy,
         canal=better,
+        sac=anatomy.sac and within_wall(anatomy.sac, wall),
         labels=_repainted(anatomy, better, bone, taken & (np.abs(wall - canal.wall_mm) > 0.25)),
         structures=structures,
     )
@@ -70,8 +73,14 @@ def _repainted(anatomy: Anatomy, canal: Canal, bone: NDArray[np.bool_], moved: N
 
 
 def by_canal(volume: Volume, anatomy: Anatomy, given: Codes, bone_hu: float) -> NDArray[np.bool_]:
-    """Where a map's bone spills into the canal: inside a wall that was seen in CT, and dark as no bone is."""
-    if volume.modality != "CT" or anatomy.structure("canal").provenance != "found":
+    """Where a map's bone spills into the canal, inside a wall that was found: in CT what is dark as no bone is, in MR, where bone has no
+    signal of its own, whatever lies inside cross-sections that are sure."""
+    spilt = np.asarray(np.isin(anatomy.labels, codes.CANAL) & np.isin(given, codes.BONE))
+    if anatomy.structure("canal").provenance != "found":
         return np.zeros(given.shape, dtype=np.bool_)
-    dark = volume.voxels * np.sign(volume.slope) < volume.to_stored(bone_hu) * np.sign(volume.slope)
-    return np.asarray(np.isin(anatomy.labels, codes.CANAL) & np.isin(given, codes.BONE) & dark)
+    if volume.modality == "CT":
+        return np.asarray(spilt & (volume.voxels * np.sign(volume.slope) < volume.to_stored(bone_hu) * np.sign(volume.slope)))
+    index = np.argwhere(spilt)
+    row, _, _ = polar_place(along_canal(index, anatomy.frame, anatomy.canal), anatomy.canal)
+    spilt[tuple(index[anatomy.canal.confidence[row] < _SURE].T)] = False
+    return spilt

@@ -7,6 +7,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from planner.anatomy import Anatomy, Anchor, rename
 from planner.anatomy import labels as codes
@@ -26,7 +27,7 @@ from planner.anatomy.by_hand.edits import (
     edit_words,
     stroke,
 )
-from planner.anatomy.spine import ANGLES
+from planner.anatomy.spine import ANGLES, Canal
 from planner.exchange.anatomy_files import anatomy_content
 from planner.refusal import Refusal
 from tests.planner.needles.pipe_spine import pipe_spine
@@ -45,6 +46,12 @@ def after(*edits: Edit) -> EditedAnatomy:
     made = edited(spine(), edits)
     assert isinstance(made, EditedAnatomy) and not made.idle
     return made
+
+
+def rows_of(canal: Canal, rows: NDArray[np.int64]) -> Canal:
+    """The canal with these cross-sections alone."""
+    held = {name: getattr(canal, name) for name in canal.__dataclass_fields__}
+    return replace(canal, **{name: value[rows] for name, value in held.items() if value is not None})
 
 
 def code_at(anatomy: Anatomy, x: float, y: float, z: float) -> int:
@@ -317,7 +324,7 @@ def test_an_edit_that_changes_nothing_says_why(edit: Edit, why: str) -> None:
 
 
 def test_without_a_canal_there_is_no_wall_to_pull() -> None:
-    none = replace(spine().canal, **{name: getattr(spine().canal, name)[:0] for name in spine().canal.__dataclass_fields__})
+    none = rows_of(spine().canal, np.zeros(0, dtype=np.int64))
     bare = replace(spine(), canal=none, levels=(), roots=())
     for edit in (
         WallPoint((0.0, 9.0, 0.0), (0.0, 12.0, 0.0), 8.0),
@@ -381,15 +388,14 @@ def test_what_was_drawn_stands_in_the_files_for_other_programs() -> None:
 
 def without_canal() -> Anatomy:
     """The spine of pipes in which nothing of the canal was found."""
-    none = replace(spine().canal, **{name: getattr(spine().canal, name)[:0] for name in spine().canal.__dataclass_fields__})
+    none = rows_of(spine().canal, np.zeros(0, dtype=np.int64))
     labels = np.where(spine().mask(codes.CANAL), codes.SOFT_TISSUE, spine().labels).astype(np.uint8)
     return replace(spine(), canal=none, labels=labels, levels=(), foramina=(), windows=(), roots=(), structures={})
 
 
 def shortened(below_z_mm: float) -> Anatomy:
     """The spine of pipes whose canal was found below a height alone."""
-    rows = spine().canal.centreline_mm[:, 2] < below_z_mm
-    canal = replace(spine().canal, **{name: getattr(spine().canal, name)[rows] for name in spine().canal.__dataclass_fields__})
+    canal = rows_of(spine().canal, np.flatnonzero(spine().canal.centreline_mm[:, 2] < below_z_mm))
     labels = spine().labels.copy()
     above = np.arange(labels.shape[0]) > spine().frame.to_index((0.0, 0.0, below_z_mm))[0]
     part = labels[above]
@@ -489,3 +495,23 @@ def test_vertebrae_are_added_one_after_the_other_and_counted_from_one_that_has_a
         checked(made, AddedLevel(tuple(float(v) for v in np.mean([levels[0].centre_mm, levels[1].centre_mm], axis=0))))
     with pytest.raises(Refusal, match="name one first"):
         checked(replace(spine(), levels=()), AddedLevel(levels[1].centre_mm))
+
+
+# ---- openings whose bone was changed ----------------------------------------------------------------------------------------------------
+
+
+def test_an_opening_whose_bone_was_changed_since_is_unsure_and_named() -> None:
+    """Not so the others, nor one that a hand has put in its place; one after the other or all at once."""
+    window = spine().windows[1]
+    x, y, z = window.centre_mm
+    beside = stroke("bone", "draw", [(x + 6.0, y, z)], 3.0)
+    made = after(beside)
+    sure = {one.level: one.confidence for one in made.windows}
+    assert sure[window.level] <= 0.3 and all(sure[one.level] == one.confidence for one in spine().windows if one.level != window.level)
+    assert f"changed by hand at {window.level}: the size there is that of before" in (made.structure("windows").problem or "")
+    assert made.structure("windows").provenance == spine().structure("windows").provenance
+    later = edited(made, (beside, stroke("aorta", "draw", [(70.0, 0.0, 0.0)], 5.0)))
+    assert later.structure("windows").problem == made.structure("windows").problem
+    put = after(beside, AddedWindow(window.centre_mm[:2] + (z + 0.5,), 9.0, 12.0, 0.0))
+    assert next(one.confidence for one in put.windows if one.level == window.level) == 1.0
+    assert "size there is that of before" not in (put.structure("windows").problem or "")
