@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from planner.anatomy.levels import openness_of
 from planner.anatomy.mr.sac import DARKEST, SeenSac, moved, sac_along
 from planner.anatomy.reformat import OUTSIDE, RADII, polar
 from planner.anatomy.spine import ANGLES
@@ -37,12 +38,23 @@ def see_canal(volume: Volume, sac: SeenSac) -> tuple[SeenSac, Wall]:
     return sac, see_wall(volume, sac)
 
 
-def see_wall(volume: Volume, sac: SeenSac) -> Wall:
-    """The wall where the dark rim begins beyond the sac, bridged where fat goes on into an opening."""
+def _solid(volume: Volume, sac: SeenSac) -> Floats:
+    """(n, ANGLES, radii): how dark the scan is, as if it were HU of bone; nothing beyond the field is."""
     rays = polar(volume, sac.curve)
     dark = float(np.percentile(rays[rays != OUTSIDE], DARKEST))
     relative = np.where(rays == OUTSIDE, 1.0, np.maximum(rays - dark, 0.0) / sac.fluid[:, None, None])
-    solid = _SOLID * np.clip(1.0 - 0.5 * relative / _RIM, 0.0, 1.0)
+    return np.asarray(_SOLID * np.clip(1.0 - 0.5 * relative / _RIM, 0.0, 1.0))
+
+
+def open_sides(volume: Volume, sac: SeenSac, wall_mm: Floats) -> Floats:
+    """(n, 2): how much of the left and right side of a wall (n, ANGLES) has no dark rim, 0..1: foramina."""
+    quiet = ndimage.gaussian_filter(_solid(volume, sac), (0.7, 0.6, 0.7), mode=("nearest", "wrap", "nearest"))
+    return openness_of(quiet, wall_mm, RADII, _THRESHOLD)
+
+
+def see_wall(volume: Volume, sac: SeenSac) -> Wall:
+    """The wall where the dark rim begins beyond the sac, bridged where fat goes on into an opening."""
+    solid = _solid(volume, sac)
     solid = np.where(sac.radius_mm[..., None] + _FILM_MM > RADII, 0.0, solid)
     wall = find_wall(solid, _THRESHOLD, max(volume.frame.spacing_mm[1:]))
     return Wall(np.maximum(wall.radius_mm, sac.radius_mm + 0.3), wall.bridged)

@@ -2,33 +2,52 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from planner.anatomy.body import body_mask
 from planner.anatomy.grid import reduced
-from planner.anatomy.levels import bodies
-from planner.anatomy.mr.canal import around_sac, see_canal
+from planner.anatomy.levels import Column, Row, bodies
+from planner.anatomy.mr.canal import around_sac, open_sides, see_canal
 from planner.anatomy.mr.contrast import Contrast, contrast_of
 from planner.anatomy.mr.levels import centred, find_discs, usual_foramina, usual_windows
 from planner.anatomy.mr.sac import SeenSac, above_its_end, see_sac
 from planner.anatomy.mr.track import WAY_OUT, evened, track
-from planner.anatomy.names import levels_structure, name_levels
+from planner.anatomy.names import confirmed, counted_from, levels_structure, name_levels
 from planner.anatomy.paint import paint_canal, paint_roots, paint_tissue, vertebra_map
 from planner.anatomy.reformat import curve_through
 from planner.anatomy.roots import find_roots
 from planner.anatomy.sac import UNSURE_NAMES, Sac, modelled_conus, modelled_cord
-from planner.anatomy.spine import NOT_CHECKED, Anatomy, Anchor, Conus, SacSections, Structure
+from planner.anatomy.spine import NOT_CHECKED, Anatomy, Anchor, Canal, Conus, Level, SacSections, Structure
 from planner.anatomy.wall import Wall, as_canal
-from planner.geometry import Floats, Volume
-from planner.progress import Progress
+from planner.geometry import Floats, Frame, Volume
+from planner.progress import Progress, part
 from planner.refusal import Refusal
 
 _ALIKE = 0.3  # correlation of neighbouring slices; noise has none, the real scans 0.9
 _MODELLED = 0.4  # confidence of a wall that is built around the sac
 _SEEN = 0.3  # an edge of the sac this clear counts as seen
 _NOT_LOOKED_FOR = ("lung", "bowel gas", "kidney", "aorta", "vena cava", "vertebral artery", "ligamentum flavum")
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What of an MR is the same whatever its vertebrae are called. body: on the search grid, threshold its edge. sac: along the canal. row:
+    the vertebrae without names. canal_known: how the canal is known."""
+
+    volume: Volume
+    search: Frame
+    body: NDArray[np.bool_]
+    threshold: float
+    sac: SeenSac
+    canal: Canal
+    column: Column
+    row: Row
+    canal_known: Structure
 
 
 def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Anatomy:
@@ -44,31 +63,54 @@ def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Ana
     even = evened(search, body)
     progress(0.25, "Following the sac")
     points, clarity = track(even, body)
-    seen = see_sac(volume, curve_through(points, 6.0))
-    contrast = contrast_of(volume, seen)
+    sac = see_sac(volume, curve_through(points, 6.0))
+    contrast = contrast_of(volume, sac)
     progress(0.4, "Finding the wall of the canal")
     if contrast.weighting == "T2 without fat":
-        wall = Wall(around_sac(seen.radius_mm), np.ones(seen.radius_mm.shape, dtype=np.bool_))
+        wall = Wall(around_sac(sac.radius_mm), np.ones(sac.radius_mm.shape, dtype=np.bool_))
     else:
-        seen, wall = see_canal(volume, seen)
-    canal = as_canal(seen.curve, wall, _sure(clarity, seen, wall))
+        sac, wall = see_canal(volume, sac)
+    canal = as_canal(sac.curve, wall, _sure(clarity, sac, wall))
     progress(0.5, "Counting the vertebrae")
-    column = find_discs(volume, seen.curve, around_sac(seen.radius_mm))
-    levels, anchor = name_levels(bodies(seen.curve, column), anchor, _guess)
-    levels = centred(volume, seen.curve, canal, levels)
-    radius = np.minimum(seen.radius_mm * above_its_end(canal, levels, seen.fluid)[:, None], np.maximum(canal.wall_mm - 0.3, 0.0))
+    column = find_discs(volume, sac.curve, around_sac(sac.radius_mm), open_sides(volume, sac, canal.wall_mm))
+    row = centred(volume, canal, bodies(sac.curve, column))
+    levels, anchor = name_levels(row, anchor, _guess)
+    known = _canal_structure(canal.confidence, wall, contrast)
+    seen = _Seen(volume, search.frame, body, threshold, sac, canal, column, row, known)
+    return _named(seen, levels, anchor, part(progress, 0.65, 1.0))
+
+
+def _found_again(seen: _Seen, before: Anatomy, anchor: Anchor, progress: Progress) -> Anatomy:
+    """What finding with this anchor at once gives. before: what was found under other names, or under the same."""
+    levels = counted_from(anchor, seen.row)
+    if [level.name for level in levels] == [level.name for level in before.levels]:
+        return _with_sure_names(confirmed(before, anchor)) if anchor.by == "user" else confirmed(before, anchor)
+    return _named(seen, levels, anchor, progress)
+
+
+def _with_sure_names(named: Anatomy) -> Anatomy:
+    cord = named.structure("cord")
+    cord = replace(cord, problem=cord.problem and cord.problem.removesuffix(UNSURE_NAMES))
+    return replace(named, structures={**named.structures, "cord": cord})
+
+
+def _named(seen: _Seen, levels: tuple[Level, ...], anchor: Anchor | None, progress: Progress) -> Anatomy:
+    """The anatomy under these names: the sac's end, cord, openings, roots and labels, which rest on the sizes of their levels."""
+    volume, canal = seen.volume, seen.canal
+    end = above_its_end(canal, levels, seen.sac.fluid)
+    radius = np.minimum(seen.sac.radius_mm * end[:, None], np.maximum(canal.wall_mm - 0.3, 0.0))
     sure_names = anchor is not None and anchor.by == "user"
     cord = modelled_cord(canal, levels, radius)
-    sac = _sac(seen, radius, cord, modelled_conus(canal, levels), "" if sure_names else UNSURE_NAMES)
-    progress(0.65, "Placing the openings")
-    foramina = usual_foramina(volume, canal, column, levels)
-    windows = usual_windows(canal, column, levels)
+    sac = _sac(seen.sac, radius, cord, modelled_conus(canal, levels), "" if sure_names else UNSURE_NAMES)
+    progress(0.0, "Placing the openings")
+    foramina = usual_foramina(volume, canal, seen.column, levels)
+    windows = usual_windows(canal, seen.column, levels)
     roots = find_roots(volume, np.inf, canal, radius, foramina)
-    progress(0.75, "Writing labels")
-    none = np.zeros(search.frame.shape, dtype=np.bool_)
-    where = vertebra_map(search.frame, none, canal, column, levels, windows)
+    progress(0.3, "Writing labels")
+    none = np.zeros(seen.search.shape, dtype=np.bool_)
+    where = vertebra_map(seen.search, none, canal, seen.column, levels, windows)
     soft = np.maximum(np.maximum(where.body, where.disc), 1)
-    labels = paint_tissue(volume, search.frame, body, none, soft, where.bone, threshold, np.inf)
+    labels = paint_tissue(volume, seen.search, seen.body, none, soft, where.bone, seen.threshold, np.inf)
     paint_canal(labels, volume.frame, canal, radius, cord, np.zeros(len(radius)))
     paint_roots(labels, volume.frame, roots)
     width = volume.frame.spacing_mm[2] * (volume.frame.shape[2] - 1)
@@ -76,7 +118,7 @@ def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Ana
     foramina_missing = Structure("not checked", None, f"{narrow} The foramina lie outside it.")
     skin_cut = float(np.any(labels[:, :, [0, -1]] > 0, axis=1).mean()) > 0.05
     structures = {
-        "canal": _canal_structure(canal.confidence, wall, contrast),
+        "canal": seen.canal_known,
         "sac": sac.sac,
         "cord": sac.cord,
         "levels": levels_structure(levels, anchor),
@@ -89,7 +131,10 @@ def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Ana
         **{name: Structure("not checked", None, f"The program does not look for {name} in MR.") for name in _NOT_LOOKED_FOR},
     }
     progress(1.0, "Anatomy found")
-    return Anatomy(volume.frame, volume.modality, labels, structures, canal, levels, foramina, windows, roots, anchor, sac=sac.sections)
+    again = partial(_found_again, seen)
+    return Anatomy(
+        volume.frame, volume.modality, labels, structures, canal, levels, foramina, windows, roots, anchor, again=again, sac=sac.sections
+    )
 
 
 def _sure(clarity: float, seen: SeenSac, wall: Wall) -> Floats:

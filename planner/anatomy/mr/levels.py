@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 
 import numpy as np
 from scipy import ndimage
 
-from planner.anatomy.levels import DEPTH_MM, TILTS_DEG, Column, Disc, between_borders, choose_discs, standardised
+from planner.anatomy.levels import DEPTH_MM, TILTS_DEG, Column, Disc, Row, between_borders, choose_discs, standardised
 from planner.anatomy.norms import at_level
 from planner.anatomy.reformat import OUTSIDE, Curve, in_sections
 from planner.anatomy.spine import ANGLES, Canal, Foramen, Level, Side, Window
@@ -16,11 +15,17 @@ from planner.geometry import Floats, Volume
 
 _BODY_DEPTH_MM = 29.0  # of T11 to L5, on the labelled scans
 _CORTEX_MM = 1.0  # from the canal's front wall into the body
+_FORAMEN_ABOVE_MM = (0.0, 3.0, 6.0)  # the middle of a foramen lies about so far above the middle of its disc
+_PLAIN = 2.0  # a border that stands out by more, in its own spread, says no more: the end of the sacrum does
 _STEEP = 0.15  # a border of a body that is steeper than this, of its mean value a mm, is as good as any
 
 
-def find_discs(volume: Volume, curve: Curve, wall_mm: Floats) -> Column:
-    """Discs in front of the canal by the changes along it: the borders of a disc change, a body does not, whatever the contrast."""
+def find_discs(volume: Volume, curve: Curve, wall_mm: Floats, openness: Floats) -> Column:
+    """Discs in front of the canal by the changes along it (the borders of a disc change, a body does not, whatever the contrast), and by
+    the sides of the canal, which are open at the foramina.
+
+    wall_mm (n, ANGLES): about the canal's wall; openness (n, 2): of its left and right, 0 closed to 1 open.
+    """
     n = len(curve.points_mm)
     front = ndimage.gaussian_filter1d(wall_mm[:, ANGLES * 3 // 4], 6.0, mode="nearest") + 1.0
     u, depth = np.arange(-8.0, 8.1, 2.0), np.arange(4.0, 28.0, 1.5)
@@ -39,42 +44,44 @@ def find_discs(volume: Volume, curve: Curve, wall_mm: Floats) -> Column:
     stack = np.array(change)
     stack = stack / max(float(stack.std()), 1e-9) - 0.6 * slopes[:, None] ** 2
     best = stack.argmax(axis=0)
-    signal = standardised(stack[best, np.arange(n)])
+    borders = np.minimum(standardised(stack[best, at.astype(int)]), _PLAIN)
+    lateral = ndimage.gaussian_filter1d(openness.mean(axis=1), 2.5, mode="nearest")
+    sides = [standardised(np.interp(at - above, at, lateral)) for above in _FORAMEN_ABOVE_MM]
+    signal = borders + max(sides, key=lambda side: float(borders @ side))
     evidence = signal / max(float(signal.std()), 1e-6)
     discs = []
     for a in choose_discs(evidence, shortest=22):
         place, slope = between_borders(profile, depth, int(a), slopes[np.abs(slopes - slopes[best[a]]) < 0.3], 7.0)
         discs.append(Disc(float(np.interp(place, at, curve.s_mm)), slope, float(evidence[a])))
-    return Column(tuple(discs), front, _BODY_DEPTH_MM, evidence, np.ones((n, 2)))
+    return Column(tuple(discs), front, _BODY_DEPTH_MM, evidence, openness)
 
 
-def centred(volume: Volume, curve: Curve, canal: Canal, levels: tuple[Level, ...]) -> tuple[Level, ...]:
-    """The levels with their bodies' middles between the borders that are seen at back and front."""
-    n = len(curve.points_mm)
+def centred(volume: Volume, canal: Canal, row: Row) -> Row:
+    """The vertebrae with their bodies' middles between the borders that are seen at back and front."""
+    curve, s = row.curve, canal.s_mm
     u, depth = np.arange(-8.0, 8.1, 2.0), np.arange(0.0, 56.0, 0.5)
-    shape = (n, len(depth), len(u))
+    shape = (len(s), len(depth), len(u))
     block = in_sections(volume, curve, np.broadcast_to(u, shape), np.broadcast_to(-depth[:, None], shape))
     profile = np.where(block == OUTSIDE, 0.0, block).mean(axis=2)
     back, across = np.arange(3.0, 20.0, 0.5), np.arange(24.0, 38.1, 0.5)
     out = []
-    for at, level in enumerate(levels):
-        around = levels[max(at - 1, 0) : at + 2]
-        gap = (around[-1].s_mm - around[0].s_mm) / max(1, len(around) - 1)
-        rows = np.abs(canal.s_mm - level.s_mm) < 0.28 * gap  # the body without its rims
-        if len(around) < 2 or not rows.any():
-            out.append(level)
-            continue
-        mean = ndimage.gaussian_filter1d(profile[rows].mean(axis=0), 2.0)
-        steep = np.minimum(np.abs(np.gradient(mean, 0.5)) / max(float(np.median(mean)), 1e-6), _STEEP)
-        expected = float(np.median(canal.wall_mm[rows, ANGLES * 3 // 4]))
-        borders = np.interp(back, depth, steep)[:, None] + np.interp(back[:, None] + across, depth, steep)
-        off = back[:, None] - expected - _CORTEX_MM
-        odd = ((across - _BODY_DEPTH_MM) / 3.0) ** 2 + (off / 3.0) ** 2 + 100.0 * (np.abs(off) > 6.0)
-        b, c = divmod(int((borders - 0.01 * odd).argmax()), len(across))
-        here = _place(canal, level.s_mm)
-        x, y, z = canal.centreline_mm[here] - (back[b] + across[c] / 2) * canal.back[here]
-        out.append(replace(level, centre_mm=(float(x), float(y), float(z))))
-    return tuple(out)
+    for at, (place, middle, sure) in enumerate(row.bodies):
+        around = row.bodies[max(at - 1, 0) : at + 2]
+        gap = (around[-1][0] - around[0][0]) / max(1, len(around) - 1)
+        rows = np.abs(s - place) < 0.28 * gap  # the body without its rims
+        if len(around) > 1 and rows.any():
+            mean = ndimage.gaussian_filter1d(profile[rows].mean(axis=0), 2.0)
+            steep = np.minimum(np.abs(np.gradient(mean, 0.5)) / max(float(np.median(mean)), 1e-6), _STEEP)
+            expected = float(np.median(canal.wall_mm[rows, ANGLES * 3 // 4]))
+            borders = np.interp(back, depth, steep)[:, None] + np.interp(back[:, None] + across, depth, steep)
+            off = back[:, None] - expected - _CORTEX_MM
+            odd = ((across - _BODY_DEPTH_MM) / 3.0) ** 2 + (off / 3.0) ** 2 + 100.0 * (np.abs(off) > 6.0)
+            b, c = divmod(int((borders - 0.01 * odd).argmax()), len(across))
+            here = _place(canal, place)
+            x, y, z = canal.centreline_mm[here] - (back[b] + across[c] / 2) * canal.back[here]
+            middle = (float(x), float(y), float(z))
+        out.append((place, middle, sure))
+    return Row(curve, tuple(out))
 
 
 def _place(canal: Canal, s_mm: float) -> int:

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from time import process_time
 
 import cv2
 import numpy as np
@@ -13,12 +14,12 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from planner.anatomy import Anatomy, find, labels
+from planner.anatomy import Anatomy, Anchor, find, labels, rename
 from planner.geometry import Volume
 from planner.phantom import Phantom, PhantomParameters, build
 from planner.refusal import Refusal
 from tests.data import real
-from tests.planner.anatomy.phantoms import dice, found, phantom, true_mask
+from tests.planner.anatomy.phantoms import dice, found, guessed, phantom, true_mask
 from tests.planner.anatomy.scans import nifti_volume
 
 _SAC = (labels.THECAL_SAC, labels.SPINAL_CORD)
@@ -97,6 +98,29 @@ def test_with_suppressed_fat_the_wall_is_only_modelled() -> None:
     assert "suppressed fat" in (mine.structure("canal").problem or "")
     part = _above_the_sacrum(phantom("mr"))
     assert dice(true_mask(phantom("mr"), "thecal sac", "spinal cord")[part], mine.mask(_SAC)[part]) > 0.75
+
+
+def test_naming_anew_gives_what_finding_under_that_name_gives() -> None:
+    """Without finding it all again: in a moment where no name changes."""
+    at_once = found("mr")
+    assert at_once.anchor is not None
+    anew = rename(guessed("mr"), at_once.anchor)
+    assert [level.name for level in anew.levels] != [level.name for level in guessed("mr").levels]
+    assert [(level.name, level.s_mm) for level in anew.levels] == [(level.name, level.s_mm) for level in at_once.levels]
+    assert anew.structures == at_once.structures
+    assert np.array_equal(anew.labels, at_once.labels)
+    start = process_time()
+    same = rename(anew, Anchor(anew.levels[0].name, anew.levels[0].centre_mm, "user"))
+    assert process_time() - start < 0.2
+    assert same.labels is anew.labels
+
+
+def test_the_doubt_about_the_cord_ends_with_the_names_confirmed() -> None:
+    mine = guessed("mr")
+    level = mine.levels[2]
+    same = rename(mine, Anchor(level.name, level.centre_mm, "user"))
+    assert "not confirmed" in (mine.structure("cord").problem or "")
+    assert "not confirmed" not in (same.structure("cord").problem or "")
 
 
 @pytest.mark.real
