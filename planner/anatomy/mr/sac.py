@@ -10,7 +10,7 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from planner.anatomy.reformat import OUTSIDE, RADIAL_MM, RADII, Curve, curve_through, polar
+from planner.anatomy.reformat import OUTSIDE, RADIAL_MM, RADII, THETA, Curve, curve_through, polar
 from planner.anatomy.sac import ellipse
 from planner.anatomy.spine import Canal, Level
 from planner.anatomy.wall import centroids, closed_paths
@@ -22,6 +22,7 @@ _LINE_MM, _BEYOND_MM = 1.5, 3.0  # from the edge outward: the dark line is looke
 _DURA_MM = 0.55  # from the steepest fall of the fluid's blurred edge to the dura's outside
 _FALL = 0.35  # from the sac to the line; this and the next in shares of the fluid's brightness
 _FAT, _DARK = (0.4, 0.55), (0.2, 0.35)  # as bright as the second is fat; as dark as the first is ligament or cortical bone
+_MARROW, _MARROW_MM, _AHEAD = (0.2, 0.8), 6.0, -0.3  # its brightness; over which it is even; sine of the directions to the front
 _BEHIND_A_LINE = 1.0  # the share that an edge loses where a dura was passed
 _FRONTS_MM = np.arange(2.0, 10.1, 0.5)  # half-axes that are tried: to the front and back of the middle, and to the sides
 _BACKS_MM = np.arange(2.0, 11.1, 0.5)
@@ -84,7 +85,7 @@ def _line(relative: Floats) -> Floats:
     """(n, ANGLES, radii) 0..1: how much a radius looks like the sac's edge in values relative to fluid.
 
     Either the value falls there and soon is as bright as fat, since the dura between fluid and fat is a thin dark line, or it falls to what
-    is dark and stays so. Bright fluid against grey roots is neither; fat against ligament, beyond a dura, counts less.
+    is dark and stays so, or in front to even marrow. Bright fluid against grey roots is neither; fat against ligament, beyond a dura, counts less.
     """
     last, near, far = relative.shape[2], round(_LINE_MM / RADIAL_MM), round(_BEYOND_MM / RADIAL_MM)
     padded = np.pad(relative, ((0, 0), (0, 0), (1, far)), mode="edge")
@@ -99,7 +100,17 @@ def _line(relative: Floats) -> Floats:
     here = np.clip(drop / np.maximum(steepest, 1e-3), 0.0, 1.0)
     passed = np.maximum.accumulate(np.where(RADII > 3.0, dura, 0.0), axis=2)
     passed = np.pad(passed, ((0, 0), (0, 0), (near, 0)))[:, :, :last]
-    return np.asarray(here * np.maximum(dura, wall * (1.0 - _BEHIND_A_LINE * passed)))
+    marrow = np.clip(fall / _FALL, 0.0, 1.0) * _marrow_ahead(relative)
+    return np.asarray(here * np.maximum(np.maximum(dura, marrow), wall * (1.0 - _BEHIND_A_LINE * passed)))
+
+
+def _marrow_ahead(relative: Floats) -> Floats:
+    """(n, ANGLES, radii) 0..1: how much the next millimetres beyond a radius look like a body's marrow: in front, grey throughout."""
+    reach = round(_MARROW_MM / RADIAL_MM)
+    padded = np.pad(relative[:, :, 2:], ((0, 0), (0, 0), (0, reach + 2)), mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=2)[:, :, : relative.shape[2]]
+    grey = np.clip((windows.min(axis=3) - _MARROW[0]) / 0.1, 0.0, 1.0) * np.clip((_MARROW[1] - windows.max(axis=3)) / 0.1, 0.0, 1.0)
+    return np.asarray(grey * (np.sin(THETA) < _AHEAD)[:, None])
 
 
 def _ellipses(line: Floats, relative: Floats) -> Floats:
