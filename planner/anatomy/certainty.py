@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.anatomy.bridges import METAL, OPEN_ARCH, bridges_of
+from planner.anatomy.bridges import DISC, FORAMEN, METAL, OPEN_ARCH, WINDOW, bridges_of
 from planner.anatomy.reformat import Curve
 from planner.anatomy.spine import Canal, Level, Structure
 from planner.anatomy.track import Path
@@ -37,10 +37,10 @@ def canal_structure(canal: Canal, levels: tuple[Level, ...]) -> Structure:
     """How the canal as a whole is known, and at which levels it is weak: uncertain, bridged, beside metal, without an arch."""
     kinds = bridges_of(canal)
     weak = canal.confidence < _WEAK
-    bridged = canal.bridged.mean(axis=1)
+    open_ = np.isin(kinds, (FORAMEN, WINDOW, DISC)).mean(axis=1)
     places = _Places(canal, levels)
-    most = places.most(bridged)
-    sentences = [f"{round(100 * float(bridged.mean()))} % of the wall is bridged over openings" + (f", most at {most}." if most else ".")]
+    most = places.most(open_)
+    sentences = [f"{round(100 * float(open_.mean()))} % of the wall is bridged over openings" + (f", most at {most}." if most else ".")]
     if weak.any():
         where = places.words(weak)
         sentences.append(f"Uncertain at {where}." if where else f"{round(100 * float(weak.mean()))} % of its length is uncertain.")
