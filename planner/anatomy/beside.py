@@ -13,7 +13,7 @@ from planner.anatomy.spine import ANGLES, Canal, Side
 from planner.geometry import Floats, Volume
 
 STEP_MM = 0.75
-_TO_SIDE_MM, _BEHIND_MM = (4.0, 46.0), (-16.0, 13.0)  # of the canal's middle: from its wall to beyond the widest pedicle
+_TO_SIDE_MM, _BEHIND_MM = (4.0, 46.0), (-16.0, 18.0)  # of the canal's middle: from its wall to beyond the widest pedicle
 _NOISE_MM = 0.5
 _RIM = 5  # samples: so wide is the surrounding whose densest bone an edge belongs to
 _TURNED, _TURN_MM = 0.35, 5.0  # at most, as a tangent: a body turned in scoliosis; seen in so much of the canal's front wall

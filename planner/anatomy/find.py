@@ -23,6 +23,7 @@ from planner.anatomy.hazards.air import find_air
 from planner.anatomy.hazards.kidneys import find_kidneys, kidney_structure
 from planner.anatomy.hazards.neck_artery import find_neck_arteries, neck_artery_structure, paint_neck_arteries
 from planner.anatomy.hazards.vessels import find_vessels, vessel_structure
+from planner.anatomy.landmarks import find_landmarks
 from planner.anatomy.levels import Column, Row, bodies, find_column, openness_of
 from planner.anatomy.names import confirmed, counted_from, levels_structure, name_levels
 from planner.anatomy.norms import at_level
@@ -171,7 +172,8 @@ def _named(seen: _Seen, plain: Volume, levels: tuple[Level, ...], anchor: Anchor
     progress(1.0, "Anatomy found")
     again = partial(_found_again, seen)
     found = Anatomy(
-        volume.frame, volume.modality, labels, structures, canal, levels, foramina, windows, roots, anchor, hints, again, sac.sections
+        volume.frame, volume.modality, labels, structures, canal, levels, foramina, windows, roots, anchor, hints, again, sac.sections,
+        find_landmarks(sides, labels, volume.frame, canal, levels, pedicles),
     )  # fmt: skip
     return replace(found, structures={**structures, "windows": _windows_structure(found)})
 

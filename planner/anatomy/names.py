@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from planner.anatomy import labels as codes
 from planner.anatomy.labels import LEVELS
+from planner.anatomy.landmarks import landmarks_named
 from planner.anatomy.levels import Body, Row
 from planner.anatomy.paint import repaint_cord
 from planner.anatomy.reformat import RADII, THETA, Curve
@@ -177,7 +178,8 @@ def called(anatomy: Anatomy, anchor: Anchor) -> Anatomy:
     for told in {"sac", "cord", "foramina", "windows", "contrast outside"} & set(structures):
         known = anatomy.structure(told)
         structures[told] = replace(known, problem=known.problem and _LEVEL.sub(lambda old: new.get(old[0], old[0]), known.problem))
-    renamed = replace(anatomy, labels=labels, levels=levels, foramina=foramina, windows=windows, roots=roots)
+    marks = landmarks_named(anatomy.landmarks, new)
+    renamed = replace(anatomy, labels=labels, levels=levels, foramina=foramina, windows=windows, roots=roots, landmarks=marks)
     again = None if anatomy.again is None else partial(_as_found, anatomy)
     return confirmed(replace(renamed, structures=structures, again=again), anchor)
 

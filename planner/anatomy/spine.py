@@ -265,7 +265,8 @@ class Anatomy:
     known, under the names canal, sac, cord, levels, foramina, windows, roots, skin, bone, lung, kidney, bowel gas, aorta, vena cava,
     vertebral artery, contrast outside; a name that is missing is "not checked". leak_hints: from head to foot. again: the same scan's
     anatomy when a person names a vertebra (itself, the name, progress), found anew from what was seen; None where labels were given.
-    sac: the sac and the cord along the canal; None where labels were given, or where the sac was changed by hand.
+    sac: the sac and the cord along the canal; None where labels were given, or where the sac was changed by hand. landmarks: of each
+    vertebra, head to foot; none where nobody looked for them (MR).
     """
 
     frame: Frame
@@ -281,6 +282,7 @@ class Anatomy:
     leak_hints: tuple[LeakHint, ...] = ()
     again: Callable[[Anatomy, Anchor, Progress], Anatomy] | None = None
     sac: SacSections | None = None
+    landmarks: tuple[Landmarks, ...] = ()
 
     @property
     def numbering(self) -> Numbering:

@@ -121,7 +121,7 @@ def _view(bony: Volume, canal: Canal, s: Floats, tilt_deg: float) -> _View | Non
     nearest = np.rint(index).astype(int)
     centre = np.stack([np.interp(index, np.arange(len(canal.s_mm)), canal.centreline_mm[:, n]) for n in range(3)], axis=1)
     left, back = canal.left[nearest], canal.back[nearest]
-    behind = np.array([_back_of(canal, int(at), _LATERAL_MM) for at in nearest])
+    behind = np.array([back_of(canal, int(at), _LATERAL_MM) for at in nearest])
     start = centre[:, None] + _LATERAL_MM[:, None] * left[:, None] + behind[..., None] * back[:, None]
     square = back.mean(axis=0) / np.linalg.norm(back.mean(axis=0))
     level = square * [1.0, 1.0, 0.0]
@@ -140,7 +140,7 @@ def _view(bony: Volume, canal: Canal, s: Floats, tilt_deg: float) -> _View | Non
     return _View(tilt_deg, most.reshape(start.shape[:2]), start, start[:, len(_LATERAL_MM) // 2] @ down)
 
 
-def _back_of(canal: Canal, at: int, u_mm: Floats) -> Floats:
+def back_of(canal: Canal, at: int, u_mm: Floats) -> Floats:
     """Distance to the back wall at distances to the left of the middle."""
     angles = np.arange(ANGLES) * 2 * np.pi / ANGLES
     behind = slice(1, ANGLES // 2)

@@ -278,7 +278,8 @@ def _with_levels(base: Anatomy, taken: Given) -> tuple[Anatomy, Notes]:
     windows = tuple(w for w in base.windows if between(w.between, w.centre_mm[2], 25.0))  # laminae hang below their bodies
     middle = list(bodies)[len(bodies) // 2]
     anchor = Anchor(middle, bodies[middle], "program", _SURE, numbering)
-    return replace(base, levels=levels, foramina=foramina, windows=windows, anchor=anchor), doubts
+    marks = tuple(mark for mark in base.landmarks if between((mark.vertebra, mark.vertebra), mark.midline_mm[2], _SAME_MM))
+    return replace(base, levels=levels, foramina=foramina, windows=windows, anchor=anchor, landmarks=marks), doubts
 
 
 def _numbering(bodies: Mapping[str, tuple[float, float, float]]) -> Numbering:
