@@ -21,6 +21,7 @@ _ENCLOSED = 0.45  # mean share of rays from a sac that meet other bone; from a r
 _SWELLS_MM, _SWELLING_HU = 1.0, 40.0
 _TURNS = 0.3  # of a change of its slope a sac takes so much on from slice to slice
 _SLOPE_SPOTS = 5
+_LOOK_EVERY = 2  # slices: where no faint tube shows in these, there is none
 _TIP_MM = 1.5  # half axes of a sac at its lower end
 _GAP_MM = 12.0  # a sac that touches a lamina is lost for so long
 
@@ -35,16 +36,33 @@ class _Chain:
     enclosed: list[float] = field(default_factory=list)
 
 
-def opacified_sac(search: Volume, body: NDArray[np.bool_], bright_hu: float) -> NDArray[np.bool_]:
+def opacified_sac(search: Volume, body: NDArray[np.bool_], bright_hu: float, faint_hu: float) -> NDArray[np.bool_]:
     """The sac of a myelogram on the search grid, cord included; empty where there is none (algorithms 1.2).
+
+    bright_hu: brighter than marrow. faint_hu: bone begins there. Hours after it was given contrast is hardly brighter: where no sac is
+    brighter than the one, it is looked for above the mean of both and above the other.
 
     In each slice a bright spot of 50 to 450 mm2 (holes, as the cord makes, filled) around which other bone stands; linked over the
     slices to a tube of 40 mm or more. Where it touches bone the shape of its neighbours is taken.
     """
+    out = np.zeros(search.frame.shape, dtype=np.bool_)
+    for least_hu in (bright_hu, (bright_hu + faint_hu) / 2, faint_hu):
+        if least_hu < bright_hu and not _chains(search, body, least_hu, _LOOK_EVERY):
+            continue
+        for chain in _chains(search, body, least_hu, 1):
+            _draw(chain, out)
+            for step in (-1, 1):
+                _continued(chain, search, body, step, out)
+        if out.any():
+            break
+    return out
+
+
+def _chains(search: Volume, body: NDArray[np.bool_], bright_hu: float, every: int) -> list[_Chain]:
+    """Spots brighter than bright_hu, in every so manyth slice, that run on like a sac."""
     sk, sj, si = search.frame.spacing_mm
-    shape = search.frame.shape
     chains: list[_Chain] = []
-    for k in range(shape[0]):
+    for k in range(0, search.frame.shape[0], every):
         bright = ((search.voxels[k] > bright_hu) & body[k]).astype(np.uint8)
         for row, column, mask, middle, enclosed in _spots(bright, sj, si):
             near = [c for c in chains if 0 < k - c.slices[-1] <= _GAP_MM / sk]
@@ -57,14 +75,8 @@ def opacified_sac(search: Volume, body: NDArray[np.bool_], bright_hu: float) -> 
             chain.masks.append((row, column, mask))
             chain.middle = middle
             chain.enclosed.append(enclosed)
-    out = np.zeros(shape, dtype=np.bool_)
-    for chain in chains:
-        length = (chain.slices[-1] - chain.slices[0]) * sk
-        if length >= _LEAST_LENGTH_MM and np.mean(chain.enclosed) >= _ENCLOSED:
-            _draw(chain, out)
-            for step in (-1, 1):
-                _continued(chain, search, body, step, out)
-    return out
+    long = [chain for chain in chains if (chain.slices[-1] - chain.slices[0]) * sk >= _LEAST_LENGTH_MM]
+    return [chain for chain in long if np.mean(chain.enclosed) >= _ENCLOSED]
 
 
 def _continued(chain: _Chain, search: Volume, body: NDArray[np.bool_], step: int, out: NDArray[np.bool_]) -> None:
@@ -114,7 +126,7 @@ def _continued(chain: _Chain, search: Volume, body: NDArray[np.bool_], step: int
 
 def _slope(chain: _Chain, n: int, step: int) -> tuple[float, float]:
     """Rows and columns by which the chain moves from a slice to the next one in the direction of `step`, around spot n."""
-    near = [m for m in range(max(0, n - _SLOPE_SPOTS), min(len(chain.slices), n + _SLOPE_SPOTS + 1))]
+    near = list(range(max(0, n - _SLOPE_SPOTS), min(len(chain.slices), n + _SLOPE_SPOTS + 1)))
     at = np.array([chain.slices[m] for m in near], dtype=np.float64)
     if len(near) < 3:
         return 0.0, 0.0
@@ -139,12 +151,13 @@ def _between(plane: NDArray[np.float32], y: Floats, x: Floats) -> Floats:
 
 def _spots(bright: NDArray[np.uint8], sj: float, si: float) -> list[tuple[int, int, NDArray[np.bool_], tuple[float, float], float]]:
     """(first row, first column, filled mask, middle, enclosed share) of the bright spots of a slice that may be a sac."""
-    count, parts, stats, _ = cv2.connectedComponentsWithStats(bright, connectivity=4)
+    _, parts, stats, _ = cv2.connectedComponentsWithStats(bright, connectivity=4)
+    across, down, size_mm2 = stats[:, 2] * si, stats[:, 3] * sj, stats[:, 4] * sj * si
+    likely = (across >= 5.0) & (across <= 28.0) & (down >= 5.0) & (down <= 26.0) & (size_mm2 >= 25.0)
+    likely[0] = False  # what is not bright
     found = []
-    for n in range(1, count):
-        left, top, width, height, size = (int(value) for value in stats[n])
-        if not (5.0 <= width * si <= 28.0 and 5.0 <= height * sj <= 26.0) or size * sj * si < 25.0:
-            continue
+    for n in np.flatnonzero(likely).tolist():
+        left, top, width, height = (int(value) for value in stats[n, :4])
         spot = parts[top : top + height, left : left + width] == n
         filled = _filled(spot)
         area = float(filled.sum()) * sj * si
