@@ -175,7 +175,7 @@ def called(anatomy: Anatomy, anchor: Anchor) -> Anatomy:
     exits = {(root_of(f), f.side): root_of(g) for f, g in zip(stay, foramina)}
     roots = tuple(replace(root, level=exits[root.level, root.side]) for root in anatomy.roots if (root.level, root.side) in exits)
     structures = dict(anatomy.structures)
-    for told in {"sac", "cord", "foramina", "windows", "contrast outside"} & set(structures):
+    for told in {"canal", "sac", "cord", "foramina", "windows", "contrast outside"} & set(structures):
         known = anatomy.structure(told)
         structures[told] = replace(known, problem=known.problem and _LEVEL.sub(lambda old: new.get(old[0], old[0]), known.problem))
     marks = landmarks_named(anatomy.landmarks, new)
