@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from planner.needles.candidate import Candidate
 
 Point = tuple[float, float, float]
-Gesture = Literal["", "leak", "move leak", "vertebra", "disc", "ball", "wall", "middle", "level", "window", "foramen"]
-HAND_TOOLS: frozenset[Gesture] = frozenset({"disc", "ball", "wall", "middle", "level", "window", "foramen"})
-"""Gestures that change the anatomy by hand; all but a window and a foramen stay in the hand until they are left."""
+Gesture = Literal["", "leak", "move leak", "vertebra", "disc", "ball", "wall", "middle", "level", "window", "foramen", "add level"]
+HAND_TOOLS: frozenset[Gesture] = frozenset({"disc", "ball", "wall", "middle", "level", "window", "foramen", "add level"})
+"""Gestures that change the anatomy by hand; all but what is added stay in the hand until they are left."""
 
 PROMPTS: dict[str, str] = {
     "leak": "Click in any view to mark the leak. Esc leaves it.",
@@ -34,6 +34,7 @@ PROMPTS: dict[str, str] = {
     "level": "Drag the middle of a vertebra in any slice. Esc leaves it.",
     "window": "Click on the gap between two laminae. Esc leaves it.",
     "foramen": "Click on the middle of a foramen. Esc leaves it.",
+    "add level": "Click on the middle of a vertebral body that has no name. Esc leaves it.",
 }
 
 
@@ -178,18 +179,24 @@ class Desk(QObject):
             self.move_leak(at)
         elif gesture == "vertebra":
             self.ask_vertebra(at)
-        elif gesture == "window" or gesture == "foramen":
-            from app.hand import opening
+        elif gesture == "window" or gesture == "foramen" or gesture == "add level":
+            from app.hand import added
 
-            self.change_by_hand(opening(self, gesture, at))
+            self.change_by_hand(added(self, gesture, at))
         return bool(gesture)
 
     def change_by_hand(self, edit: Edit | None) -> bool:
-        """Change the anatomy by hand; an edit that changes nothing here is refused. None: no such edit can be made, the reason is said."""
-        from planner.anatomy.by_hand.apply import checked
+        """Change the anatomy by hand; an edit that changes nothing here is refused. None: no such edit can be made, the reason is said.
+        Where no canal was found, a stroke that draws one can be made all the same."""
+        from planner.anatomy.by_hand.apply import NO_CANAL_YET, checked
+        from planner.anatomy.by_hand.path import draws_canal
         from planner.case.acts import Act, edit_by_hand
 
         anatomy = self.session.anatomy.value
+        if edit is not None and anatomy is None and self.session.anatomy.state == "refused":
+            if draws_canal(edit):
+                return self.attempt(lambda: edit_by_hand(self.session.case, edit))
+            self.problem = NO_CANAL_YET
         if edit is None or anatomy is None:
             self.problem = self.problem or "There is no anatomy to change yet. Wait until it is found."
             self.changed.emit()
@@ -238,8 +245,10 @@ class Desk(QObject):
         from planner.case.acts import name_vertebra
 
         at, self.vertebra_at = self.vertebra_at, None
+        anatomy = self.session.anatomy.value
+        counted = None if anatomy is None else anatomy.numbering.with_name(name)  # a label map may count six lumbar vertebrae
         if at is not None:
-            self.attempt(lambda: name_vertebra(self.session.case, name, at))
+            self.attempt(lambda: name_vertebra(self.session.case, name, at, counted))
 
     def take(self, candidate: Candidate | None) -> None:
         """Take the needle that is looked at, or leave the one that was taken."""

@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
 
 def brush_of(desk: Desk) -> Brush | None:
-    """The brush that the desk's gesture puts into the hand; None for another gesture, and while there is nothing to draw on."""
+    """The brush that the desk's gesture puts into the hand; None for another gesture, and while there is nothing to draw on. Where no canal
+    was found it is the ball that draws one."""
     tool = desk.gesture
     if desk.session.anatomy.value is None:
-        return None
+        return Brush("ball", "canal", desk.size_mm) if tool == "ball" and desk.session.anatomy.state == "refused" else None
     if tool == "disc" or tool == "ball" or tool == "wall" or tool == "middle" or tool == "level":
         return Brush(tool, desk.drawn, desk.size_mm)
     return None
@@ -28,7 +29,7 @@ def edit_of(desk: Desk, done: Drawn | Pulled) -> Edit | None:
 
     brush = done.brush
     if isinstance(done, Drawn):
-        structure = cast(Drawable, brush.structure)  # it came from the desk
+        structure = cast(Drawable, brush.structure)  # it came from `brush_of`
         try:
             return stroke(structure, "erase" if done.erase else "draw", done.points_mm, brush.radius_mm, done.normal, done.half_mm)
         except Refusal as refusal:
@@ -41,13 +42,15 @@ def edit_of(desk: Desk, done: Drawn | Pulled) -> Edit | None:
     return MovedLevel(done.from_mm, done.to_mm)
 
 
-def opening(desk: Desk, kind: Literal["window", "foramen"], at: Point) -> Edit | None:
-    """A window or a foramen of the brush's size at a place; a window is tilted as its nearest neighbour is."""
+def added(desk: Desk, kind: Literal["window", "foramen", "add level"], at: Point) -> Edit | None:
+    """A vertebra at a place, or a window or a foramen of the brush's size; a window is tilted as its nearest neighbour is."""
     from math import dist
 
-    from planner.anatomy.by_hand.edits import AddedForamen, AddedWindow
+    from planner.anatomy.by_hand.edits import AddedForamen, AddedLevel, AddedWindow
 
     anatomy, size_mm = desk.session.anatomy.value, 2 * desk.size_mm
+    if kind == "add level":
+        return AddedLevel(at)
     if kind == "foramen":
         return AddedForamen(at, size_mm, size_mm)
     near = min(anatomy.windows, key=lambda one: dist(one.centre_mm, at), default=None) if anatomy is not None else None

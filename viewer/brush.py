@@ -102,13 +102,13 @@ class BrushHand:
 
     def press(self, scene: Scene, pose: Pose, at: QPointF, erase: bool) -> bool:
         """Begin at a logical pixel; False where there is nothing to take hold of."""
-        if self.brush is None or scene.anatomy is None:
+        if self.brush is None or (scene.anatomy is None and self.brush.tool not in STROKES):
             return False
         here = point(pose.to_world(at.x(), at.y()))
         if self.brush.tool in STROKES:
             self.erasing, self._points = erase, [here]
             return True
-        held = _handle(self.brush, scene.anatomy, pose, at)
+        held = _handle(self.brush, scene.anatomy, pose, at) if scene.anatomy is not None else None
         if held is not None:
             self._start, self._pull = here, Pulled(self.brush, held, held)
         return held is not None
@@ -135,9 +135,9 @@ class BrushHand:
 
     def over_handle(self, scene: Scene, pose: Pose, at: QPointF) -> bool:
         """Whether a press here would take hold of something."""
-        if self.brush is None or scene.anatomy is None:
-            return False
-        return self.brush.tool in STROKES or _handle(self.brush, scene.anatomy, pose, at) is not None
+        if self.brush is None or self.brush.tool in STROKES:
+            return self.brush is not None
+        return scene.anatomy is not None and _handle(self.brush, scene.anatomy, pose, at) is not None
 
     # painting
 

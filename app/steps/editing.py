@@ -18,6 +18,8 @@ from viewer.brush import Brush
 if TYPE_CHECKING:
     from planner.anatomy.spine import Anatomy
 
+_FROM_NOTHING = "Drag along the canal's middle from head to foot in the sagittal view, 20 mm or more. Bone stops it to the sides."
+_CANAL_MM = 9.0  # half the width of a canal
 _STEP_MM = 1.0  # by which a whole mask grows, shrinks or is smoothed at a press
 _SHOWN = 6
 _SIZE_PX = 26
@@ -27,8 +29,9 @@ _TOOLS: tuple[tuple[Gesture, str, str, str], ...] = (
     ("wall", "Wall", "Drag the canal's wall", "Drag a point of the canal's wall; [ and ] say how much of it follows"),
     ("middle", "Middle", "Drag the canal's middle", "Drag the canal sideways with all that it holds; [ and ] say how much of it follows"),
     ("level", "Level", "Drag a level", "Drag the middle of a vertebra"),
-    ("window", "Add a window", "Add a window", "Click on the gap between two laminae; the brush's size is its size"),
-    ("foramen", "Add a foramen", "Add a foramen", "Click on the middle of a foramen; the brush's size is its size"),
+    ("window", "Window", "Add a window", "Click on the gap between two laminae; the brush's size is its size"),
+    ("foramen", "Foramen", "Add a foramen", "Click on the middle of a foramen; the brush's size is its size"),
+    ("add level", "Vertebra", "Add a vertebra", "Click on the middle of a body; its name is counted from its neighbours'"),
 )
 
 
@@ -61,8 +64,17 @@ class Editing(Card):
             row(self._structure, self._size, smaller, larger),
             row(tools["disc"], tools["ball"], *self._whole),
             row(label("Drag", "muted", wrap=False), tools["wall"], tools["middle"], tools["level"], None),
-            row(tools["window"], tools["foramen"], None),
+            row(label("Add", "muted", wrap=False), tools["window"], tools["foramen"], tools["add level"], None),
         ]
+        self._from_nothing = button("Draw the canal", self._draw_canal, name="Draw the canal", hint=_FROM_NOTHING)
+        self._from_nothing.setCheckable(True)
+        self._none_size = label(wrap=False, name="Size of the canal")
+        thinner = button("–", partial(self._resize, -1), "level", "Narrower canal", "[")
+        wider = button("+", partial(self._resize, 1), "level", "Wider canal", "]")
+        for one in (thinner, wider):
+            one.setMinimumWidth(_SIZE_PX)
+        self._nothing = [label(_FROM_NOTHING, "muted"), row(self._from_nothing, None, self._none_size, thinner, wider)]
+        self.add(*self._nothing)
         self.add(*self._inside)
         self._list = Rows(2)
         self.add(self._list)
@@ -82,6 +94,11 @@ class Editing(Card):
         if not self._open.isChecked() and self._desk.gesture in self._tools:
             self._desk.leave()
         self._desk.changed.emit()
+
+    def _draw_canal(self) -> None:
+        self._desk.drawn = "canal"
+        self._desk.size_mm = max(self._desk.size_mm, _CANAL_MM) if self._from_nothing.isChecked() else self._desk.size_mm
+        self._desk.ask("ball")
 
     def _choose(self, name: Drawable) -> None:
         self._desk.drawn = name
@@ -109,11 +126,20 @@ class Editing(Card):
     def refresh(self) -> None:
         """Follow the session and the desk."""
         anatomy, edits, desk = self._session.anatomy.value, self._session.case.edits, self._desk
-        self.setVisible(anatomy is not None)
-        if anatomy is None:
-            return
+        refused = anatomy is None and self._session.anatomy.state == "refused" and self._session.volume.value is not None
+        self.setVisible(anatomy is not None or refused)
+        for part in self._nothing:
+            part.setVisible(refused)
         for part in self._inside:
-            part.setVisible(self._open.isChecked())
+            part.setVisible(anatomy is not None and self._open.isChecked())
+        self._open.setVisible(anatomy is not None)
+        self._from_nothing.setChecked(refused and desk.gesture == "ball")
+        say(self._none_size, f"{2 * desk.size_mm:g} mm wide")
+        if anatomy is None:
+            say(self._said, "")
+            self._list.show_items([])
+            self._foot.setVisible(False)
+            return
         self._open.setText("Done" if self._open.isChecked() else "Change")
         say(self._size, f"{desk.size_mm:g} mm")
         for gesture, tool in self._tools.items():
@@ -159,7 +185,7 @@ def _can(anatomy: Anatomy, gesture: Gesture) -> bool:
     """Whether there is something that a tool can change."""
     if gesture in ("wall", "middle"):
         return len(anatomy.canal.centreline_mm) >= 4
-    if gesture == "level":
+    if gesture in ("level", "add level"):
         return len(anatomy.levels) > 0
     return gesture in ("disc", "ball") or len(anatomy.levels) > 1
 

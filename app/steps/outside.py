@@ -77,7 +77,8 @@ class OutsidePrograms(Card):
         super().showEvent(event)
 
     def _row(self, program: Program, running: bool) -> QWidget:
-        start = button(f"Run {program.name}", partial(self._start, program), hint="Its label map is then taken in")
+        hint = f"Its label map is then taken in. {program.sends if _weights(program) is None else ''}".strip()
+        start = button(f"Run {program.name}", partial(self._start, program), hint=hint)
         start.setEnabled(not running)
         where = _weights(program)
         words = f"Weights: {where.name}" if where is not None else "Weights: its own folder"

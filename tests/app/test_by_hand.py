@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from planner.anatomy import Anatomy
 from planner.anatomy import labels as codes
 from planner.anatomy.by_hand.apply import EditedAnatomy
 from planner.case.file import open_case
+from planner.refusal import Refusal
 from tests.app.conftest import at, find, offers, press, wait, words
 from tests.viewer.conftest import drag
 from viewer.slice_view import SliceView
@@ -230,3 +232,51 @@ def test_the_tools_leave_with_the_station(by_hand: tuple[Window, SliceView], qtb
     stroke(qtbot, view, (25.0, 10.0), (30.0, 10.0))
     qtbot.wait(60)
     assert window.session.case.edits == () and window.desk.gesture == ""
+
+
+def test_a_canal_that_was_not_found_is_drawn_and_its_vertebrae_are_named(
+    open_window: Callable[..., Window], example: Path, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
+    """The way out of "no canal was found": draw it, name one vertebra, click on the next."""
+    truth = json.loads((example / "truth.json").read_text("utf-8"))
+    line = np.array(truth["canal"]["centreline"])
+
+    def blind(*asked: object) -> Anatomy:
+        raise Refusal("No spinal canal was found: nowhere is soft tissue enclosed by bone.", "Draw the canal.")
+
+    monkeypatch.setattr("planner.anatomy.find", blind)
+    window = open_window()
+    wait(qtbot, lambda: window.session.anatomy.state == "refused")
+    window.go_to(1)
+    qtbot.wait(100)
+    assert not offers(window, "Drag the canal's wall")
+    middle = tuple(float(value) for value in line[len(line) // 2])
+    window.views.show_place(middle)
+    window.views.grid.show_region(middle, 200.0, line)
+    qtbot.wait(200)
+    view = window.views.grid.slices["sagittal"]
+    press(qtbot, window, "Draw the canal")
+    drag(qtbot, view, at(view, (middle[0], middle[1], middle[2] + 5.0)), at(view, (middle[0], middle[1], middle[2] - 5.0)), LEFT)
+    qtbot.wait(60)
+    assert "draw 20 mm of it or more with the ball" in words(window) and not window.session.case.edits
+    near = [line[np.abs(line[:, 2] - (middle[2] + mm)).argmin()] for mm in (45.0, -45.0)]
+    start, stop = ((middle[0], float(one[1]), float(one[2])) for one in near)
+    drag(qtbot, view, at(view, start), at(view, stop), LEFT)
+    wait(qtbot, lambda: drawn(window) == 1)
+    canal = anatomy(window).canal
+    assert canal.centreline_mm[0, 2] - canal.centreline_mm[-1, 2] == pytest.approx(90.0, abs=6.0)
+    assert anatomy(window).structure("canal").provenance == "drawn" and anatomy(window).structure("bone").provenance == "found"
+    inside = [level for level in truth["levels"] if stop[2] + 5 < level["centre"][2] < start[2] - 5]
+    window.desk.vertebra_at = tuple(inside[0]["centre"])
+    window.desk.name_vertebra(inside[0]["name"])
+    wait(qtbot, lambda: window.session.anatomy.state == "ready" and len(anatomy(window).levels) == 1)
+    press(qtbot, window, "Change the anatomy by hand")
+    x, y, z = inside[1]["centre"]
+    window.views.show_place((x, y, z))
+    press(qtbot, window, "Add a vertebra")
+    qtbot.mouseClick(view, LEFT, pos=at(view, (x, y, z)))
+    wait(qtbot, lambda: drawn(window) == 2)
+    assert [level.name for level in anatomy(window).levels] == [one["name"] for one in inside[:2]]
+    press(qtbot, window, "Take back all that was changed by hand")
+    wait(qtbot, lambda: window.session.anatomy.state == "refused")
+    assert offers(window, "Draw the canal")

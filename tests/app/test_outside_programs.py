@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -76,8 +77,9 @@ def test_the_map_of_each_program_comes_back(program: Program, on_path: Path, tmp
 
 def test_it_gets_the_scan_in_hounsfield_units_the_task_and_its_weights(on_path: Path, tmp_path: Path) -> None:
     weights = tmp_path / "weights"
-    weights.mkdir()
-    keep = "(here / 'words.txt').write_text('|'.join([*sys.argv[1:], os.environ['TOTALSEG_WEIGHTS_PATH']]))\n"
+    (weights / "Dataset291_TotalSegmentator").mkdir(parents=True)
+    keep = "settings = Path(os.environ['TOTALSEG_HOME_DIR'], 'config.json').read_text()\n(here / 'settings').write_text(settings)\n"
+    keep += "(here / 'words.txt').write_text('|'.join([*sys.argv[1:], os.environ['TOTALSEG_WEIGHTS_PATH']]))\n"
     keep += "shutil.copy(sys.argv[sys.argv.index('-i') + 1], here / 'seen.nii.gz')\n"
     stand_in(on_path, TOTAL, keep + DRAW[TOTAL.name])
     shifted = Volume(patient().volume.frame, (patient().volume.voxels + 1024).astype(np.int16), "CT", 1.0, -1024.0)
@@ -86,6 +88,7 @@ def test_it_gets_the_scan_in_hounsfield_units_the_task_and_its_weights(on_path: 
     assert said[-1] == str(weights)
     assert said[said.index("--task") + 1] == "total"
     assert "--ml" in said and "--fast" not in said
+    assert json.loads((on_path / "settings").read_text())["send_usage_stats"] is False  # whoever chooses weights works offline
     seen = read_nifti(on_path / "seen.nii.gz")
     assert np.array_equal(seen.voxels, patient().volume.voxels)
     assert np.allclose(seen.frame.affine, patient().volume.frame.affine)
@@ -134,10 +137,11 @@ def test_cancel_ends_a_program_that_hangs_and_its_children(deaf: bool, on_path: 
     [
         ("print('CUDA is out of memory'); sys.exit(3)", r"failed \(3\): CUDA is out of memory"),
         ("pass", "ended without a label map"),
+        ("print('The input does not fit the model')", "ended without a label map: The input does not fit the model"),
         ("sys.stdout.buffer.write(os.urandom(200000)); Path(sys.argv[4]).write_bytes(os.urandom(5000))", "no label map"),
         ("os.kill(os.getpid(), 9)", "failed"),
     ],
-    ids=["fails", "draws nothing", "prints and writes garbage", "is killed"],
+    ids=["fails", "draws nothing", "draws nothing and says why", "prints and writes garbage", "is killed"],
 )
 def test_what_goes_wrong_is_a_sentence_and_the_last_map_stays(body: str, says: str, on_path: Path, tmp_path: Path) -> None:
     stand_in(on_path, TOTAL, body)
@@ -146,6 +150,58 @@ def test_what_goes_wrong_is_a_sentence_and_the_last_map_stays(body: str, says: s
     with pytest.raises(Refusal, match=says):
         run(TOTAL, patient().volume, kept, None, True, silent)
     assert kept.read_bytes() == b"the map of before"
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
+def test_a_folder_without_its_weights_is_refused_before_it_runs(program: Program, on_path: Path, tmp_path: Path) -> None:
+    """Else it would fetch gigabytes into the folder that was to make it work offline."""
+    stand_in(on_path, program, "(here / 'ran').write_text('')")
+    (tmp_path / "weights").mkdir()
+    with pytest.raises(Refusal, match=f"does not hold the weights of {program.name}"):
+        run(program, patient().volume, tmp_path / "map.nii.gz", tmp_path / "weights", False, silent)
+    with pytest.raises(Refusal, match="is gone"):
+        run(program, patient().volume, tmp_path / "map.nii.gz", tmp_path / "nowhere", False, silent)
+    assert not (on_path / "ran").exists()
+
+
+def test_one_mask_for_each_structure_comes_back_as_a_folder(on_path: Path, tmp_path: Path) -> None:
+    """TotalSegmentator where it does not know --ml: -o is then a folder."""
+    body = "import numpy, nibabel\nout = Path(sys.argv[sys.argv.index('-o') + 1])\nout.mkdir()\nmap = nibabel.load(here / 'map.nii.gz')\n"
+    body += "values = numpy.asarray(map.dataobj)\nfor n in range(20, 25):\n"
+    body += "    mask = nibabel.Nifti1Image((values == n).astype('uint8'), map.affine)\n"
+    body += "    nibabel.save(mask, out / f'vertebrae_L{n - 19}.nii.gz')"
+    stand_in(on_path, TOTAL, body)
+    for _ in range(2):  # the folder of the run before gives way
+        kept = run(TOTAL, patient().volume, tmp_path / "kept" / "map.nii.gz", None, True, silent)
+        assert kept == tmp_path / "kept" / "map" and len(list(kept.iterdir())) == 5
+    assert {path.name for path in kept.parent.iterdir()} == {"map"}
+
+
+def test_parts_are_counted_and_what_is_silent_says_for_how_long(on_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from app import outside_programs
+
+    assert outside_programs._heard("Predicting part 3 of 5 ...\n 50%|##", 0.0, "") == (0.5, "Predicting part 3 of 5 ...")
+    assert outside_programs._heard("Predicting part 4 of 5 ...\n", 0.5, "") == (pytest.approx(0.6), "Predicting part 4 of 5 ...")
+    stand_in(on_path, TOTAL, "time.sleep(1.0)\n" + DRAW[TOTAL.name])
+    heard: list[str] = []
+    began = time.monotonic()
+    monkeypatch.setattr(outside_programs.time, "monotonic", lambda: began + 200.0 * (time.perf_counter() % 1000.0))
+    run(TOTAL, patient().volume, tmp_path / "map.nii.gz", None, True, lambda share, what: heard.append(what))
+    assert any("TotalSegmentator is running (" in what and " min)" in what for what in heard)
+
+
+def test_a_full_disk_is_a_sentence(on_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*asked: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    stand_in(on_path, TOTAL, DRAW[TOTAL.name])
+    kept = tmp_path / "map.nii.gz"
+    kept.write_bytes(b"the map of before")
+    monkeypatch.setattr("app.outside_programs.shutil.copyfile", full)
+    with pytest.raises(Refusal, match="The disk is full"):
+        run(TOTAL, patient().volume, kept, None, True, silent)
+    assert kept.read_bytes() == b"the map of before"
+    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []
 
 
 def test_the_map_of_another_scan_is_refused(on_path: Path, tmp_path: Path) -> None:

@@ -151,7 +151,8 @@ def _real_rows(folder: str, file: str) -> Iterator[str]:
         canal = anatomy.mask(codes.CANAL)
         inside = f"{100 * float(canal[seen][cord[seen]].mean()):.1f}" if cord.any() else "-"
         spilt = float((canal & bone).sum()) * volume.frame.voxel_ml
-        yield f"| {folder} | {said} | {inside} | {spilt:.2f} | {float(np.median(anatomy.canal.area_mm2)):.0f} | {anatomy.structure('canal').problem} |"
+        area, told = float(np.median(anatomy.canal.area_mm2)), anatomy.structure("canal").problem
+        yield f"| {folder} | {said} | {inside} | {spilt:.2f} | {area:.0f} | {told} |"
 
 
 def main() -> None:
@@ -161,8 +162,9 @@ def main() -> None:
     asked = parser.parse_args()
     lines = [
         "# What a label map does to the canal", "",
-        "Made by `python -m tests.bench.imports`. The map holds vertebrae and cord and no canal: the wall is the program's, and takes the map's bone",
-        "where it saw none itself. *None* is without a map. Canal as the labels give it, above the middle of S1; wall against the true one.", "",
+        "Made by `python -m tests.bench.imports`. The map holds vertebrae and cord and no canal: the wall is the program's, and takes the",
+        "map's bone where it saw none itself. *None* is without a map. Canal as the labels give it, above the middle of S1; wall against",
+        "the true one.", "",
         "| phantom, mm | map | canal, Dice | wall, mean mm | wall, 95 % mm | canal |", "| --- | --- | --- | --- | --- | --- |",
     ]  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:

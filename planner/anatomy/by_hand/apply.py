@@ -31,7 +31,7 @@ from planner.anatomy.by_hand.edits import (
     structure_of,
 )
 from planner.anatomy.by_hand.masks import grown, least_growth_mm, smoothed
-from planner.anatomy.by_hand.names import relabel
+from planner.anatomy.by_hand.names import nearest_vertebrae, relabel
 from planner.anatomy.by_hand.openings import with_foramen, with_unmeasured, with_window
 from planner.anatomy.by_hand.path import SHORTEST_MM, drawn_canal, draws_canal, goes_on
 from planner.anatomy.by_hand.strokes import stroke_mask
@@ -48,7 +48,6 @@ _DRAWN = {"bone": codes.BONE_OTHER, "sac": codes.THECAL_SAC, "skin": codes.SOFT_
 _LEFT = {"sac": codes.EPIDURAL_SPACE, "cord": codes.THECAL_SAC, "skin": 0}
 _IN_CANAL = frozenset({"sac", "cord"})
 _BESIDE_SAC = frozenset({"roots", "contrast outside"})
-_NEAR_BONE_MM = 15.0  # bone drawn this near to a vertebra is that vertebra's
 _WALL_WITHIN_MM = 30.0  # of the canal's middle
 _LEAST_APART_MM = 4.0  # the middles of two vertebrae
 
@@ -393,7 +392,8 @@ def _changed(now: Anatomy, name: str, box: Box, drawn: Mask, erased: Mask) -> An
         now = replace(now, roots=_cut_roots(now, box, erased))
     erased = erased & _table(codes.STRUCTURES[name])[labels]
     if name == "bone" and drawn.any():
-        labels[drawn] = _bone_codes(now, box, drawn)
+        index = np.argwhere(drawn) + [side.start for side in box]
+        labels[drawn] = nearest_vertebrae(now.labels, now.frame, index)
     else:
         labels[drawn] = _DRAWN.get(name, codes.STRUCTURES[name][0])
     if not erased.any():
@@ -405,24 +405,6 @@ def _changed(now: Anatomy, name: str, box: Box, drawn: Mask, erased: Mask) -> An
     else:
         labels[erased] = _LEFT.get(name, codes.SOFT_TISSUE)
     return now
-
-
-def _bone_codes(now: Anatomy, box: Box, drawn: Mask) -> NDArray[np.uint8]:
-    """The code of each voxel drawn as bone: of the vertebra that lies nearest, `bone other` far from all."""
-    from scipy.spatial import cKDTree
-
-    reach = [int(np.ceil(_NEAR_BONE_MM / mm)) for mm in now.frame.spacing_mm]
-    low = [max(0, side.start - more) for side, more in zip(box, reach)]
-    wide = now.labels[low[0] : box[0].stop + reach[0], low[1] : box[1].stop + reach[1], low[2] : box[2].stop + reach[2]]
-    bone = np.argwhere(_table(codes.VERTEBRAE)[wide])
-    asked = np.argwhere(drawn) + [side.start for side in box]
-    if not len(bone):
-        return np.full(len(asked), codes.BONE_OTHER, dtype=np.uint8)
-    bone = bone[:: max(1, len(bone) // 20_000)]  # thinned bone tells the vertebra as well
-    spacing = np.array(now.frame.spacing_mm)
-    far, nearest = cKDTree((bone + low) * spacing).query(asked * spacing, distance_upper_bound=_NEAR_BONE_MM)
-    known = np.append(wide[tuple(bone.T)], np.uint8(codes.BONE_OTHER))  # what has no neighbour gets the last
-    return np.asarray(known[np.where(np.isfinite(far), nearest, len(bone))])
 
 
 def _in_canal(now: Anatomy, index: NDArray[np.int64]) -> Mask:
