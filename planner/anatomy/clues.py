@@ -16,8 +16,9 @@ from planner.geometry import Floats, Volume
 
 _WINGS = 0.4  # S1 of the phantoms 0.8, L5 0.1
 _HIPS = 0.06
-_SKULL_MM, _SKULL_TO_C2_MM = 8.0, 35.0
-_BEHIND_SKULL = 0.15  # of a box behind the head end of the canal: bone where the skull lies there
+_TOP_MM = 3.0  # how far above where the wings begin the middle of S1 may seem to lie
+_OVER_MM, _END_TO_C2_MM = 8.0, 35.0  # what of the scan lies above a canal that ends at the skull; from there to the middle of C2
+_SKULL, _NECK_MM, _FLOOR_TO_C2_MM = 0.15, 90.0, 25.0  # share of bone behind and beside the canal; the dens is 38 mm with its body
 _RIB_IN_MM, _RIB_OUT_MM = 40.0, 60.0  # where a rib begins beside the canal at the latest, and how far out no transverse process reaches
 _RIB_LONG_MM = 60.0  # along the canal: a rib that is seen between these is shorter, the hip bone is longer
 _LUMBAR = 4  # vertebrae at least between the last ribs and the sacrum
@@ -85,14 +86,15 @@ def _sacrum(bone: Volume, curve: Curve, found: list[Body], usual: float) -> Clue
     if spacing <= 23.0:
         return None
     longer = _prolonged(curve, 45.0)
-    wings, s, last = _wings(bone, longer), longer.s_mm, len(found) - 1
-    at_bodies = [float(np.median(wings[np.abs(s - body[0]) <= 8.0])) for body in found]
-    sacral = next((n for n, share in enumerate(at_bodies) if share > _WINGS), None)
-    if sacral is not None and sacral > 0:
-        step = at_bodies[sacral] - at_bodies[sacral - 1]
-        return Clue(sacral, "S1", 0.9 * usual * float(np.clip(step / 0.5, 0.3, 1.0)), "the wings of the sacrum")
+    wings, s, last = ndimage.uniform_filter1d(_wings(bone, longer), 5), longer.s_mm, len(found) - 1
+    begins = next((n for n in range(len(s)) if wings[n] > _WINGS and s[n] > found[0][0]), None)
+    if begins is not None:  # they begin at the top of S1, some way above its middle and far below that of L5
+        sacral = next((n for n, body in enumerate(found) if body[0] > s[begins] - _TOP_MM), None)
+        if sacral is not None and sacral > 0:
+            step = float(wings[begins : begins + 10].max() - np.median(wings[max(0, begins - 20) : max(1, begins - 8)]))
+            return Clue(sacral, "S1", 0.9 * usual * float(np.clip(step / 0.5, 0.3, 1.0)), "the wings of the sacrum")
     beyond = wings[(s > found[-1][0] + 0.4 * spacing) & (s < found[-1][0] + 1.4 * spacing)]
-    if sacral is None and len(beyond) and float(beyond.max()) > 0.7 * _WINGS:
+    if (begins is None or s[begins] > found[-1][0]) and len(beyond) and float(beyond.max()) > 0.7 * _WINGS:
         return Clue(last, "L5", 0.8 * usual, "the wings of the sacrum")
     hips = _share_beside(bone, longer, (60.0, 110.0), (-40.0, 50.0), 5.0)
     low = hips[(s > found[-1][0] - 5.0) & (s < found[-1][0] + 0.6 * spacing)]
@@ -149,22 +151,18 @@ def _is_wide(search: Volume, curve: Curve, body: Body) -> bool:
 
 
 def _skull(bone: Volume, curve: Curve, found: list[Body]) -> Clue | None:
-    """C2 in a neck whose canal ends inside the scan: at the skull, and the middle of C2 lies some 35 mm below."""
-    over_mm = (bone.frame.shape[0] - 1) * bone.frame.spacing_mm[0] + bone.frame.affine[2, 3] - curve.points_mm[0, 2]
-    if _spacing(found) >= 21.0 or len(found) < 3 or over_mm <= _SKULL_MM:
+    """C2 in a neck below the floor of the skull, or where the canal ends inside the scan, which it does at the skull."""
+    if _spacing(found) >= 21.0 or len(found) < 3:
         return None
-    axis = min(range(len(found)), key=lambda n: abs(found[n][0] - _SKULL_TO_C2_MM))
-    behind = np.array(
-        [curve.points_mm[0] + back * curve.back[0] + up * np.array([0.0, 0.0, 1.0]) for back in _steps(15, 55) for up in _steps(-15, 25)]
-    )
-    inside = bone.frame.contains(behind)
-    k, j, i = np.rint(bone.frame.to_index(behind[inside])).astype(int).T
-    share = float((bone.voxels[k, j, i] > 0).mean()) if inside.any() else 0.0
-    return Clue(axis, "C2", 0.6 if share > _BEHIND_SKULL else 0.45, "the skull")
+    s, over_mm = curve.s_mm, (bone.frame.shape[0] - 1) * bone.frame.spacing_mm[0] + bone.frame.affine[2, 3] - curve.points_mm[0, 2]
+    floor = np.flatnonzero((_share_beside(bone, curve, (15.0, 45.0), (20.0, 60.0), 4.0) > _SKULL) & (s < _NECK_MM))
+    if len(floor):
+        return Clue(_nearest(found, float(s[floor[-1]]) + _FLOOR_TO_C2_MM), "C2", 0.55, "the floor of the skull")
+    return Clue(_nearest(found, _END_TO_C2_MM), "C2", 0.45, "the skull") if over_mm > _OVER_MM else None
 
 
-def _steps(first: int, last: int) -> range:
-    return range(first, last + 1, 2)
+def _nearest(found: list[Body], s_mm: float) -> int:
+    return min(range(len(found)), key=lambda n: abs(found[n][0] - s_mm))
 
 
 def _by_size(found: list[Body]) -> Clue:

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
 from app.window import Window
+from planner.anatomy.labels import Numbering, below
 from planner.geometry import read_nifti, write_nifti
 from tests.app.conftest import names, offers, press, wait, words
 
@@ -94,3 +95,39 @@ def test_whose_numbers_a_label_map_has_is_asked_and_answered(
     assert "From VerSe." in words(worked)
     assert not offers(worked, "It has the numbers of VerSe")
     assert worked.session.case.labels_scheme == "verse"
+
+
+def test_all_names_move_by_one_in_one_click_and_are_shown_at_once(worked: Window, qtbot: QtBot) -> None:
+    worked.go_to(1)
+    qtbot.wait(60)
+    before = worked.session.anatomy.value
+    assert before is not None
+    press(qtbot, worked, "All names one up")
+    shown = worked.session.anatomy.value
+    assert shown is not None and [level.name for level in shown.levels] == [below(level.name, -1) for level in before.levels]
+    assert worked.session.undo_name == "move all names up: L4 is L3"
+    assert "✓ Levels counted from L3, named by you" in words(worked)
+    wait(qtbot, lambda: worked.session.anatomy.state == "ready")
+    found = worked.session.anatomy.value
+    assert found is not None and [level.name for level in found.levels] == [level.name for level in shown.levels]
+    worked.session.undo()
+    assert worked.session.anatomy.state == "ready" and worked.session.anatomy.value is before, "nothing is sought again"
+
+
+def test_six_lumbar_vertebrae_are_counted_by_choice_and_the_named_one_stays(worked: Window, qtbot: QtBot) -> None:
+    worked.go_to(1)
+    qtbot.wait(60)
+    press(qtbot, worked, "How many vertebrae are counted")
+    press(qtbot, worked, "6 lumbar vertebrae")
+    assert "Levels counted from L4, named by you, with 6 lumbar vertebrae" in words(worked)
+    assert "L4, L5, L6, S1" in words(worked)
+    wait(qtbot, lambda: worked.session.anatomy.state == "ready")
+    assert "L6 has the usual sizes of L5." in words(worked)
+    worked.session.count_vertebrae(Numbering(13, 6))
+    press(qtbot, worked, "12 thoracic vertebrae")
+    assert worked.session.case.anchor is not None and worked.session.case.anchor.numbering == Numbering(lumbar=6)
+    worked.session.undo()
+    worked.session.undo()
+    worked.session.undo()
+    qtbot.wait(60)
+    assert "with 6 lumbar vertebrae" not in words(worked)

@@ -96,6 +96,23 @@ def test_naming_one_vertebra_names_the_labelled_ones(name: str, file: str, named
 
 
 @pytest.mark.parametrize(
+    ("name", "vertebra", "centre_mm", "why", "sure"),
+    [
+        ("thoracolumbar-ct-labelled", "T12", (17, 49, -257), "the last ribs", 0.6),
+        ("lumbar-ct-labelled-3mm", "L3", (3, -144, 317), "the wings of the sacrum and the last ribs", 0.8),
+        ("cervical-ct", "C2", (247, -285, -165), "the floor of the skull", 0.4),
+    ],
+)
+def test_the_guess_is_right_and_says_why(name: str, vertebra: str, centre_mm: tuple[int, int, int], why: str, sure: float) -> None:
+    anatomy = _anatomy(name)[1]
+    nearest = min(anatomy.levels, key=lambda level: float(np.linalg.norm(np.subtract(level.centre_mm, centre_mm))))
+    assert nearest.name == vertebra
+    assert anatomy.anchor is not None and anatomy.anchor.why == why
+    assert anatomy.anchor.confidence is not None and sure < anatomy.anchor.confidence < 0.95
+    assert f"by {why}" in str(anatomy.structure("levels").problem)
+
+
+@pytest.mark.parametrize(
     ("name", "file", "out_of_reach"),
     [("lumbar-ct-labelled-3mm", "vertebrae.nii.gz", {"T11"}), ("thoracolumbar-ct-labelled", "structures.nii.gz", {"C5"})],
 )
