@@ -1,4 +1,4 @@
-"""The 1 mm grid around the canal, and where each of its voxels lies: which cross-section, how far left and back, in which foramen."""
+"""The 1 mm grid around the canal, and where each of its voxels lies: which cross-section, how far left and back."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from numba import njit
 from numpy.typing import NDArray
 
 from planner.anatomy.spine import Anatomy
-from planner.evidence import number
 from planner.geometry import Floats, Frame
 
 SPACING_MM = 1.0
@@ -18,12 +17,6 @@ REACH_MM = 230.0
 """Along the canal from a tip: further than 40 mL get in an ordinary canal; the march says when they get to the end."""
 SIDE_MM, FRONT_MM = 45.0, 25.0
 """How far the grid goes beyond the centreline, to hold canal, foramina and what lies beyond them."""
-LENGTH_MM = 6.0
-"""Half the length of a foramen along its axis."""
-INWARD_MM = 14.0
-"""How far toward the sac a foramen is looked for when the canal's wall does not meet it."""
-WIDENING = 0.12
-"""Growth of the room beyond a foramen per mm."""
 
 
 class Grid(NamedTuple):
@@ -70,34 +63,6 @@ def _frame(anatomy: Anatomy, points_mm: Floats) -> tuple[Frame, NDArray[np.int64
     low, high = np.maximum(line.min(axis=0) - margin, low), np.minimum(line.max(axis=0) + margin, high)
     shape = np.maximum(np.floor((high - low) / SPACING_MM).astype(int) + 1, 1)
     return Frame.axial(shape[::-1], (SPACING_MM,) * 3, low), within
-
-
-def foramen_voxels(anatomy: Anatomy, frame: Frame, soft: NDArray[np.bool_]) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
-    """Which foramen (and the room beyond it) each voxel lies in, -1 for none, and how far along its axis from its middle, mm."""
-    which = np.full(frame.shape, -1, dtype=np.int16)
-    outward = np.zeros(frame.shape, dtype=np.float32)
-    reach = LENGTH_MM + number("patch.beyond_foramen")
-    for number_of, foramen in enumerate(anatomy.foramina):
-        centre, axis = np.array(foramen.centre_mm), np.array(foramen.axis) / np.linalg.norm(foramen.axis)
-        if not frame.contains(centre, -reach):
-            continue
-        canal = anatomy.canal
-        at = canal.nearest(centre)
-        up = -np.cross(canal.left[at], canal.back[at])
-        up = up - (up @ axis) * axis
-        up /= np.linalg.norm(up)
-        box = frame.box_around(centre[None], reach + 2.0)
-        voxels = np.stack(np.meshgrid(*[np.arange(s.start, s.stop) for s in box], indexing="ij"), axis=-1)
-        offset = frame.to_world(voxels) - centre
-        u, h = offset @ axis, offset @ up
-        w = offset @ np.cross(axis, up)
-        widening = WIDENING * np.maximum(u - LENGTH_MM, 0.0)
-        half_height, half_width = (max(size / 2, SPACING_MM) for size in (foramen.height_mm, foramen.width_mm))
-        ring = (h / (half_height + widening)) ** 2 + (w / (half_width + widening)) ** 2
-        taken = soft[box] & (ring <= 1.0) & (u >= -INWARD_MM) & (u <= reach) & (which[box] < 0)
-        which[box][taken] = number_of
-        outward[box][taken] = u[taken]
-    return which, outward
 
 
 @njit(cache=True, nogil=True)

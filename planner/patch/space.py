@@ -12,16 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from planner.anatomy import labels as code
+from planner.anatomy.compartments import DORSAL_DEG, HALF_LENGTH_MM, VENTRAL_DEG, angle_deg, foramen_voxels, in_sector
 from planner.anatomy.spine import Anatomy
 from planner.evidence import number
 from planner.geometry import Floats, Frame, resample
-from planner.patch.grid import LENGTH_MM, SPACING_MM, Grid, foramen_voxels, grid_around
+from planner.patch.grid import SPACING_MM, Grid, grid_around
 from planner.patch.march import BEYOND, DORSAL, FORAMEN, FRONT, LATERAL, OUT, PAD, SIDE, VENTRAL, Graph
 from planner.progress import Progress, silent
 from planner.refusal import Refusal
 
-DORSAL_DEG, VENTRAL_DEG = (30.0, 150.0), (210.0, 330.0)
-"""Sectors around the sac's centre, 90 = back."""
 PAD_DEG = (55.0, 125.0)
 """The fat pad behind the sac: about 12 mm wide (reference: anatomy in numbers 3.3)."""
 STREAK_SECTIONS, STREAK_DEG = 10, 30.0
@@ -183,14 +182,14 @@ def _compartments(grid: Grid, tissue: _Tissue, at: tuple[NDArray[np.int32], ...]
     """Sort places by their angle around the sac's centre and by foramen. Raises Refusal where the sac is not known."""
     section, across, in_canal = grid.section[at], grid.across_mm[at], tissue.in_canal[at]
     behind = grid.behind_mm[at] - _sac_behind_mm(grid, tissue)[section]
-    angle = np.degrees(np.arctan2(behind, across)) % 360.0
+    angle = angle_deg(across, behind)
     outward = tissue.outward_mm[at]
     zone = np.full(len(angle), LATERAL, dtype=np.int8)
-    zone[(angle >= DORSAL_DEG[0]) & (angle <= DORSAL_DEG[1])] = DORSAL
-    zone[(angle >= VENTRAL_DEG[0]) & (angle <= VENTRAL_DEG[1])] = VENTRAL
-    zone[~in_canal] = np.where(outward[~in_canal] > LENGTH_MM, BEYOND, FORAMEN)
+    zone[in_sector(angle, DORSAL_DEG)] = DORSAL
+    zone[in_sector(angle, VENTRAL_DEG)] = VENTRAL
+    zone[~in_canal] = np.where(outward[~in_canal] > HALF_LENGTH_MM, BEYOND, FORAMEN)
     room = np.full(len(angle), SIDE, dtype=np.int8)
-    room[(angle >= PAD_DEG[0]) & (angle <= PAD_DEG[1])] = PAD
+    room[in_sector(angle, PAD_DEG)] = PAD
     room[angle > 180.0] = FRONT
     room[~in_canal] = OUT
     room[across < 0] += 1
