@@ -9,10 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.anatomy import labels
+from planner.anatomy.compartments import compartments
+from planner.anatomy.hazards.arterial import ArterialZone, arterial_zones
+from planner.anatomy.hazards.corridor import CorridorLimit, corridor_limits
 from planner.anatomy.outside import hint_level, hint_words
-from planner.anatomy.spine import Anatomy, LeakHint
+from planner.anatomy.spine import Anatomy, Landmarks, LeakHint
 from planner.exchange.contract_json import number, numbers, write_json
 from planner.geometry import Frame, resample, write_nifti
+from planner.refusal import Refusal
 
 if TYPE_CHECKING:
     from planner.scan import Series
@@ -62,16 +66,7 @@ def anatomy_content(anatomy: Anatomy, series_uid: str, part: int) -> dict[str, A
         "levels": [
             {"name": level.name, "centre": numbers(level.centre_mm), "confidence": number(level.confidence)} for level in anatomy.levels
         ],
-        "foramina": [
-            {
-                "between": list(foramen.between),
-                "side": foramen.side,
-                "centre": numbers(foramen.centre_mm),
-                "height_mm": number(foramen.height_mm, 2),
-                "width_mm": number(foramen.width_mm, 2),
-            }
-            for foramen in anatomy.foramina
-        ],
+        "foramina": _foramina(anatomy),
         "windows": [
             {
                 "between": list(window.between),
@@ -84,7 +79,90 @@ def anatomy_content(anatomy: Anatomy, series_uid: str, part: int) -> dict[str, A
         ],
         "numbering": numbering_content(anatomy),
         "leak_hints": _hints(anatomy),
+        "landmarks": [_landmarks(marks) for marks in anatomy.landmarks] if anatomy.landmarks else None,
+        "compartments": _compartments(anatomy),
     }
+
+
+def _foramina(anatomy: Anatomy) -> list[dict[str, Any]]:
+    """Each with what a needle through it must heed: where an artery is to be reckoned with, and how far to the side the way in may lie."""
+    zones = {(zone.between, zone.side): zone for zone in arterial_zones(anatomy)}
+    limits = {(limit.between, limit.side): limit for limit in corridor_limits(anatomy)}
+    return [
+        {
+            "between": list(foramen.between),
+            "side": foramen.side,
+            "centre": numbers(foramen.centre_mm),
+            "height_mm": number(foramen.height_mm, 2),
+            "width_mm": number(foramen.width_mm, 2),
+            "axis": numbers(foramen.axis),
+            "thirds_mm": None if foramen.thirds_mm is None else numbers(foramen.thirds_mm, 2),
+            "area_mm2": number(foramen.area_mm2, 1),
+            "arterial_zone": _zone(zones.get((foramen.between, foramen.side))),
+            "corridor": _corridor(limits.get((foramen.between, foramen.side))),
+        }
+        for foramen in anatomy.foramina
+    ]
+
+
+def _zone(zone: ArterialZone | None) -> dict[str, Any] | None:
+    return None if zone is None else {"weight": zone.weight, "centre": numbers(zone.centre_mm), "source": zone.source}
+
+
+def _corridor(limit: CorridorLimit | None) -> dict[str, Any] | None:
+    if limit is None:
+        return None
+    return {
+        "angle_deg": number(limit.angle_deg, 1),
+        "entry_mm": number(limit.entry_mm, 1),
+        "ended_by": limit.ended_by,
+        "not_checked": list(limit.not_checked),
+    }
+
+
+def _landmarks(marks: Landmarks) -> dict[str, Any]:
+    return {
+        "vertebra": marks.vertebra,
+        "pedicles": [
+            {
+                "side": pedicle.side,
+                "centre": numbers(pedicle.centre_mm),
+                "axis": numbers(pedicle.axis),
+                "width_mm": number(pedicle.width_mm, 2),
+                "height_mm": number(pedicle.height_mm, 2),
+                "confidence": number(pedicle.confidence),
+            }
+            for pedicle in marks.pedicles
+        ],
+        "facets": [
+            {
+                "between": list(facet.between),
+                "side": facet.side,
+                "centre": numbers(facet.centre_mm),
+                "axis": numbers(facet.axis),
+                "confidence": number(facet.confidence),
+            }
+            for facet in marks.facets
+        ],
+        "laminae": [
+            {"side": lamina.side, "upper": _position(lamina.upper_mm), "lower": _position(lamina.lower_mm)} for lamina in marks.laminae
+        ],
+        "spinous_tip": _position(marks.spinous_tip_mm),
+        "midline": {"point": numbers(marks.midline_mm), "normal": numbers(marks.midline_normal)},
+    }
+
+
+def _position(point_mm: tuple[float, float, float] | None) -> list[float | None] | None:
+    return None if point_mm is None else numbers(point_mm)
+
+
+def _compartments(anatomy: Anatomy) -> list[dict[str, Any]] | None:
+    """Null where canal or sac are not known: that is not empty."""
+    try:
+        found = compartments(anatomy)
+    except Refusal:
+        return None
+    return [{"level": one.level, "compartment": one.compartment, "volume_ml": number(one.volume_ml, 2)} for one in found.volumes]
 
 
 def _hints(anatomy: Anatomy) -> list[dict[str, Any]] | None:
@@ -99,6 +177,7 @@ def _hint(anatomy: Anatomy, hint: LeakHint) -> dict[str, Any]:
     canal, levels = anatomy.canal, anatomy.levels
     return {
         "position": numbers(hint.position_mm),
+        "why": hint.why,
         "place": hint.place,
         "level": hint_level(canal, levels, hint.position_mm),
         "reach": [hint_level(canal, levels, end) for end in (hint.head_mm, hint.foot_mm)],

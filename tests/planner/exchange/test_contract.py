@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from planner.anatomy import LeakHint, Structure, labels
+from planner.anatomy.spine import Facet, Lamina, Landmarks, Pedicle
 from planner.exchange.anatomy_files import labels_on_scan, write_anatomy
 from planner.exchange.contract_json import json_text, number
 from planner.exchange.plan_file import plan_content
@@ -90,7 +91,7 @@ def test_anatomy_json_has_every_key_of_the_contract(tmp_path: Path) -> None:
     made = json.loads((tmp_path / "anatomy.json").read_text("utf-8"))
     assert list(made) == [
         *("format", "version", "series_uid", "part", "modality", "anchor", "structures", "canal", "levels", "foramina", "windows"),
-        *("numbering", "leak_hints"),  # keys of our own; the contract lets new ones come
+        *("numbering", "leak_hints", "landmarks", "compartments"),  # keys of our own; the contract lets new ones come
     ]
     assert made["numbering"] == {"thoracic": 12, "lumbar": 5}
     assert made["leak_hints"] is None  # nobody looked
@@ -112,12 +113,44 @@ def test_anatomy_json_has_every_key_of_the_contract(tmp_path: Path) -> None:
     assert (steps[:, 2] < 0).all()  # head to foot
     assert np.linalg.norm(steps, axis=1).max() <= 1.0
     assert made["levels"][0] == {"name": "L1", "centre": [0.0, -20.0, -20.0], "confidence": 0.9}
-    assert made["foramina"] == [
-        {"between": ["L1", "L2"], "side": "right", "centre": [-12.0, 0.0, -31.0], "height_mm": 18.2, "width_mm": 8.9},
-    ]
+    (foramen,) = made["foramina"]
+    contract = {"between": ["L1", "L2"], "side": "right", "centre": [-12.0, 0.0, -31.0], "height_mm": 18.2, "width_mm": 8.9}
+    assert dict(list(foramen.items())[:5]) == contract
+    assert list(foramen)[5:] == ["axis", "thirds_mm", "area_mm2", "arterial_zone", "corridor"]
+    assert (foramen["thirds_mm"], foramen["area_mm2"]) == (None, None)  # not measured in this one
+    assert foramen["arterial_zone"]["weight"] == "weak"  # most lie left
+    assert list(foramen["corridor"]) == ["angle_deg", "entry_mm", "ended_by", "not_checked"]
+    assert foramen["corridor"]["not_checked"] == ["lung", "kidney", "bowel gas", "aorta", "vena cava"]
+    assert made["landmarks"] is None  # nobody looked
     assert made["windows"] == [
         {"between": ["L1", "L2"], "centre": [0.0, 12.0, -33.0], "height_mm": 9.1, "width_mm": 14.2, "tilt_deg": 8.0},
     ]
+
+
+def test_landmarks_and_compartments_are_written(tmp_path: Path) -> None:
+    marks = Landmarks(
+        "L1",
+        (Pedicle("L1", "left", (16.0, -6.0, -16.0), (-0.1, -0.995, 0.0), 8.6123, 13.2, 0.8),),
+        (Facet(("L1", "L2"), "left", (15.0, 8.0, -38.0), (0.9, -0.436, 0.0), 0.7),),
+        (Lamina("left", (6.0, 9.0, -18.0), None),),
+        None,
+        (0.0, 0.0, -20.0),
+        (1.0, 0.0, 0.0),
+    )
+    space = hand_made.anatomy().labels.copy()
+    space[space == labels.THECAL_SAC] = labels.EPIDURAL_SPACE
+    space[:, space.shape[1] // 2, space.shape[2] // 2] = labels.THECAL_SAC
+    write_anatomy(replace(hand_made.anatomy(), landmarks=(marks,), labels=space), _series(None), tmp_path)
+    made = json.loads((tmp_path / "anatomy.json").read_text("utf-8"))
+    (told,) = made["landmarks"]
+    assert list(told) == ["vertebra", "pedicles", "facets", "laminae", "spinous_tip", "midline"]
+    assert told["pedicles"][0] == {
+        "side": "left", "centre": [16.0, -6.0, -16.0], "axis": [-0.1, -0.995, 0.0], "width_mm": 8.61, "height_mm": 13.2, "confidence": 0.8,
+    }  # fmt: skip
+    assert told["laminae"] == [{"side": "left", "upper": [6.0, 9.0, -18.0], "lower": None}]
+    assert told["spinous_tip"] is None
+    assert told["midline"] == {"point": [0.0, 0.0, -20.0], "normal": [1.0, 0.0, 0.0]}
+    assert {(one["level"], one["compartment"]) for one in made["compartments"]} >= {("L1-L2", "dorsal"), ("L1-L2", "left recess")}
 
 
 def test_a_leak_hint_is_written_with_its_level_and_its_sentence(tmp_path: Path) -> None:
