@@ -73,7 +73,8 @@ class Editing(Card):
         wider = button("+", partial(self._resize, 1), "level", "Wider canal", "]")
         for one in (thinner, wider):
             one.setMinimumWidth(_SIZE_PX)
-        self._nothing = [label(_FROM_NOTHING, "muted"), row(self._from_nothing, None, self._none_size, thinner, wider)]
+        self._none_sizes = row(None, self._none_size, thinner, wider)
+        self._nothing = [label(_FROM_NOTHING, "muted"), row(self._from_nothing, None), self._none_sizes]
         self.add(*self._nothing)
         self.add(*self._inside)
         self._list = Rows(2)
@@ -126,7 +127,8 @@ class Editing(Card):
     def refresh(self) -> None:
         """Follow the session and the desk."""
         anatomy, edits, desk = self._session.anatomy.value, self._session.case.edits, self._desk
-        refused = anatomy is None and self._session.anatomy.state == "refused" and self._session.volume.value is not None
+        refused = self._session.anatomy.state == "refused" and anatomy is None and self._session.case.labels_path is None
+        refused = refused and self._session.volume.value is not None
         self.setVisible(anatomy is not None or refused)
         for part in self._nothing:
             part.setVisible(refused)
@@ -134,6 +136,7 @@ class Editing(Card):
             part.setVisible(anatomy is not None and self._open.isChecked())
         self._open.setVisible(anatomy is not None)
         self._from_nothing.setChecked(refused and desk.gesture == "ball")
+        self._none_sizes.setVisible(self._from_nothing.isChecked())
         say(self._none_size, f"{2 * desk.size_mm:g} mm wide")
         if anatomy is None:
             say(self._said, "")

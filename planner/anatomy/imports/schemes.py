@@ -27,6 +27,7 @@ from planner.scan.label_files import LabelFile, sidecar_of
 NOTHING = ""
 """What a number means that says nothing about what is planned here."""
 
+_NOT_SPINE = (NOTHING, "kidney", "lung", "bowel gas", "aorta", "vena cava")
 _ROOM = RESOURCES / "label_schemes"
 _NOT_SCHEMES = ("names", "programs")
 _NEIGHBOURS_MM = {"C": 17.0, "T": 24.0, "L": 35.0, "S": 30.0}  # between the middles of neighbours (algorithms 2.1)
@@ -211,7 +212,7 @@ def _upright(file: LabelFile, mask: NDArray[np.bool_], steps: tuple[int, ...]) -
 def recognised(file: LabelFile, modality: str, file_name: str, pieces: Mapping[int, Piece]) -> Meaning:
     """What the numbers of a map mean. Raises Refusal where they mean nothing known, where they may mean two things (the way out says
     what to give), and where the names of vertebrae do not follow each other from head to foot."""
-    could_hold = [one for one in schemes() if modality in one.modalities and set(pieces) <= set(one.meaning)]
+    could_hold = [one for one in schemes() if modality in one.modalities and set(pieces) <= set(one.meaning) and _tells(one, pieces)]
     if file.scheme is not None:
         chosen = next((one for one in schemes() if one.id == file.scheme), None)
         if chosen is None:
@@ -298,13 +299,19 @@ def _plain(scheme: Scheme, pieces: Mapping[int, Piece]) -> dict[int, str]:
     return {number: scheme.meaning[number] for number in sorted(pieces)}
 
 
+def _tells(scheme: Scheme, pieces: Mapping[int, Piece]) -> bool:
+    """Whether a scheme makes more of these numbers than organs, and points of points alone: else nobody would choose it."""
+    points = all(piece.voxels < _MOST_POINT_VOXELS for piece in pieces.values())
+    return points == (scheme.shape == "points") and any(scheme.meaning[number] not in _NOT_SPINE for number in pieces)
+
+
 def _could_be(scheme: Scheme, pieces: Mapping[int, Piece]) -> bool:
     """Whether the numbers, and the sizes of what they stand for, are those of a scheme (algorithms 2.4)."""
     present = set(pieces)
     if not present <= set(scheme.meaning) or not all(group & present for group in scheme.needs):
         return False
     meant = {number: scheme.meaning[number] for number in present}
-    if all(name in (NOTHING, "kidney", "lung", "bowel gas", "aorta", "vena cava") for name in meant.values()):
+    if all(name in _NOT_SPINE for name in meant.values()):
         return False
     points = all(pieces[number].voxels < _MOST_POINT_VOXELS for number in present)
     if points or scheme.shape == "points":
