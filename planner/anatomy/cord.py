@@ -1,4 +1,5 @@
-"""The cord on a myelogram: the dark core of a sac full of contrast, and the conus where it ends among the roots, which are specks."""
+"""The cord on a myelogram and on T2: the dark core of a sac full of contrast or bright fluid, and the conus where it ends among the roots,
+which are specks."""
 
 from __future__ import annotations
 
@@ -35,10 +36,11 @@ class SeenCord:
     ends: bool
 
 
-def see_cord(volume: Volume, curve: Curve, sac_mm: Floats, lit: NDArray[np.bool_]) -> SeenCord | None:
+def see_cord(volume: Volume, curve: Curve, sac_mm: Floats, lit: NDArray[np.bool_], cord: Floats | float = _CORD_HU) -> SeenCord | None:
     """The cord in the sections of a sac that contrast fills; None where no dark core of 15 mm or more is seen (algorithms 1.2 (4)).
 
-    sac_mm: (n, ANGLES), the sac along the curve. lit: (n,), where contrast fills it.
+    sac_mm: (n, ANGLES), the sac along the curve. lit: (n,), where contrast or bright fluid fills it. cord: the cord's own brightness, one
+    for all or (n,).
     """
     at = np.arange(-_HALF_MM, _HALF_MM + 0.1, _GRID_MM)
     v, u = np.meshgrid(at, at, indexing="ij")
@@ -47,7 +49,7 @@ def see_cord(volume: Volume, curve: Curve, sac_mm: Floats, lit: NDArray[np.bool_
     values = np.asarray(ndimage.gaussian_filter(values, (1.0, 0.6, 0.6), mode="nearest"))
     turn = np.rint(np.arctan2(v, u) / (2 * np.pi) * ANGLES).astype(int) % ANGLES
     inside = (np.hypot(u, v) < sac_mm[:, turn] - _OFF_EDGE_MM) & lit[:, None, None]
-    dark = inside & (values < 0.5 * (_fluid(values, inside, v) + _CORD_HU))
+    dark = inside & (values < 0.5 * (_fluid(values, inside, v) + np.reshape(cord, (-1, 1, 1))))
     core = _cores(dark)
     rows = _followed(core)
     if rows is None:

@@ -151,7 +151,7 @@ def find_sac(volume: Volume, curve: Curve, canal: Canal, levels: tuple[Level, ..
     radius, seen = _edge_of_contrast(smooth, bright, lit, canal, model) if opacified else _edge_in_fat(smooth, canal, model)
     radius = np.where(model.max(axis=1, keepdims=True) > _ENDED_MM, radius, 0.0)
     cord = see_cord(volume, curve, radius, lit) if opacified else None
-    core_mm, conus = _with_cord(cord, canal, levels, radius)
+    core_mm, conus = with_cord(cord, canal, levels, radius)
     in_sight = np.zeros(len(radius), dtype=np.bool_) if cord is None else cord.seen
     sections = SacSections(radius, seen & (radius > 0), core_mm, in_sight, conus)
     names = "" if sure_names else UNSURE_NAMES
@@ -177,7 +177,7 @@ def _edge_in_fat(smooth: Floats, canal: Canal, model: Floats) -> tuple[Floats, N
     return _joined(np.where(seen, first, model), seen, np.minimum(model * 1.05, canal.wall_mm - _LEAST_MM)), seen
 
 
-def _with_cord(cord: SeenCord | None, canal: Canal, levels: tuple[Level, ...], sac_mm: Floats) -> tuple[Floats, Conus | None]:
+def with_cord(cord: SeenCord | None, canal: Canal, levels: tuple[Level, ...], sac_mm: Floats) -> tuple[Floats, Conus | None]:
     """(n, ANGLES) of the cord, the modelled one where it was not seen, blended into what was; and its end."""
     model, conus = modelled_cord(canal, levels, sac_mm), modelled_conus(canal, levels)
     if cord is None:
@@ -196,7 +196,7 @@ def _with_cord(cord: SeenCord | None, canal: Canal, levels: tuple[Level, ...], s
     return radius, conus if conus is None or conus.s_mm > lowest else replace(conus, s_mm=lowest)
 
 
-def _levels_where(here: NDArray[np.bool_], among: NDArray[np.bool_], canal: Canal, levels: tuple[Level, ...]) -> str:
+def levels_where(here: NDArray[np.bool_], among: NDArray[np.bool_], canal: Canal, levels: tuple[Level, ...]) -> str:
     """The levels where more than half of the sections of `among` are `here`, as `T10-T12, L3`; "" where there is none."""
     if not levels:
         return ""
@@ -209,8 +209,8 @@ def _levels_where(here: NDArray[np.bool_], among: NDArray[np.bool_], canal: Cana
 def _lit_structure(sections: SacSections, lit: NDArray[np.bool_], canal: Canal, levels: tuple[Level, ...]) -> Structure:
     there = sections.radius_mm.max(axis=1) > 0
     share = float(lit[there].mean())
-    modelled = _levels_where(sections.seen_share < 0.5, there, canal, levels)
-    unlit = _levels_where(~lit, there, canal, levels)
+    modelled = levels_where(sections.seen_share < 0.5, there, canal, levels)
+    unlit = levels_where(~lit, there, canal, levels)
     words = [f"Modelled at {modelled}; seen elsewhere."] if modelled else []
     words += [f"Contrast does not fill it at {unlit}."] if unlit else []
     return Structure("found", round(0.5 + 0.4 * share, 2), " ".join(words) or None)
@@ -219,8 +219,8 @@ def _lit_structure(sections: SacSections, lit: NDArray[np.bool_], canal: Canal, 
 def _fat_structure(sections: SacSections, canal: Canal, levels: tuple[Level, ...], names: str) -> Structure:
     share = float(sections.seen.mean())
     there = sections.radius_mm.max(axis=1) > 0
-    partly = _levels_where(sections.seen_share > _PARTLY, there, canal, levels)
-    wholly = _levels_where(sections.seen_share <= _PARTLY, there, canal, levels)
+    partly = levels_where(sections.seen_share > _PARTLY, there, canal, levels)
+    wholly = levels_where(sections.seen_share <= _PARTLY, there, canal, levels)
     words = [f"Its edge was seen against fat in {round(100 * share)} % of its outline{f', at {partly}' if partly else ''}."]
     words += [f"Modelled at {wholly}."] if wholly else []
     return Structure("found" if share > 0.25 else "modelled", round(0.3 + 0.5 * min(share, 0.6), 2), " ".join(words) + names)
@@ -234,7 +234,7 @@ def _cord_structure(sections: SacSections, canal: Canal, levels: tuple[Level, ..
     if share < 0.5:
         known = "The cord is not seen in CT" if share == 0.0 else "The cord is seen in a small part of the contrast alone"
         return Structure("modelled", _CORD_CONFIDENCE[sure_names], f"{known}; {spread}{names}")
-    modelled = _levels_where(~sections.cord_seen, there, canal, levels)
+    modelled = levels_where(~sections.cord_seen, there, canal, levels)
     end = sections.conus
     words = [f"Modelled at {modelled}; {spread}"] if modelled else []
     words += ["Its lower end was not seen."] if end is not None and end.provenance != "found" else []

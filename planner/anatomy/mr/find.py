@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from planner.anatomy.body import body_mask
+from planner.anatomy.cord import SeenCord
 from planner.anatomy.grid import reduced
-from planner.anatomy.levels import Column, Row, bodies
+from planner.anatomy.levels import Body, Column, Row, bodies
 from planner.anatomy.mr.canal import around_sac, open_sides, see_canal
 from planner.anatomy.mr.contrast import Contrast, contrast_of
+from planner.anatomy.mr.cord import cord_in, cord_structure, told_from_roots
 from planner.anatomy.mr.levels import centred, find_discs, usual_foramina, usual_windows
 from planner.anatomy.mr.sac import SeenSac, above_its_end, see_sac
 from planner.anatomy.mr.track import WAY_OUT, evened, track
@@ -21,8 +23,8 @@ from planner.anatomy.names import confirmed, counted_from, levels_structure, nam
 from planner.anatomy.paint import paint_canal, paint_roots, paint_tissue, vertebra_map
 from planner.anatomy.reformat import curve_through
 from planner.anatomy.roots import find_roots
-from planner.anatomy.sac import UNSURE_NAMES, Sac, modelled_conus, modelled_cord
-from planner.anatomy.spine import NOT_CHECKED, Anatomy, Anchor, Canal, Conus, Level, SacSections, Structure
+from planner.anatomy.sac import UNSURE_NAMES, levels_where, with_cord
+from planner.anatomy.spine import NOT_CHECKED, Anatomy, Anchor, Canal, Level, SacSections, Structure
 from planner.anatomy.wall import Wall, as_canal
 from planner.geometry import Floats, Frame, Volume
 from planner.progress import Progress, part
@@ -30,20 +32,23 @@ from planner.refusal import Refusal
 
 _ALIKE = 0.3  # correlation of neighbouring slices; noise has none, the real scans 0.9
 _MODELLED = 0.4  # confidence of a wall that is built around the sac
+_HARDLY = 0.35  # a section of whose outline less is seen
+_CONUS_SAYS = 0.4  # how sure a name is that rests on the conus, T12 to L2 in most
 _SEEN = 0.3  # an edge of the sac this clear counts as seen
 _NOT_LOOKED_FOR = ("lung", "bowel gas", "kidney", "aorta", "vena cava", "vertebral artery", "ligamentum flavum")
 
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
-    """What of an MR is the same whatever its vertebrae are called. body: on the search grid, threshold its edge. sac: along the canal. row:
-    the vertebrae without names. canal_known: how the canal is known."""
+    """What of an MR is the same whatever its vertebrae are called. body: on the search grid, threshold its edge. sac, cord: along the
+    canal. row: the vertebrae without names. canal_known: how the canal is known."""
 
     volume: Volume
     search: Frame
     body: NDArray[np.bool_]
     threshold: float
     sac: SeenSac
+    cord: SeenCord | None
     canal: Canal
     column: Column
     row: Row
@@ -71,12 +76,13 @@ def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Ana
     else:
         sac, wall = see_canal(volume, sac)
     canal = as_canal(sac.curve, wall, _sure(clarity, sac, wall))
+    cord = cord_in(volume, sac, np.minimum(sac.radius_mm, np.maximum(wall.radius_mm - 0.3, 0.0)))
     progress(0.5, "Counting the vertebrae")
     column = find_discs(volume, sac.curve, around_sac(sac.radius_mm), open_sides(volume, sac, canal.wall_mm))
     row = centred(volume, canal, bodies(sac.curve, column))
-    levels, anchor = name_levels(row, anchor, _guess)
+    levels, anchor = name_levels(row, anchor, lambda found: _guess(found, canal, cord))
     known = _canal_structure(canal.confidence, wall, contrast)
-    seen = _Seen(volume, search.frame, body, threshold, sac, canal, column, row, known)
+    seen = _Seen(volume, search.frame, body, threshold, sac, cord, canal, column, row, known)
     return _named(seen, levels, anchor, part(progress, 0.65, 1.0))
 
 
@@ -100,8 +106,10 @@ def _named(seen: _Seen, levels: tuple[Level, ...], anchor: Anchor | None, progre
     end = above_its_end(canal, levels, seen.sac.fluid)
     radius = np.minimum(seen.sac.radius_mm * end[:, None], np.maximum(canal.wall_mm - 0.3, 0.0))
     sure_names = anchor is not None and anchor.by == "user"
-    cord = modelled_cord(canal, levels, radius)
-    sac = _sac(seen.sac, radius, cord, modelled_conus(canal, levels), "" if sure_names else UNSURE_NAMES)
+    cord = told_from_roots(seen.cord, canal, levels)
+    cord_mm, conus = with_cord(cord, canal, levels, radius)
+    in_sight = np.zeros(len(radius), dtype=np.bool_) if cord is None else cord.seen
+    sac = SacSections(radius, (seen.sac.edge > _SEEN) & (radius > 0), cord_mm, in_sight, conus)
     progress(0.0, "Placing the openings")
     foramina = usual_foramina(volume, canal, seen.column, levels)
     windows = usual_windows(canal, seen.column, levels)
@@ -111,7 +119,7 @@ def _named(seen: _Seen, levels: tuple[Level, ...], anchor: Anchor | None, progre
     where = vertebra_map(seen.search, none, canal, seen.column, levels, windows)
     soft = np.maximum(np.maximum(where.body, where.disc), 1)
     labels = paint_tissue(volume, seen.search, seen.body, none, soft, where.bone, seen.threshold, np.inf)
-    paint_canal(labels, volume.frame, canal, radius, cord, np.zeros(len(radius)))
+    paint_canal(labels, volume.frame, canal, radius, cord_mm, np.zeros(len(radius)))
     paint_roots(labels, volume.frame, roots)
     width = volume.frame.spacing_mm[2] * (volume.frame.shape[2] - 1)
     narrow = f"The scan is {width:.0f} mm wide from left to right."
@@ -119,8 +127,8 @@ def _named(seen: _Seen, levels: tuple[Level, ...], anchor: Anchor | None, progre
     skin_cut = float(np.any(labels[:, :, [0, -1]] > 0, axis=1).mean()) > 0.05
     structures = {
         "canal": seen.canal_known,
-        "sac": sac.sac,
-        "cord": sac.cord,
+        "sac": _sac_structure(sac, canal, levels),
+        "cord": cord_structure(sac, canal, levels, sure_names),
         "levels": levels_structure(levels, anchor),
         "foramina": Structure("modelled", 0.3, "Foramina have the usual size of their level.") if foramina else foramina_missing,
         "windows": Structure("modelled", 0.3, "Windows have the usual size and tilt of their level.") if windows else NOT_CHECKED,
@@ -133,7 +141,7 @@ def _named(seen: _Seen, levels: tuple[Level, ...], anchor: Anchor | None, progre
     progress(1.0, "Anatomy found")
     again = partial(_found_again, seen)
     return Anatomy(
-        volume.frame, volume.modality, labels, structures, canal, levels, foramina, windows, roots, anchor, again=again, sac=sac.sections
+        volume.frame, volume.modality, labels, structures, canal, levels, foramina, windows, roots, anchor, again=again, sac=sac
     )
 
 
@@ -151,13 +159,14 @@ def _canal_structure(sure: Floats, wall: Wall, contrast: Contrast) -> Structure:
     return Structure("found", round(float(np.median(sure)), 2), problem if assumed is None else f"{problem} {assumed}")
 
 
-def _sac(seen: SeenSac, radius: Floats, cord: Floats, conus: Conus | None, names: str) -> Sac:
-    """The sac as it is handed on. names: what is said of names that are not confirmed."""
-    share = float((seen.edge > _SEEN).mean())
-    problem = None if share > 0.9 else f"Its edge was seen in {round(100 * share)} % of its outline; between it is smooth."
-    sections = SacSections(radius, (seen.edge > _SEEN) & (radius > 0), cord, np.zeros(len(cord), dtype=np.bool_), conus)
-    sac = Structure("found", round(float(np.clip(0.2 + 0.7 * share, 0.3, 0.9)), 2), problem)
-    return Sac(sections, sac, Structure("modelled", 0.4, f"The cord is modelled inside the sac.{names}"))
+def _sac_structure(sac: SacSections, canal: Canal, levels: tuple[Level, ...]) -> Structure:
+    """How the sac is known, and where its edge is rather a smooth line than one that was seen."""
+    there = sac.radius_mm.max(axis=1) > 0
+    share = float(sac.seen[there].mean()) if there.any() else 0.0
+    words = [] if share > 0.9 else [f"Its edge was seen in {round(100 * share)} % of its outline; between it is smooth."]
+    hardly = levels_where(sac.seen_share < _HARDLY, there, canal, levels)
+    words += [f"Hardly seen at {hardly}."] if hardly else []
+    return Structure("found", round(float(np.clip(0.2 + 0.7 * share, 0.3, 0.9)), 2), " ".join(words) or None)
 
 
 def _likeness(volume: Volume) -> float:
@@ -186,6 +195,9 @@ def _body_of(search: Volume, threshold: float) -> NDArray[np.bool_]:
     return np.asarray(np.maximum.accumulate(body, axis=1) & behind)
 
 
-def _guess(found: list[tuple[float, tuple[float, float, float], float]]) -> Anchor:
-    """A name for the lowest vertebra in view: the program sees neither ribs nor wings in a narrow MR, so it hardly knows."""
+def _guess(found: list[Body], canal: Canal, cord: SeenCord | None) -> Anchor:
+    """A name for one vertebra: the cord ends at L1 more often than elsewhere; where its end is not seen the program hardly knows."""
+    if cord is not None and cord.ends:
+        end = float(canal.s_mm[np.flatnonzero(cord.seen)[-1]])
+        return Anchor("L1", min(found, key=lambda body: abs(body[0] - end))[1], "program", _CONUS_SAYS)
     return Anchor("L5", found[-1][1], "program", 0.2)

@@ -85,7 +85,8 @@ def _line(relative: Floats) -> Floats:
     """(n, ANGLES, radii) 0..1: how much a radius looks like the sac's edge in values relative to fluid.
 
     Either the value falls there and soon is as bright as fat, since the dura between fluid and fat is a thin dark line, or it falls to what
-    is dark and stays so, or in front to even marrow. Bright fluid against grey roots is neither; fat against ligament, beyond a dura, counts less.
+    is dark and stays so, or in front to even marrow. Bright fluid against grey roots is none of these; fat against ligament, beyond a
+    dura, counts less.
     """
     last, near, far = relative.shape[2], round(_LINE_MM / RADIAL_MM), round(_BEYOND_MM / RADIAL_MM)
     padded = np.pad(relative, ((0, 0), (0, 0), (1, far)), mode="edge")

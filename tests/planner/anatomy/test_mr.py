@@ -102,10 +102,10 @@ def test_with_suppressed_fat_the_wall_is_only_modelled() -> None:
 
 def test_naming_anew_gives_what_finding_under_that_name_gives() -> None:
     """Without finding it all again: in a moment where no name changes."""
-    at_once = found("mr")
-    assert at_once.anchor is not None
-    anew = rename(guessed("mr"), at_once.anchor)
-    assert [level.name for level in anew.levels] != [level.name for level in guessed("mr").levels]
+    mine = guessed("mr")
+    named = Anchor("L2", mine.levels[-3].centre_mm, "user")
+    at_once, anew = find(phantom("mr").volume, named), rename(mine, named)
+    assert [level.name for level in anew.levels] != [level.name for level in mine.levels]
     assert [(level.name, level.s_mm) for level in anew.levels] == [(level.name, level.s_mm) for level in at_once.levels]
     assert anew.structures == at_once.structures
     assert np.array_equal(anew.labels, at_once.labels)
@@ -115,8 +115,31 @@ def test_naming_anew_gives_what_finding_under_that_name_gives() -> None:
     assert same.labels is anew.labels
 
 
-def test_the_doubt_about_the_cord_ends_with_the_names_confirmed() -> None:
-    mine = guessed("mr")
+def test_the_cord_is_seen_down_to_the_conus_which_names_the_vertebrae() -> None:
+    one, mine = phantom("mr"), guessed("mr")
+    cord = true_mask(one, "spinal cord")
+    assert dice(cord, mine.mask((labels.SPINAL_CORD,))) > 0.93
+    assert mine.structure("cord").provenance == "found"
+    assert mine.sac is not None
+    assert mine.sac.conus is not None
+    assert mine.sac.conus.provenance == "found"
+    low = one.volume.frame.to_world((int(np.flatnonzero(cord.any(axis=(1, 2)))[0]), 0, 0))[2]
+    at = int(np.abs(mine.canal.s_mm - mine.sac.conus.s_mm).argmin())
+    assert mine.canal.centreline_mm[at, 2] == pytest.approx(low, abs=6.0)
+    true = {level.name: level.centre for level in one.truth.levels}
+    assert all(np.linalg.norm(np.subtract(level.centre_mm, true[level.name])) < 8.0 for level in mine.levels if level.name in true)
+    assert mine.anchor is not None
+    assert mine.anchor.confidence == 0.4
+
+
+@pytest.mark.real
+def test_a_bundle_of_roots_is_not_called_the_end_of_the_cord() -> None:
+    """In life roots lie together behind: below the usual end of the cord they look as it does. Names that are confirmed end one doubt."""
+    mine = find(nifti_volume(real("lumbar-mr-t2") / "t2.nii.gz", "MR"))
+    assert mine.sac is not None
+    assert mine.sac.conus is not None
+    assert mine.sac.conus.provenance == "modelled"
+    assert "lower end was not seen" in (mine.structure("cord").problem or "")
     level = mine.levels[2]
     same = rename(mine, Anchor(level.name, level.centre_mm, "user"))
     assert "not confirmed" in (mine.structure("cord").problem or "")
