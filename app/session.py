@@ -40,7 +40,7 @@ class Session(Walk):
         self.case_path: Path | None = None
         self.path: Path | None = None
         self.saved_case: Case = self.case
-        self.hidden: frozenset[str] = frozenset({"skin", "volume rendering"})
+        self.hidden: frozenset[str] = frozenset({"skin", "volume rendering", "landmarks"})
         self._undo: list[tuple[str, Case]] = []
         self._redo: list[tuple[str, Case]] = []
         self._lock: Lock | None = None

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QPointF
 from PySide6.QtGui import QPainterPath, QPolygonF
 
+from viewer.certainty import modelled_parts, runs_of
 from viewer.pose import Pose
 
 if TYPE_CHECKING:
@@ -83,14 +84,28 @@ def label_slice(anatomy: Anatomy, pose: Pose) -> LabelSlice | None:
     return LabelSlice(sampled, (float(corner @ plane.right), float(corner @ plane.down)), (step_mm, step_mm))
 
 
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """A structure's outline on a plane, in the plane's millimetres (right, down). seen: closed lines, or the parts of them that were seen
+    in the scan; modelled: the other parts, None where the whole outline is of one kind."""
+
+    seen: QPainterPath
+    modelled: QPainterPath | None = None
+
+
 def outline_paths(found: LabelSlice, asked: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, QPainterPath]:
     """A path for each structure that the slice meets, in the plane's millimetres (right, down). asked: structures with their codes, those
     of `outlined` unless given."""
+    return {name: _closed(lines) for name, lines in outline_lines(found, asked).items()}
+
+
+def outline_lines(found: LabelSlice, asked: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, list[NDArray[np.float64]]]:
+    """The closed lines (n, 2) round each structure that the slice meets, as of `outline_paths`."""
     from viewer.kernels import label_boxes, level_lines, soft_mask
 
     boxes = np.empty((256, 4), dtype=np.int64)
     label_boxes(found.labels, boxes)
-    paths = {}
+    lines = {}
     for name, wanted_codes in (outlined() if asked is None else asked).items():
         present = [code for code in wanted_codes if boxes[code, 1] >= 0]
         if not present:
@@ -105,13 +120,38 @@ def outline_paths(found: LabelSlice, asked: Mapping[str, tuple[int, ...]] | None
         if not len(points):
             continue
         points = (points + (column0, row0)) * found.step_mm + found.origin_mm
-        path = QPainterPath()
-        for start, stop in itertools.pairwise(starts):
-            line = _rounded(points[start:stop])
-            path.addPolygon(QPolygonF([QPointF(x, y) for x, y in line.tolist()]))
-            path.closeSubpath()
-        paths[name] = path
-    return paths
+        lines[name] = [_rounded(points[start:stop]) for start, stop in itertools.pairwise(starts)]
+    return lines
+
+
+def outlines_on(anatomy: Anatomy, pose: Pose) -> dict[str, Outline]:
+    """The outlines of an anatomy on a pose's plane, the parts of canal and sac that nobody saw apart from the rest."""
+    found = label_slice(anatomy, pose)
+    if found is None:
+        return {}
+    return {name: _parted(anatomy, pose, name, lines) for name, lines in outline_lines(found).items()}
+
+
+def _parted(anatomy: Anatomy, pose: Pose, name: str, lines: list[NDArray[np.float64]]) -> Outline:
+    plane, seen, modelled = pose.plane, QPainterPath(), QPainterPath()
+    for line in lines:
+        places = line[:, :1] * plane.right + line[:, 1:] * plane.down + pose.depth_mm * plane.normal
+        parts = modelled_parts(anatomy, name, places)
+        if parts is None:
+            return Outline(_closed(lines))
+        for first, last, unseen in runs_of(parts):
+            path = modelled if unseen else seen
+            piece = np.take(line, range(first, last + 1), axis=0, mode="wrap")
+            path.addPolygon(QPolygonF([QPointF(x, y) for x, y in piece.tolist()]))
+    return Outline(seen, modelled)
+
+
+def _closed(lines: list[NDArray[np.float64]]) -> QPainterPath:
+    path = QPainterPath()
+    for line in lines:
+        path.addPolygon(QPolygonF([QPointF(x, y) for x, y in line.tolist()]))
+        path.closeSubpath()
+    return path
 
 
 def _rounded(line: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -143,21 +183,19 @@ class OutlineStore:
 
     def __init__(self) -> None:
         self._anatomy: Anatomy | None = None
-        self._paths: OrderedDict[tuple[str, float], dict[str, QPainterPath]] = OrderedDict()
+        self._outlines: OrderedDict[tuple[str, float], dict[str, Outline]] = OrderedDict()
 
-    def paths(self, anatomy: Anatomy, pose: Pose) -> dict[str, QPainterPath]:
+    def outlines(self, anatomy: Anatomy, pose: Pose) -> dict[str, Outline]:
         """The outlines on a pose's plane."""
         if anatomy is not self._anatomy:
             self._anatomy = anatomy
-            self._paths.clear()
+            self._outlines.clear()
         key = (pose.plane.name, round(pose.depth_mm, 3))
         if not pose.plane.is_standard:  # sampled for this very picture
-            found = label_slice(anatomy, pose)
-            return outline_paths(found) if found else {}
-        if key not in self._paths:
-            found = label_slice(anatomy, pose)
-            self._paths[key] = outline_paths(found) if found else {}
-            while len(self._paths) > _KEPT:
-                self._paths.popitem(last=False)
-        self._paths.move_to_end(key)
-        return self._paths[key]
+            return outlines_on(anatomy, pose)
+        if key not in self._outlines:
+            self._outlines[key] = outlines_on(anatomy, pose)
+            while len(self._outlines) > _KEPT:
+                self._outlines.popitem(last=False)
+        self._outlines.move_to_end(key)
+        return self._outlines[key]

@@ -22,6 +22,7 @@ _HUB_MM = 14.0
 _TITLE_PX = 36.0  # the upper edge belongs to the title, the lower one to the scale
 _FOOT_PX = 44.0
 _STRONG = {"canal": 1.0, "sac": 1.0, "roots": 1.0, "cord": 0.7, "contrast outside": 1.0}
+_DASHES, _DOTS = (5.0, 3.0), (1.5, 2.0)
 _NAMED = ("aorta", "vena cava", "vertebral artery", "lung", "kidney", "bowel gas")
 
 
@@ -31,22 +32,24 @@ def half_slice_mm(scene: Scene, pose: Pose) -> float:
 
 
 def paint_outlines(painter: QPainter, theme: Theme, scene: Scene, pose: Pose, store: OutlineStore) -> None:
-    """Lines round the structures; dashed where a structure was modelled rather than seen."""
+    """Lines round the structures; dashed where they were modelled or bridged rather than seen."""
     if scene.anatomy is None:
         return
-    paths, to_screen = store.paths(scene.anatomy, pose), to_pixels(pose)
+    to_screen = to_pixels(pose)
     painter.setBrush(Qt.BrushStyle.NoBrush)
-    for name, found in paths.items():
+    for name, outline in store.outlines(scene.anatomy, pose).items():
         if not scene.shows(name):
             continue
-        path = to_screen.map(found)
-        width = _STRONG.get(name, 0.7)
-        modelled = scene.anatomy.structure(name).provenance == "modelled"
-        dashes = (1.5, 2.0) if name == "contrast outside" else (5.0, 3.0) if modelled else ()
-        painter.setPen(theme.pen(name, width, opacity=0.95 if name in _STRONG else 0.7, dashes=dashes))
-        painter.drawPath(path)
+        width, opacity = _STRONG.get(name, 0.7), 0.95 if name in _STRONG else 0.7
+        modelled = outline.modelled is None and scene.anatomy.structure(name).provenance == "modelled"
+        dashes = _DOTS if name == "contrast outside" else _DASHES if modelled else ()
+        painter.setPen(theme.pen(name, width, opacity=opacity, dashes=dashes))
+        painter.drawPath(to_screen.map(outline.seen))
+        if outline.modelled is not None:
+            painter.setPen(theme.pen(name, width, opacity=opacity, dashes=_DASHES))
+            painter.drawPath(to_screen.map(outline.modelled))
         if name in _NAMED:
-            _name_inside(painter, theme, name, path, pose)
+            _name_inside(painter, theme, name, to_screen.map(outline.seen), pose)
 
 
 def to_pixels(pose: Pose) -> QTransform:

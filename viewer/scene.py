@@ -102,7 +102,7 @@ class Scene:
 
     volume: Volume | None = None
     anatomy: Anatomy | None = None
-    hidden: frozenset[str] = frozenset({"skin", "volume rendering"})
+    hidden: frozenset[str] = frozenset({"skin", "volume rendering", "landmarks"})
     leaks: tuple[Leak, ...] = ()
     needles: tuple[SceneNeedle, ...] = ()
     patch: ScenePatch | None = None

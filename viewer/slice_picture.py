@@ -7,7 +7,7 @@ from typing import Any
 from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QImage, QPainter
 
-from viewer import furniture, overlays
+from viewer import furniture, marks, overlays
 from viewer.grey import GreyPicture
 from viewer.outlines import OutlineStore
 from viewer.patch import PatchPicture
@@ -85,6 +85,7 @@ class SlicePainter:
             overlays.paint_outlines(painter, theme, scene, pose, self._outlines)
             if axes is not None:
                 furniture.paint_crosshair(painter, theme, pose, crosshair, axes)
+            marks.paint_landmarks(painter, theme, scene, pose)
             overlays.paint_levels(painter, theme, scene, pose)
             overlays.paint_needles(painter, theme, scene, pose)
             overlays.paint_leaks(painter, theme, scene, pose)

@@ -29,7 +29,7 @@ from planner.anatomy.spine import Anatomy, Anchor, Structure
 from planner.refusal import Refusal
 
 _SHOWN = (
-    "bone", "canal", "sac", "cord", "levels", "foramina", "windows", "roots", "contrast outside", "ligamentum flavum", "skin",
+    "bone", "canal", "sac", "cord", "levels", "foramina", "windows", "roots", "landmarks", "contrast outside", "ligamentum flavum", "skin",
     "lung", "kidney", "bowel gas", "aorta", "vena cava", "vertebral artery",
 )  # fmt: skip
 _ALWAYS = frozenset({"bone", "canal", "sac", "cord", "levels", "foramina", "windows", "roots", "skin", "lung", "kidney", "bowel gas"})

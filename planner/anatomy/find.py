@@ -23,7 +23,7 @@ from planner.anatomy.hazards.air import find_air
 from planner.anatomy.hazards.kidneys import find_kidneys, kidney_structure
 from planner.anatomy.hazards.neck_artery import find_neck_arteries, neck_artery_structure, paint_neck_arteries
 from planner.anatomy.hazards.vessels import find_vessels, vessel_structure
-from planner.anatomy.landmarks import find_landmarks
+from planner.anatomy.landmarks import find_landmarks, landmarks_structure
 from planner.anatomy.levels import Column, Row, bodies, find_column, openness_of
 from planner.anatomy.names import confirmed, counted_from, levels_structure, name_levels
 from planner.anatomy.norms import at_level
@@ -154,6 +154,10 @@ def _named(seen: _Seen, plain: Volume, levels: tuple[Level, ...], anchor: Anchor
     paint_pools(labels, pools)
     hints = leak_hints(pools, canal)
     structures = {
+    landmarks = find_landmarks(sides, labels, volume.frame, canal, levels, pedicles)
+    if bright is not None:
+        sleeves = measure_sleeves(bright, labels, volume.frame, canal, sac.sections.radius_mm, roots)
+        hints += sleeve_hints(wide_sleeves(sleeves, volume.frame), canal)
         "canal": canal_structure(canal, levels),
         "sac": sac.sac,
         "cord": sac.cord,
@@ -161,6 +165,7 @@ def _named(seen: _Seen, plain: Volume, levels: tuple[Level, ...], anchor: Anchor
         "foramina": _foramina_structure(foramina, levels),
         "windows": NOT_CHECKED,
         "roots": roots_structure(roots) if roots else NOT_CHECKED,
+        "landmarks": landmarks_structure(landmarks),
         "contrast outside": contrast_structure(bright is not None, canal, levels, hints),
         "skin": _skin_structure(labels, seen.flat_mm, levels),
         "bone": Structure("found", 0.9, None if max(volume.frame.spacing_mm) <= 2.0 else "Thin bone is blurred in slices this thick."),
@@ -173,7 +178,7 @@ def _named(seen: _Seen, plain: Volume, levels: tuple[Level, ...], anchor: Anchor
     again = partial(_found_again, seen)
     found = Anatomy(
         volume.frame, volume.modality, labels, structures, canal, levels, foramina, windows, roots, anchor, hints, again, sac.sections,
-        find_landmarks(sides, labels, volume.frame, canal, levels, pedicles),
+        landmarks,
     )  # fmt: skip
     return replace(found, structures={**structures, "windows": _windows_structure(found)})
 

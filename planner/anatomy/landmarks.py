@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from planner.anatomy import labels as codes
 from planner.anatomy.beside import STEP_MM, Beside, turned
 from planner.anatomy.norms import at_level
-from planner.anatomy.spine import ANGLES, Canal, Facet, Lamina, Landmarks, Level, Pedicle, Side
+from planner.anatomy.spine import ANGLES, NOT_CHECKED, Canal, Facet, Lamina, Landmarks, Level, Pedicle, Side, Structure
 from planner.anatomy.windows import back_of
 from planner.geometry import Floats, Frame
 
@@ -55,6 +55,17 @@ def find_landmarks(
         tip = _tip(frame, *_arch(labels, frame, canal, level, middle, normal))
         found.append(Landmarks(level.name, mine, joints, laminae, tip, _point(middle), _point(normal)))
     return tuple(found)
+
+
+def landmarks_structure(landmarks: tuple[Landmarks, ...]) -> Structure:
+    """How the landmarks as a whole are known, and at which vertebrae no pedicle was seen."""
+    expected = [marks for marks in landmarks if marks.vertebra[0] != "S" and marks.vertebra not in ("C1", "C2")]
+    if not expected:
+        return NOT_CHECKED
+    missing = [marks.vertebra for marks in expected if len(marks.pedicles) < 2]
+    sure = [pedicle.confidence for marks in expected for pedicle in marks.pedicles]
+    problem = f"Not both pedicles were seen at {', '.join(missing)}." if missing else None
+    return Structure("found", round(float(np.mean(sure)) * len(sure) / (2 * len(expected)), 2) if sure else 0.0, problem)
 
 
 def landmarks_named(landmarks: tuple[Landmarks, ...], names: Mapping[str, str]) -> tuple[Landmarks, ...]:
