@@ -34,6 +34,7 @@ from planner.anatomy.pedicles import find_pedicles
 from planner.anatomy.reformat import RADII, Curve, curve_through, polar
 from planner.anatomy.roots import find_roots, roots_structure
 from planner.anatomy.sac import find_sac
+from planner.anatomy.sleeves import measure_sleeves, sleeve_hints, wide_sleeves
 from planner.anatomy.spine import NOT_CHECKED, Anatomy, Anchor, Canal, Foramen, Level, Structure, Window
 from planner.anatomy.track import Path, track_canal
 from planner.anatomy.view import out_of_view
@@ -153,6 +154,9 @@ def _named(seen: _Seen, plain: Volume, levels: tuple[Level, ...], anchor: Anchor
     pools = () if bright is None else find_pools(bright, labels, volume.frame, canal, sac.sections.radius_mm, levels)
     paint_pools(labels, pools)
     hints = leak_hints(pools, canal)
+    if bright is not None:
+        sleeves = measure_sleeves(bright, labels, volume.frame, canal, sac.sections.radius_mm, roots)
+        hints += sleeve_hints(wide_sleeves(sleeves, volume.frame), canal)
     structures = {
     landmarks = find_landmarks(sides, labels, volume.frame, canal, levels, pedicles)
     if bright is not None:

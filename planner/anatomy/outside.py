@@ -145,6 +145,8 @@ def hint_words(canal: Canal, levels: tuple[Level, ...], hint: LeakHint) -> str:
     """A hint as a sentence for a person: `Bright fluid behind the sac at T12-L1, 1.2 mL: looks like leaked contrast.`"""
     level = hint_level(canal, levels, hint.position_mm)
     at = f" at {level}" if level is not None else ""
+    if hint.why == "wide sleeve":
+        return f"The {hint.side} root's sleeve{at} is far wider than its neighbours, {hint.volume_ml:.1f} mL: a diverticulum may leak."
     return f"Bright fluid {_WHERE[hint.place]}{at}, {hint.volume_ml:.1f} mL: looks like leaked contrast."
 
 
@@ -152,9 +154,11 @@ def contrast_structure(looked: bool, canal: Canal, levels: tuple[Level, ...], hi
     """How contrast outside the sac is known. looked: whether the scan is a myelogram."""
     if not looked:
         return Structure("not checked", None, "Leaked contrast is looked for only where contrast fills the sac.")
-    if not hints:
-        return Structure("found", 0.5, f"None was seen. Less than {_LEAST_ML:.1f} mL, or contrast in a root's sleeve, is not told apart.")
-    return Structure("found", 0.7, " ".join(hint_words(canal, levels, hint) for hint in hints))
+    words = [hint_words(canal, levels, hint) for hint in hints]
+    if not any(hint.why == "contrast outside" for hint in hints):
+        none = f"None was seen. Less than {_LEAST_ML:.1f} mL, or contrast in a root's sleeve, is not told apart."
+        return Structure("found", 0.5, " ".join([none, *words]))
+    return Structure("found", 0.7, " ".join(words))
 
 
 def _grown(free: NDArray[np.bool_], hearts: NDArray[np.int64], frame: Frame, least: int) -> NDArray[np.bool_]:

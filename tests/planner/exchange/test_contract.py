@@ -162,6 +162,7 @@ def test_a_leak_hint_is_written_with_its_level_and_its_sentence(tmp_path: Path) 
     (hint,) = json.loads((tmp_path / "anatomy.json").read_text("utf-8"))["leak_hints"]
     assert hint == {
         "position": [0.0, 5.0, -32.0],
+        "why": "contrast outside",
         "place": "dorsal",
         "level": "L1-L2",
         "reach": ["L1-L2", "L1-L2"],
