@@ -73,7 +73,8 @@ def plan(options: argparse.Namespace, progress: Progress) -> None:
     """Plan the leaks of the command line, or a case file, and write the case, plan.json and the sheet."""
     from planner.case.derive import derive, find_anatomy
 
-    _with_scan_options(Case(), options)  # what it refuses needs no scan
+    if not is_case_file(options.path):
+        _with_scan_options(Case(), options)  # what it refuses needs no scan
     with staged(options.out, "The plan") as folder:
         if is_case_file(options.path):
             case = open_case(options.path)

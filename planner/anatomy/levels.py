@@ -125,13 +125,13 @@ class Row:
         scan shows a part; None for a point farther off still, for one too far from the canal for any vertebra, and for one so near to where
         the outermost seems to end that it may be either's.
         """
+        if not self.bodies:
+            return None
         s_mm, beside_mm, behind_mm = place_along(self.curve, point_mm)
         dip = np.tan(np.radians(float(at_level("spinous_dip_deg", name)))) if name in ALL_LEVELS else 0.0
         s_mm -= _ARCH_BELOW_MM * float(np.clip(behind_mm / _CANAL_MM + 0.5, 0.0, 1.0))
         s_mm -= dip * float(np.clip(behind_mm - _CANAL_MM, 0.0, _DIPS_MM))
         places = np.array([body[0] for body in self.bodies])
-        if not len(places):
-            return None
         gaps = np.diff(places) if len(places) > 1 else np.array([_USUAL_GAP_MM])
         borders = np.concatenate([[places[0] - gaps[0] / 2], (places[:-1] + places[1:]) / 2, [places[-1] + gaps[-1] / 2]])
         borders[[0, -1]] += _PAST_END * gaps[[0, -1]] * (-1.0, 1.0)

@@ -97,8 +97,8 @@ class Plan:
 def find_anatomy(case: Case, volume: Volume, progress: Progress = silent, found: Anatomy | None = None) -> Anatomy:
     """The anatomy of a scan as a case asks for it: with its label map, its levels counted from its anchor, and what was changed by hand.
 
-    found: what was found before on this scan without a label map, edited or not; in CT a vertebra that is named needs no new search, in MR
-    canal and windows have the sizes of their names. Raises Refusal for an anchor outside the scan, and what `find` and `find_with_labels`
+    found: what was found before on this scan without a label map, edited or not; a vertebra that is named needs no new search where it can
+    be named anew. Raises Refusal for an anchor outside the scan, and what `find` and `find_with_labels`
     refuse, save where no canal is found and one was drawn. An edit that changes nothing on what was found is no refusal:
     `EditedAnatomy.idle` names it.
     """
@@ -124,7 +124,7 @@ def _found(case: Case, volume: Volume, progress: Progress, found: Anatomy | None
         )
     if case.labels_path is not None:
         return anatomy_station.find_with_labels(volume, Path(case.labels_path), anchor, progress, case.labels_scheme)
-    if found is not None and anchor is not None and found.modality == "CT" and len(found.canal.centreline_mm):
+    if found is not None and anchor is not None and (found.modality == "CT" or found.again) and len(found.canal.centreline_mm):
         return anatomy_station.rename(found, anchor, progress)
     try:
         return anatomy_station.find(volume, anchor, progress)

@@ -135,6 +135,7 @@ def test_nothing_heavy_is_imported_for_help() -> None:
         ["plan", "x.duraplan", "--series", "1.2", "--out", "y"],
         ["anatomy", "x", "--anchor", "L9=1,2,3", "--out", "y"],
         ["anatomy", "x", "--anchor", "L4", "--out", "y"],
+        ["anatomy", "x", "--anchor", "L4=1,2,3", "--lumbar", "7", "--out", "y"],
         ["anatomy", "x"],
         ["example", "x", "--modality", "pet"],
         ["example", "x", "--spacing", "0.8"],
@@ -159,6 +160,21 @@ def test_several_leaks_keep_their_own_options_in_order() -> None:
         {"position_mm": (-1.0, 2.0, 3.0), "side": "left", "blood": 8.0},
         {"position_mm": (4.0, -5.0, 6.0), "potential": True, "needle": "22G-90-chiba"},
     ]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--lumbar", "6"], "No vertebra is named, so none is counted. Name one vertebra first."),
+        (["--anchor", "L6=1,2,3", "--lumbar", "5"], "With the usual vertebrae there is no L6."),
+        (["--anchor", "T12=1,2,3", "--thoracic", "11", "--lumbar", "6"], "With 11 thoracic and 6 lumbar vertebrae there is no T12."),
+    ],
+)
+def test_vertebrae_that_cannot_be_counted_so_are_refused_before_the_scan_is_read(options: list[str], said: str, tmp_path: Path) -> None:
+    for verb in ("anatomy", "plan"):
+        leak = ["--leak", "1,2,3", "--kind", "ventral"] if verb == "plan" else []
+        done = duraplan(verb, tmp_path / "no-scan", *options, *leak, "--out", tmp_path / "out")
+        assert done.returncode == 1 and said in done.stderr
 
 
 # ---- the verbs ----------------------------------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ WALKS = [
     Walk("thoracic", "thoracic-ct/dicom", "T11=-10,225,-607", "-10,237.5,-620", "ventral", "T11-T12"),
     Walk("thoracolumbar", "thoracolumbar-ct-labelled/ct.nii.gz", "L2=22.6,22.6,-313.8", "10,84,-230", "dorsal", "T10-T11", coarse=True),
     Walk("lumbar 3 mm", "lumbar-ct-labelled-3mm/ct.nii.gz", "L3=3,-144,317", "3,-110,298", "dorsal", "L3-L4", coarse=True),
-    Walk("cervical", CERVICAL, "C2=247,-285,-165", "248,-256,-250", "dorsal", "C6-C7", True, "T1 is not wholly in view"),
+    Walk("cervical", CERVICAL, "C2=247,-285,-165", "248,-256,-250", "dorsal", "C6-C7", True, "T1 is not in view"),
     Walk("lumbar MR", "lumbar-mr-t2/t2.nii.gz", "L4=-17,32,-493", "-15,74,-439", "dorsal", "L2-L3"),
     Walk("MR case 7", "lumbar-mr-t2-labelled/case-07-t2.nii.gz", "L3=-0.5,-0.7,-8.4", "-2,30,-26", "dorsal", "L3-L4"),
     Walk("MR discs 20", "lumbar-mr-t2-labelled/discs-20-t2.nii.gz", "L3=2,-12,8", "2,14,-10", "dorsal", "L3-L4"),

@@ -58,8 +58,9 @@ def test_without_levels_nothing_is_known_to_be_in_view() -> None:
 
 
 @pytest.mark.real
-def test_the_neck_scan_ends_in_t1() -> None:
+def test_the_neck_scan_ends_in_c7() -> None:
+    """Below the dens five discs are seen, some 19 mm apart, the last of them C6-C7 about 15 mm above the lowest slice."""
     neck = find(dicom_volume(real("cervical-ct") / "dicom"))
-    assert [shown(neck, name) for name in ("C2", "C6", "C7", "T1")] == ["whole", "whole", "whole", "part"]
-    assert out_of_view(neck, ("C7", "T1")) == "T1 is not wholly in view: the scan ends in it."
-    assert out_of_view(neck, ("C6", "C7")) is None
+    assert [shown(neck, name) for name in ("C2", "C6", "C7", "T1")] == ["whole", "whole", "part", "outside"]
+    assert out_of_view(neck, ("C7", "T1")) == "T1 is not in view: the scan ends at C7."
+    assert out_of_view(neck, ("C6", "C7")) == "C7 is not wholly in view: the scan ends in it."
