@@ -49,7 +49,9 @@ def struck_wall(canal: Canal, frame: Frame, box: Box, mask: NDArray[np.bool_], o
     """(n, ANGLES): the wall that takes in what was drawn (outward), or leaves out what was erased, of a mask on a box of the frame."""
     wall = canal.wall_mm.copy()
     corners = frame.crop([side.start for side in box], [max(side.start + 1, side.stop) for side in box]).corners_mm
-    near = np.linalg.norm(canal.centreline_mm - corners.mean(axis=0), axis=1) <= np.ptp(corners, axis=0).max() + MOST_MM
+    offset, half_mm = canal.centreline_mm - corners.mean(axis=0), float(np.linalg.norm(np.ptp(corners, axis=0))) / 2 + 1e-6
+    along = np.abs((offset * np.cross(canal.left, canal.back)).sum(axis=1))  # its cross-section cuts the box where this is small
+    near = (np.linalg.norm(offset, axis=1) <= half_mm + MOST_MM) & (along <= half_mm)
     across = np.cos(THETA)[:, None] * canal.left[near][:, None] + np.sin(THETA)[:, None] * canal.back[near][:, None]
     points = canal.centreline_mm[near][:, None, None] + RADII[:, None] * across[:, :, None]
     index = np.rint(frame.to_index(points)).astype(int) - [side.start for side in box]
