@@ -150,9 +150,16 @@ def test_a_brush_that_is_put_away_in_the_middle_of_a_stroke_draws_nothing(grid: 
     assert done == []
 
 
-def test_without_an_anatomy_the_brush_does_nothing(grid: ViewGrid, axial: SliceView, scene: Scene, qtbot: QtBot) -> None:
+def test_without_an_anatomy_there_is_nothing_to_drag_but_a_canal_can_be_drawn(
+    grid: ViewGrid, axial: SliceView, scene: Scene, qtbot: QtBot
+) -> None:
     grid.set_scene(Scene(scene.volume))
-    for tool in ("disc", "wall", "level"):
+    grid.set_brush(Brush("ball", "canal", 9.0))
+    drawn = collect(grid.hand_done)
+    drag(qtbot, axial, at(axial, on_slice(axial, -40.0, -20.0)), at(axial, on_slice(axial, -20.0, -20.0)), LEFT)
+    pixels(axial)
+    assert len(drawn) == 1 and isinstance(drawn[0][0], Drawn) and drawn[0][0].brush.structure == "canal"
+    for tool in ("wall", "middle", "level"):
         grid.set_brush(Brush(tool))
         done = collect(grid.hand_done)
         drag(qtbot, axial, at(axial, on_slice(axial, -40.0, -20.0)), at(axial, on_slice(axial, -20.0, -20.0)), LEFT)

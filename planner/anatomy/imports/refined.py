@@ -72,6 +72,12 @@ def _repainted(anatomy: Anatomy, canal: Canal, bone: NDArray[np.bool_], moved: N
     return out
 
 
+def spilt_share(anatomy: Anatomy, given: Codes) -> float:
+    """The share of the found canal that is bone in the map."""
+    canal = np.isin(anatomy.labels, codes.CANAL)
+    return float(np.count_nonzero(np.isin(given[canal], codes.BONE))) / max(1, int(np.count_nonzero(canal)))
+
+
 def by_canal(volume: Volume, anatomy: Anatomy, given: Codes, bone_hu: float) -> NDArray[np.bool_]:
     """Where a map's bone spills into the canal, inside a wall that was found: in CT what is dark as no bone is, in MR, where bone has no
     signal of its own, whatever lies inside cross-sections that are sure."""

@@ -492,3 +492,16 @@ def test_a_sixth_lumbar_or_thirteenth_thoracic_vertebra_is_taken_in_by_its_name(
     true = {level.name: level.centre for level in patient().truth.levels}
     at = next(level.centre_mm for level in taken.levels if level.name == extra)
     assert np.linalg.norm(np.subtract(at, true["L5" if extra == "L6" else "L1"])) < 3.0
+
+
+@pytest.mark.usefixtures("found_once")
+@pytest.mark.parametrize(("steps", "asked"), [(0, False), (2, True)])
+def test_bone_that_lies_in_the_found_canal_is_asked_about(steps: int, asked: bool, tmp_path: Path) -> None:
+    """By names, with the true map or one that lies 4 mm too far back."""
+    one = patient()
+    (tmp_path / "map.json").write_text(json.dumps({str(code): name for code, name in one.label_names.items()}), "utf-8")
+    vertebrae = [code for code, name in one.label_names.items() if name.startswith("vertebra ")]
+    numbers = np.roll(np.where(np.isin(one.labels, vertebrae), one.labels, 0), steps, axis=1)
+    write_nifti(tmp_path / "map.nii.gz", numbers, one.volume.frame)
+    taken = find_with_labels(one.volume, tmp_path / "map.nii.gz")
+    assert ("is bone in the label map: one of them lies wrong" in (taken.structure("bone").problem or "")) == asked
