@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -25,6 +26,10 @@ _DISC_MM = 2.5  # so far in front of the canal, and no farther, the bodies bound
 _DEEPEST_MM = 14.0  # from the bodies back: behind this lies an open joint and no foramen
 _ASIDE = 0.5  # of a pedicle's half width to both sides of the middle: there a foramen's axis is measured
 _LEAN = 0.7  # mm to the front or back for each mm outward: an axis leans no more
+_NEAR_MM, _FARTHEST_BACK_MM, _BACK_IN_THE_NECK_MM = 6.0, 12.0, 7.0  # from its usual place up and down, from the bodies back to look for it
+_HIGHEST = 1.4  # of the usual height: what is higher is not bounded by two pedicles
+_PER_MM = 0.2  # samples of room that a place loses for each mm from the usual one
+_CLOSED_MM = 1.0
 _TURNS = 2
 Flags = NDArray[np.bool_]
 
@@ -116,7 +121,7 @@ def _open_side(beside: Beside, canal: Canal, column: Column, upper: Level, lower
 
 
 def _hole(beside: Beside, canal: Canal, at: int, tall: float, to_side: float, upper: str) -> _Hole | None:
-    """The hole around a place in the plane `to_side` mm beside the canal's middle; None where that place lies outside the scan."""
+    """The hole near a place in the plane `to_side` mm beside the canal; None where that lies outside the scan, or no hole is seen."""
     if not beside.seen[at]:
         return None
     medial = beside.at_side(to_side - _INWARD * float(at_level("pedicle_width_mm", upper)))
@@ -124,9 +129,36 @@ def _hole(beside: Beside, canal: Canal, at: int, tall: float, to_side: float, up
     solid = np.asarray(beside.edge[:, :, medial : out + 1].sum(axis=2) >= min(2, out + 1 - medial))
     between = np.asarray(beside.edge[:, :, beside.at_side(to_side - _OUTWARD_MM) : out + 1].mean(axis=2) > 0.5)
     wall = beside.sign * turned(canal, at, beside.step_mm) * to_side - float(canal.wall_mm[at, ANGLES * 3 // 4])
-    middle, width = float(at), float(at_level("foramen_mm", upper)[1])
-    behind = wall + width / 2
-    rows, front, back, height = slice(at, at + 1), np.array([wall]), np.array([wall + width]), tall
+    usual = at_level("foramen_mm", upper)
+    tall = min(tall, _HIGHEST * float(usual[0]))
+    seed = _roomiest(beside, between, at, tall, wall, float(usual[1]), _FARTHEST_BACK_MM if upper[0] != "C" else _BACK_IN_THE_NECK_MM)
+    if seed is None:
+        return None
+    seen = _measured(beside, solid, between, *seed, tall, wall)
+    return seen if seen.width_mm >= _CLOSED_MM else _measured(beside, between, between, *seed, tall, wall)
+
+
+def _roomiest(beside: Beside, solid: Flags, at: int, tall: float, wall: float, usual: float, back: float) -> tuple[float, float] | None:
+    """(row, mm to the back) of the middle of the widest free place about where a foramen lies; None where all is bone."""
+    reach = round(max(tall / 2, _NEAR_MM) / beside.step_mm)
+    rows = slice(max(at - reach, 0), at + reach + 1)
+    depths = slice(beside.at_depth(wall - STEP_MM), beside.at_depth(wall + back) + 1)
+    free = np.pad((~solid[rows, depths]).astype(np.uint8), 1)
+    room = cv2.distanceTransform(free, cv2.DIST_L2, 5)[1:-1, 1:-1]
+    row, depth = np.indices(room.shape)
+    off = _PER_MM * (np.abs(row + rows.start - at) * beside.step_mm + np.abs(beside.behind_mm[depths][depth] - wall - usual / 2))
+    best = int(np.where(room > 0, room - off, -np.inf).argmax())
+    row_of, depth_of = divmod(best, room.shape[1])
+    if room[row_of, depth_of] <= 0:
+        return None
+    return float(rows.start + row_of), float(beside.behind_mm[depths][depth_of])
+
+
+def _measured(beside: Beside, solid: Flags, between: Flags, middle: float, behind: float, tall: float, wall: float) -> _Hole:
+    """The hole around a place. solid: bone in its silhouette, which bounds it in front and behind; between: in the plane of its pedicles'
+    middles, which bound it above and below."""
+    rows, width, height = slice(0, 0), 0.0, tall
+    front = back = np.zeros(0)
     for _ in range(_TURNS):
         depth = beside.at_depth(behind)
         ends = [_up_and_down(between[:, near], round(middle), max(tall, 4.0) / beside.step_mm) for near in (depth - 1, depth, depth + 1)]
@@ -134,9 +166,11 @@ def _hole(beside: Beside, canal: Canal, at: int, tall: float, to_side: float, up
         rows, middle, height = slice(low, high + 1), float(np.mean(ends)), float(np.diff(np.mean(ends, axis=0))[0] + 1.0) * beside.step_mm
         front, back = _front_and_back(beside, solid, rows, behind, wall)
         share = (middle - np.arange(low, high + 1)) / (high + 1 - low)
-        near = (share >= _WIDTH_FROM) & (share <= _WIDTH_TO)
-        width = max(float(back[near].min() - front[near].max()), 0.0)
-        behind = float(front[near].max()) + width / 2
+        near_middle = (share >= _WIDTH_FROM) & (share <= _WIDTH_TO)
+        width = max(float(back[near_middle].min() - front[near_middle].max()), 0.0)
+        if width < _CLOSED_MM:
+            break
+        behind = float(front[near_middle].max()) + width / 2
     return _Hole(rows, front, back, middle, behind, height, width)
 
 
