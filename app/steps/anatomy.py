@@ -13,10 +13,9 @@ from PySide6.QtGui import QPainter, QPainterPath, QPaintEvent, QPen
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from app.derived import Derived
-from app.steps.naming import Naming
-from app.steps.openings import Foramina
 from app.desk import Desk
 from app.steps.editing import Editing
+from app.steps.openings import Foramina
 from app.steps.outside import OutsidePrograms
 from app.steps.panel import Next, Panel
 from app.steps.words import ONLY_ON_MYELOGRAMS, SIGNS, anchor_words
@@ -35,6 +34,16 @@ _SHOWN = (
     "lung", "kidney", "bowel gas", "aorta", "vena cava", "vertebral artery",
 )  # fmt: skip
 _ALWAYS = frozenset({"bone", "canal", "sac", "cord", "levels", "foramina", "windows", "roots", "skin", "lung", "kidney", "bowel gas"})
+_LIKELY_REACH = 1
+_THORACIC: tuple[Literal[11, 12, 13], ...] = (11, 12, 13)
+_LUMBAR: tuple[Literal[4, 5, 6], ...] = (4, 5, 6)
+_SELDOM = {"T13": "A thirteenth vertebra with ribs", "L6": "A sixth lumbar vertebra, or a lumbarised S1"}
+_COUNTS = {
+    ("Thoracic", "11"): "T11 is the last with ribs",
+    ("Thoracic", "13"): "T13 bears ribs too",
+    ("Lumbar", "4"): "L5 is sacralised: S1 follows L4",
+    ("Lumbar", "6"): "S1 is lumbarised, and counted as L6",
+}
 
 
 class AnatomyPanel(Panel):
@@ -69,8 +78,6 @@ class AnatomyPanel(Panel):
         self._levels.add(self._anchor, self._named, row(self._ask, self._back, None))
         self._off = row(label("Off by one?", "muted", wrap=False), self._up, self._down, None)
         self._levels.add(self._off, row(self._counted, None), self._counts)
-        self._foramina = Foramina(self.desk)
-        self.body.addWidget(self._foramina)
         self._is_counting = False
         self.body.addWidget(self._levels)
         self._chooser = Rows()
@@ -90,6 +97,8 @@ class AnatomyPanel(Panel):
         self.body.addWidget(self._head)
         self._structures = Rows(1)
         self.body.addWidget(self._structures)
+        self._foramina = Foramina(self.desk)
+        self.body.addWidget(self._foramina)
         self.body.addWidget(self._map)
         self._outside = OutsidePrograms(self.session)
         self.body.addWidget(self._outside)
@@ -99,7 +108,6 @@ class AnatomyPanel(Panel):
         if anatomy is None or not anatomy.levels:
             return "Where the canal, the sac, the openings and the hazards are."
         names = f"{anatomy.levels[0].name} to {anatomy.levels[-1].name}"
-        self._foramina.refresh(anatomy)
         length = anatomy.canal.s_mm[-1] / 10 if len(anatomy.canal.centreline_mm) else 0.0
         return f"{names}, {length:.0f} cm of canal. {anchor_words(anatomy.anchor)}."
 
@@ -132,6 +140,7 @@ class AnatomyPanel(Panel):
         self._chooser.show_items([(("chooser", at), self._make_chooser)] if at is not None and anatomy is not None else [])
         known = [(name, anatomy.structure(name)) for name in _SHOWN if _is_told(anatomy, name)] if anatomy is not None else []
         self._editing.refresh()
+        self._foramina.refresh(anatomy)
         hidden = self.session.hidden
         self._structures.show_items([((name, how, name in hidden), partial(self._structure, name, how)) for name, how in known])
 
