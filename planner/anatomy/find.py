@@ -154,22 +154,19 @@ def _named(seen: _Seen, plain: Volume, levels: tuple[Level, ...], anchor: Anchor
     pools = () if bright is None else find_pools(bright, labels, volume.frame, canal, sac.sections.radius_mm, levels)
     paint_pools(labels, pools)
     hints = leak_hints(pools, canal)
-    if bright is not None:
-        sleeves = measure_sleeves(bright, labels, volume.frame, canal, sac.sections.radius_mm, roots)
-        hints += sleeve_hints(wide_sleeves(sleeves, volume.frame), canal)
-    structures = {
     landmarks = find_landmarks(sides, labels, volume.frame, canal, levels, pedicles)
     if bright is not None:
         sleeves = measure_sleeves(bright, labels, volume.frame, canal, sac.sections.radius_mm, roots)
         hints += sleeve_hints(wide_sleeves(sleeves, volume.frame), canal)
+    structures = {
         "canal": canal_structure(canal, levels),
         "sac": sac.sac,
         "cord": sac.cord,
         "levels": levels_structure(levels, anchor),
         "foramina": _foramina_structure(foramina, levels),
         "windows": NOT_CHECKED,
-        "roots": roots_structure(roots) if roots else NOT_CHECKED,
         "landmarks": landmarks_structure(landmarks),
+        "roots": roots_structure(roots) if roots else NOT_CHECKED,
         "contrast outside": contrast_structure(bright is not None, canal, levels, hints),
         "skin": _skin_structure(labels, seen.flat_mm, levels),
         "bone": Structure("found", 0.9, None if max(volume.frame.spacing_mm) <= 2.0 else "Thin bone is blurred in slices this thick."),
