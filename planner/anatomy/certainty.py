@@ -6,8 +6,9 @@ import itertools
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
-from planner.anatomy.bridges import DISC, FORAMEN, METAL, OPEN_ARCH, WINDOW, bridges_of
+from planner.anatomy.bridges import DISC, FORAMEN, METAL, OPEN_ARCH, WINDOW, bridges_of, kinds_of
 from planner.anatomy.reformat import Curve
 from planner.anatomy.spine import Canal, Level, Structure
 from planner.anatomy.track import Path
@@ -15,6 +16,13 @@ from planner.anatomy.wall import Wall, area_of
 from planner.geometry import Floats
 
 _WEAK = 0.6  # confidence below this is uncertain
+# Logistic regression on 1302 cross-sections of the cohort's patients 0, 6, 18 and 43 (tests/bench/anatomy/patients.py). In those of 3, 12,
+# 15 and 39 (1297 too) what is said 0.97 is right in 98 of 100, 0.93 in 97, 0.86 in 93, 0.77 in 96, 0.61 in 80, 0.2 in 52; Brier score 0.038
+_SURE, _LEAKY, _BRIDGED, _ROUGH = 5.26, 3.26, 2.17, 17.6
+# The cohort has too few of these to tell: start values of algorithms 1.1, and a wall of which most is bridged or a third inferred is unsure
+_UNCLEAR, _ODD, _INFERRED, _MOSTLY = 1.5, 0.7, 10.0, 8.0
+_HALF_BRIDGED = 0.45
+_ROUGH_MM = 9
 _AT_BODY = 0.3  # of the way to the next vertebra; farther from a body's middle it is the disc between two
 _ARCH = (0.0, 0.35)  # of the way to the next vertebra: where along the canal the lamina of a vertebra closes it
 _SOME_MM = 4.0  # less is not worth a word
@@ -22,14 +30,22 @@ _MOST = 0.6
 
 
 def confidence_of(path: Path, curve: Curve, wall: Wall) -> Floats:
-    """(n,) 0..1 of each cross-section, from enclosure, margin, area against its neighbours and the bridged share (algorithms 1.1)."""
+    """(n,) 0..1 of each cross-section: how likely nine tenths of its wall lie within 2 mm of the true one.
+
+    From how well bone encloses it, how clear the path is, how much of it is bridged, and how unlike the sections around it it is.
+    """
     order = np.argsort(path.points_mm[:, 2])
     enclosed = np.interp(curve.points_mm[:, 2], path.points_mm[order, 2], path.enclosed[order])
     area = area_of(wall.radius_mm)
     around = np.array([np.median(area[max(0, n - 30) : n + 31]) for n in range(len(area))])
-    odd = np.minimum(np.abs(area - around) / (0.2 * around), 3.0)
+    odd = np.clip(np.abs(area - around) / (0.2 * around) - 1.0, 0.0, 2.0)
+    rough = np.abs(wall.radius_mm - ndimage.uniform_filter1d(wall.radius_mm, _ROUGH_MM, axis=0, mode="nearest")).mean(axis=1)
+    kinds = kinds_of(wall.bridged) if wall.bridge is None else wall.bridge
+    inferred = np.isin(kinds, (METAL, OPEN_ARCH)).mean(axis=1)
+    clear = min(1.0, max(path.margin, 0.0) / 0.3)
     bridged = wall.bridged.mean(axis=1)
-    logit = -3.0 + 5.0 * enclosed + 1.5 * min(1.0, max(path.margin, 0.0) / 0.3) - 0.7 * odd - 2.5 * bridged
+    logit = _SURE - _LEAKY * (1.0 - enclosed) - _BRIDGED * bridged - _ROUGH * rough
+    logit -= _UNCLEAR * (1.0 - clear) + _ODD * odd + _INFERRED * inferred + _MOSTLY * np.maximum(bridged - _HALF_BRIDGED, 0.0)
     return np.asarray(1.0 / (1.0 + np.exp(-logit)))
 
 
