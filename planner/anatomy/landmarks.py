@@ -25,6 +25,7 @@ _TURNS_DEG = np.arange(-30.0, 31.0, 7.5)  # from the usual angle of a level
 _GAP_MM, _BESIDE_MM, _LONG_MM = 0.5, (1.0, 2.3), 4.0  # half of the gap; the cortex on both sides of it; half its length
 _DENSEST_HU, _SEEN_HU = 900.0, 60.0  # a gap this much darker than the bone on both sides of it is a joint
 _FINER = 2
+_FAR_MM = 8.0
 _PER_MM = 15.0  # HU that a joint loses for each mm from its usual place
 _LAMINA_MM, _LAMINA_DEPTHS_MM, _LEAST_BONE = 6.0, (0.3, 8.0), 2  # beside the midline; behind the canal; samples that are a lamina
 _BELOW = 0.35  # of the way on to the next vertebra: so far below its middle its lamina may begin
@@ -201,6 +202,7 @@ def _joint(beside: Beside, canal: Canal, row: int, reach: int, out: float, upper
     inside = (out_mm > _JOINT_OUT_MM[0]) & (out_mm < _JOINT_OUT_MM[1]) & (back_mm > _JOINT_BACK_MM[0]) & (back_mm < _JOINT_BACK_MM[1])
     back = 0.75 * float(canal.wall_mm[row, ANGLES // 4])
     far = np.hypot(out_mm - out, back_mm - back)
+    inside &= far < _FAR_MM
     best: tuple[float, float, int, int] | None = None
     for turn in _TURNS_DEG:
         angle = float(at_level("facet_angle_deg", upper.name)) + float(turn)

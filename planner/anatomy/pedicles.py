@@ -14,10 +14,10 @@ _ABOVE = 0.12  # of the way to the next vertebra: so far above the middle of its
 _DEPTHS_MM = (2.0, 2.75, 3.5, 4.25, 5.0)  # behind the canal's front wall; in front of that is the body, behind it the arch
 _ROWS_MM, _THICK_MM = 2.0, 0.8  # profiles are means over so much to both sides
 _CORTEX_HU, _STANDS_OUT, _FALLS, _CORTEX_MM = 200.0, 1.35, 0.8, 2.0  # cortex: that dense, over marrow by so much, falling off so soon
-_DENSE_HU, _MARROW_HU = 400.0, 65.0  # a pedicle without marrow, and the least of marrow
+_DENSE_HU, _MARROW_HU, _BLURRED_HU = 400.0, 65.0, 130.0  # a pedicle without marrow, the least of marrow, and of a blurred pedicle's middle
 _HALF_CORTEX_MM = 0.75  # from the middle of a cortex to its surface, where a rib lies against it
-_WIDER, _WIDEST = 1.6, 1.35  # of the usual width: as far as a pedicle's outer border is looked for, and as wide as one is
-_USUAL_HEIGHT, _HIGHEST, _LEAST_MM = 0.45, 1.7, 3.0  # of the way to the next vertebra; of the usual height; both ways
+_WIDER, _WIDEST, _NARROWEST = 1.6, 1.35, 0.45  # of the usual width: as far as its outer border is looked for; the range of pedicles
+_USUAL_HEIGHT, _HIGHEST, _LOWEST_MM = 0.45, 1.7, 4.0  # of the way to the next vertebra; of the usual height
 
 
 def find_pedicles(sides: tuple[Beside, Beside], canal: Canal, levels: tuple[Level, ...]) -> tuple[Pedicle, ...]:
@@ -73,7 +73,7 @@ def _pedicle(beside: Beside, canal: Canal, level: Level, next_mm: float) -> Pedi
     if up is None or down is None or height > tallest:
         up = down = _USUAL_HEIGHT * next_mm / 2
         height, sure = up + down, 0.4 * sure
-    if min(width, height) < _LEAST_MM:
+    if width < _NARROWEST * usual or height < _LOWEST_MM:
         return None
     at = int(np.clip(middle + round((down - up) / 2 / beside.step_mm), 0, len(canal.s_mm) - 1))
     centre = canal.centreline_mm[at] + beside.sign * to_side * canal.left[at] + behind * canal.back[at]
@@ -107,7 +107,11 @@ def _surface(profile: NDArray[np.float32], step_mm: float) -> float | None:
             continue
         below = np.flatnonzero(beyond < 0.5 * here)
         return step_mm * (n + _crossing(beyond, 0.5 * here, int(below[0]))) if len(below) else step_mm * n + _HALF_CORTEX_MM
-    return None
+    densest = np.maximum.accumulate(profile)
+    faded = np.flatnonzero((profile < 0.5 * densest) & (densest >= _BLURRED_HU))  # thick slices blur cortex and marrow into one
+    if not len(faded) or faded[0] == 0:
+        return None
+    return step_mm * _crossing(profile, 0.5 * float(densest[faded[0]]), int(faded[0]))
 
 
 def _crossing(profile: NDArray[np.float32], level: float, at: int) -> float:
