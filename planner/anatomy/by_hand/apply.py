@@ -32,7 +32,7 @@ from planner.anatomy.by_hand.edits import (
 )
 from planner.anatomy.by_hand.masks import grown, least_growth_mm, smoothed
 from planner.anatomy.by_hand.names import nearest_vertebrae, relabel
-from planner.anatomy.by_hand.openings import with_foramen, with_unmeasured, with_window
+from planner.anatomy.by_hand.openings import with_foramen, with_remeasured, with_window
 from planner.anatomy.by_hand.path import SHORTEST_MM, drawn_canal, draws_canal, goes_on
 from planner.anatomy.by_hand.strokes import stroke_mask
 from planner.anatomy.by_hand.tube import grown_wall, inside_wall, moved_tube, pulled_wall, smoothed_wall, struck_wall, with_tube, with_wall
@@ -91,9 +91,8 @@ def edited(anatomy: Anatomy, edits: tuple[Edit, ...], progress: Progress = silen
     structures = {**before.structures, **{name: _known(before.structure(name), at) for name, at in touched.items()}}
     if "kidney" in touched and before.structure("kidney").provenance == "not checked" and not _on_both_sides(now, codes.KIDNEY):
         structures["kidney"] = replace(structures["kidney"], provenance="not checked")  # one drawn says nothing of the other
-    now, unmeasured = with_unmeasured(now, before, [edit for n, edit in enumerate(edits) if n not in idle])
-    for name, places in unmeasured.items():
-        words = f"Bone or canal was changed by hand at {', '.join(places)}: the size there is that of before."
+    now, said = with_remeasured(now, before, [edit for n, edit in enumerate(edits) if n not in idle])
+    for name, words in said.items():
         known = structures.get(name, before.structure(name))
         structures[name] = replace(known, problem=f"{words} {known.problem}" if known.problem else words)
     return EditedAnatomy(

@@ -500,18 +500,36 @@ def test_vertebrae_are_added_one_after_the_other_and_counted_from_one_that_has_a
 # ---- openings whose bone was changed ----------------------------------------------------------------------------------------------------
 
 
-def test_an_opening_whose_bone_was_changed_since_is_unsure_and_named() -> None:
-    """Not so the others, nor one that a hand has put in its place; one after the other or all at once."""
+def test_bone_drawn_into_a_window_makes_it_smaller_and_is_said() -> None:
+    """Not so the others; one after the other or all at once, and it is as before when the stroke is taken back."""
     window = spine().windows[1]
     x, y, z = window.centre_mm
-    beside = stroke("bone", "draw", [(x + 6.0, y, z)], 3.0)
-    made = after(beside)
-    sure = {one.level: one.confidence for one in made.windows}
-    assert sure[window.level] <= 0.3 and all(sure[one.level] == one.confidence for one in spine().windows if one.level != window.level)
-    assert f"changed by hand at {window.level}: the size there is that of before" in (made.structure("windows").problem or "")
-    assert made.structure("windows").provenance == spine().structure("windows").provenance
-    later = edited(made, (beside, stroke("aorta", "draw", [(70.0, 0.0, 0.0)], 5.0)))
+    inside = stroke("bone", "draw", [(x + window.width_mm / 2 - 1.0, y, z - 3.0), (x + window.width_mm / 2 - 1.0, y + 4.0, z + 3.0)], 2.5)
+    made = after(inside)
+    now = {one.level: one for one in made.windows}
+    assert now[window.level].width_mm < window.width_mm - 1.0
+    assert all(now[one.level] is one for one in spine().windows if one.level != window.level)
+    assert f"Changed by what was drawn: {window.level}." in (made.structure("windows").problem or "")
+    later = edited(made, (inside, stroke("aorta", "draw", [(70.0, 0.0, 0.0)], 5.0)))
     assert later.structure("windows").problem == made.structure("windows").problem
-    put = after(beside, AddedWindow(window.centre_mm[:2] + (z + 0.5,), 9.0, 12.0, 0.0))
+    assert next(one.width_mm for one in later.windows if one.level == window.level) == now[window.level].width_mm
+    assert edited(made, ()).windows == spine().windows
+    put = after(inside, AddedWindow((x, y, z + 0.5), 9.0, 12.0, 0.0))
     assert next(one.confidence for one in put.windows if one.level == window.level) == 1.0
-    assert "size there is that of before" not in (put.structure("windows").problem or "")
+    assert "by what was drawn" not in (put.structure("windows").problem or "")
+
+
+def test_a_window_that_is_filled_with_bone_is_closed() -> None:
+    window = spine().windows[1]
+    x, y, z = window.centre_mm
+    made = after(stroke("bone", "draw", [(x - 15.0, y + 3.0, z), (x + 15.0, y + 3.0, z)], 12.0))
+    assert window.level not in [one.level for one in made.windows]
+    assert f"Closed by what was drawn: {window.level}" in (made.structure("windows").problem or "")
+
+
+def test_a_foramen_whose_bone_was_changed_is_unsure_and_named() -> None:
+    hole = spine().foramina[2]
+    x, y, z = hole.centre_mm
+    made = after(stroke("bone", "draw", [(x, y, z + 5.0)], 3.0))
+    assert next(one.confidence for one in made.foramina if (one.between, one.side) == (hole.between, hole.side)) <= 0.3
+    assert f"{hole.level} {hole.side}" in (made.structure("foramina").problem or "")
