@@ -10,7 +10,7 @@ from tests.planner.anatomy.phantoms import dice, found, phantom, thickened, true
 
 LUMBAR = ("L1", "L2", "L3", "L4", "L5")
 USUAL_TILT_DEG = {
-    "T10": (10, 35), "T11": (10, 30), "T12": (0, 30),
+    "T10": (10, 45), "T11": (10, 30), "T12": (0, 30),
     "L1": (-5, 20), "L2": (-5, 20), "L3": (-5, 15), "L4": (-10, 15), "L5": (-10, 10),
 }  # fmt: skip
 
@@ -60,10 +60,13 @@ def test_windows_lie_in_the_middle_and_their_sizes_are_near_the_design() -> None
 
 
 def test_a_window_is_tilted_to_the_head_as_its_level_calls_for() -> None:
-    """Against the axial plane, cephalad positive (clinical.md 3.5)."""
+    """Against the axial plane, cephalad positive (clinical.md 3.5), and as the widest way through the true bones runs."""
+    true = {window.between: window.tilt_deg for window in phantom().truth.windows}
     for window in found().windows:
         low, high = USUAL_TILT_DEG.get(window.between[0], (-10, 60))
         assert low <= window.tilt_deg <= high, window.level
+        if window.between[0] in ("T10", "T11", "T12", *LUMBAR):
+            assert window.tilt_deg == pytest.approx(true[window.between], abs=12.0), window.level
 
 
 def test_foramina_lie_within_a_voxel_and_are_as_large_as_their_bones_leave_them() -> None:
