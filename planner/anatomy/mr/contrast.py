@@ -17,6 +17,8 @@ Weighting = Literal["T2", "T2 without fat", "gradient echo"]
 _T2_MUSCLE = 0.3  # of the fluid's brightness: 0.07 to 0.13 on T2; 0.5 to 0.8 on T1 and gradient echo
 _OUTSHINES = 0.8  # of the fluid: in a fluid-bright scan nine tenths of what lies around are darker than this
 _FAT = 0.4  # of the fluid: where a tenth of what lies around is brighter, fat is; on STIR nothing is
+_GREY_CORE = 0.87  # of the fluid around: a cord in the neck's fluid; on T1 the cord is brighter than the fluid
+_MIDDLE, _RIM = 0.4, (0.65, 0.9)  # of the way to the tube's edge
 _BESIDE_MM: Floats = np.concatenate([np.arange(-28.0, -9.0, 2.0), np.arange(10.0, 29.0, 2.0)])
 _BEHIND_MM: Floats = np.arange(20.0, 36.0, 2.0)
 _AROUND_MM = 12.0
@@ -47,7 +49,7 @@ def _percent(share: float) -> str:
 
 def contrast_of(volume: Volume, sac: SeenSac) -> Contrast:
     """The weighting by muscle and all that lies around the tube. Raises Refusal where the tube is no bright fluid, as on T1."""
-    dark, fluid, around = _levels(volume, sac)
+    dark, fluid, around, core = _levels(volume, sac)
     u, v = np.meshgrid(_BESIDE_MM, _BEHIND_MM)
     shape = (len(sac.fluid), *u.shape)
     block = in_sections(volume, sac.curve, np.broadcast_to(u, shape), np.broadcast_to(v, shape))
@@ -55,7 +57,7 @@ def contrast_of(volume: Volume, sac: SeenSac) -> Contrast:
     muscle = float(np.median(tissue) - dark) / fluid if tissue.size else 0.0
     if muscle < _T2_MUSCLE:
         return Contrast("T2" if around > _FAT else "T2 without fat", muscle)
-    if around > _OUTSHINES:
+    if around > _OUTSHINES and core > _GREY_CORE:
         raise Refusal(
             "No spinal canal was found: the scan is not T2-weighted, perhaps T1. The tube that was followed is no bright fluid: muscle has "
             f"{_percent(muscle)} of its brightness, less than {_percent(_T2_MUSCLE)} are usual on T2.",
@@ -64,11 +66,14 @@ def contrast_of(volume: Volume, sac: SeenSac) -> Contrast:
     return Contrast("gradient echo", muscle)
 
 
-def _levels(volume: Volume, sac: SeenSac) -> tuple[float, float, float]:
-    """(dark, fluid, around): the darkest value; the fluid's above it; what nine tenths of the surroundings stay below, as a share of it."""
+def _levels(volume: Volume, sac: SeenSac) -> tuple[float, float, float, float]:
+    """(dark, fluid, around, core): the darkest value; the fluid's above it; what nine tenths of the surroundings stay below, as a share of
+    it; how bright the tube's middle is, as a share of its rim: less than 1 where a grey cord lies in bright fluid."""
     rays = polar(volume, sac.curve)
     seen = rays != OUTSIDE
     dark, fluid = float(np.percentile(rays[seen], DARKEST)), max(float(np.median(sac.fluid)), 1e-3)
     outer = rays[:, :, RADII > _AROUND_MM]
     around = outer[outer != OUTSIDE]
-    return dark, fluid, (float(np.percentile(around, 90)) - dark) / fluid if around.size else 0.0
+    share = RADII / sac.radius_mm[..., None]
+    middle, rim = (float(np.median(rays[seen & part])) - dark for part in (share < _MIDDLE, (share > _RIM[0]) & (share < _RIM[1])))
+    return dark, fluid, (float(np.percentile(around, 90)) - dark) / fluid if around.size else 0.0, middle / max(rim, 1e-3)

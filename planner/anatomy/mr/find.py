@@ -32,6 +32,8 @@ from planner.refusal import Refusal
 
 _ALIKE = 0.3  # correlation of neighbouring slices; noise has none, the real scans 0.9
 _MODELLED = 0.4  # confidence of a wall that is built around the sac
+_NECK_WIDTH_MM = 200.0  # a trunk is wider
+_SHORTEST_MM, _SHORTEST_IN_NECK_MM = 22, 15  # from disc to disc, of T8 to S1 and of the neck
 _HARDLY = 0.35  # a section of whose outline less is seen
 _CONUS_SAYS = 0.4  # how sure a name is that rests on the conus, T12 to L2 in most
 _SEEN = 0.3  # an edge of the sac this clear counts as seen
@@ -76,11 +78,14 @@ def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Ana
     else:
         sac, wall = see_canal(volume, sac)
     canal = as_canal(sac.curve, wall, _sure(clarity, sac, wall))
+    neck = _is_neck(body, search.frame)
     cord = cord_in(volume, sac, np.minimum(sac.radius_mm, np.maximum(wall.radius_mm - 0.3, 0.0)))
+    cord = replace(cord, ends=False) if cord is not None and neck else cord
     progress(0.5, "Counting the vertebrae")
-    column = find_discs(volume, sac.curve, around_sac(sac.radius_mm), open_sides(volume, sac, canal.wall_mm))
+    shortest_mm = _SHORTEST_IN_NECK_MM if neck else _SHORTEST_MM
+    column = find_discs(volume, sac.curve, around_sac(sac.radius_mm), open_sides(volume, sac, canal.wall_mm), shortest_mm)
     row = centred(volume, canal, bodies(sac.curve, column))
-    levels, anchor = name_levels(row, anchor, lambda found: _guess(found, canal, cord))
+    levels, anchor = name_levels(row, anchor, lambda found: _guess(found, canal, cord, neck))
     known = _canal_structure(canal.confidence, wall, contrast)
     seen = _Seen(volume, search.frame, body, threshold, sac, cord, canal, column, row, known)
     return _named(seen, levels, anchor, part(progress, 0.65, 1.0))
@@ -195,8 +200,18 @@ def _body_of(search: Volume, threshold: float) -> NDArray[np.bool_]:
     return np.asarray(np.maximum.accumulate(body, axis=1) & behind)
 
 
-def _guess(found: list[Body], canal: Canal, cord: SeenCord | None) -> Anchor:
+def _is_neck(body: NDArray[np.bool_], frame: Frame) -> bool:
+    """Whether in a quarter of the slices the scan shows a whole body that is as narrow as a neck."""
+    across = np.asarray(body.any(axis=1))
+    whole = ~across[:, 0] & ~across[:, -1] & across.any(axis=1)
+    narrow = whole & (across.sum(axis=1) * frame.spacing_mm[2] < _NECK_WIDTH_MM)
+    return float(narrow.mean()) > 0.25
+
+
+def _guess(found: list[Body], canal: Canal, cord: SeenCord | None, neck: bool) -> Anchor:
     """A name for one vertebra: the cord ends at L1 more often than elsewhere; where its end is not seen the program hardly knows."""
+    if neck:
+        return Anchor("C4", found[0][1], "program", 0.15)
     if cord is not None and cord.ends:
         end = float(canal.s_mm[np.flatnonzero(cord.seen)[-1]])
         return Anchor("L1", min(found, key=lambda body: abs(body[0] - end))[1], "program", _CONUS_SAYS)

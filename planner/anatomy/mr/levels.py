@@ -16,15 +16,17 @@ from planner.geometry import Floats, Volume
 _BODY_DEPTH_MM = 29.0  # of T11 to L5, on the labelled scans
 _CORTEX_MM = 1.0  # from the canal's front wall into the body
 _FORAMEN_ABOVE_MM = (0.0, 3.0, 6.0)  # the middle of a foramen lies about so far above the middle of its disc
+_TRUSTED = 5.0  # the sides count in full where their correlation with the borders is a fifth
 _PLAIN = 2.0  # a border that stands out by more, in its own spread, says no more: the end of the sacrum does
 _STEEP = 0.15  # a border of a body that is steeper than this, of its mean value a mm, is as good as any
 
 
-def find_discs(volume: Volume, curve: Curve, wall_mm: Floats, openness: Floats) -> Column:
+def find_discs(volume: Volume, curve: Curve, wall_mm: Floats, openness: Floats, shortest_mm: int) -> Column:
     """Discs in front of the canal by the changes along it (the borders of a disc change, a body does not, whatever the contrast), and by
     the sides of the canal, which are open at the foramina.
 
-    wall_mm (n, ANGLES): about the canal's wall; openness (n, 2): of its left and right, 0 closed to 1 open.
+    wall_mm (n, ANGLES): about the canal's wall; openness (n, 2): of its left and right, 0 closed to 1 open. shortest_mm:
+    from disc to disc.
     """
     n = len(curve.points_mm)
     front = ndimage.gaussian_filter1d(wall_mm[:, ANGLES * 3 // 4], 6.0, mode="nearest") + 1.0
@@ -47,10 +49,12 @@ def find_discs(volume: Volume, curve: Curve, wall_mm: Floats, openness: Floats) 
     borders = np.minimum(standardised(stack[best, at.astype(int)]), _PLAIN)
     lateral = ndimage.gaussian_filter1d(openness.mean(axis=1), 2.5, mode="nearest")
     sides = [standardised(np.interp(at - above, at, lateral)) for above in _FORAMEN_ABOVE_MM]
-    signal = borders + max(sides, key=lambda side: float(borders @ side))
+    match = [float(np.corrcoef(borders, side)[0, 1]) if side.std() > 1e-6 else 0.0 for side in sides]
+    best_side = int(np.argmax(match))
+    signal = borders + np.clip(_TRUSTED * match[best_side], 0.0, 1.0) * sides[best_side]
     evidence = signal / max(float(signal.std()), 1e-6)
     discs = []
-    for a in choose_discs(evidence, shortest=22):
+    for a in choose_discs(evidence, shortest_mm):
         place, slope = between_borders(profile, depth, int(a), slopes[np.abs(slopes - slopes[best[a]]) < 0.3], 7.0)
         discs.append(Disc(float(np.interp(place, at, curve.s_mm)), slope, float(evidence[a])))
     return Column(tuple(discs), front, _BODY_DEPTH_MM, evidence, openness)

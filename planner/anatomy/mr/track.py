@@ -21,6 +21,7 @@ _LEAST_PAIRS = 2
 _SPINE_MM = 70.0  # a spine lies within this of the trunk's middle
 _DEEP_MM, _DEEPER = 60.0, 0.006  # beyond this depth a mm counts so much: bright tubes run before the bodies too, beside the vessels
 _OFF_MIDDLE_MM = 45.0  # a curved spine lies hardly farther from the middle of the trunk, nor beyond half of the way to a field's edge
+_ASIDE = 0.4  # of the score, for a step of a column from one slice to the next: vessels beside the neck are bright tubes too
 _LEAST_LENGTH_MM = 60.0
 _STANDS_OUT = 0.25  # of the tube over its rim, in means of the tissue around
 _ENDS = 0.35  # where the score stays below this the tube has ended
@@ -53,7 +54,7 @@ def track(even: Volume, body: NDArray[np.bool_]) -> tuple[Floats, float]:
     slab, ridge, beside = _ridge(even, columns)
     score, ridge = _score(slab, ridge, beside, body[:, :, columns], dk, dj, (columns * di).astype(np.float64))
     reach = max(1, int(np.ceil(0.5 * dk / (step * di))))
-    path = _best_tube(score - np.float32(_ENDS), 2, reach, 0.1, 0.1)
+    path = _best_tube(score - np.float32(_ENDS), 2, reach, 0.1, _ASIDE)
     path = _above_its_end(path, score[path[:, 0], path[:, 1], path[:, 2]], dk)
     place = path[:, 0], path[:, 1], path[:, 2]
     length, clarity, stands_out = len(path) * dk, float(np.median(score[place])), float(np.median(ridge[place]))
@@ -80,10 +81,15 @@ def _ridge(even: Volume, columns: NDArray[np.intp]) -> tuple[NDArray[np.float32]
     quiet = ndimage.gaussian_filter1d(even.voxels, 2.5 / dk, axis=0)
     slab = ndimage.uniform_filter1d(quiet, max(1, round(_SLAB_MM / di)), axis=2)[:, :, columns]
     slab = ndimage.gaussian_filter1d(slab, 0.7 / dj, axis=1)
+    part = ndimage.uniform_filter1d(quiet, max(1, round(_SLAB_MM / 3 / di)), axis=2)
+    third = max(1, round(_SLAB_MM / 3 / di))
+    thirds = [part[:, :, np.clip(columns + shift, 0, part.shape[2] - 1)] for shift in (-third, 0, third)]
+    core = np.sort(thirds, axis=0)[:2].mean(axis=0)  # a vessel fills one third of the slab, a cord makes one of them dark
+    core = ndimage.gaussian_filter1d(core, 0.7 / dj, axis=1)
     rim = ndimage.minimum_filter1d(slab, max(1, round(_RIM_MM / dj)), axis=1)
     ridge = np.full(slab.shape, -np.inf, dtype=np.float32)
     for width in _WIDTHS_MM:
-        inner = ndimage.uniform_filter1d(slab, max(1, round(0.7 * width / dj)), axis=1)
+        inner = ndimage.uniform_filter1d(core, max(1, round(0.7 * width / dj)), axis=1)
         shift = round((width / 2 + 0.5 * _RIM_MM) / dj)
         ridge = np.maximum(ridge, inner - np.maximum(np.roll(rim, shift, axis=1), np.roll(rim, -shift, axis=1)))
     away = max(1, round(_BESIDE_MM / (di * (columns[1] - columns[0])))) if len(columns) > 1 else 1

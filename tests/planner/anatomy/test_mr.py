@@ -160,6 +160,17 @@ def test_a_gradient_echo_is_said_to_be_one() -> None:
     assert "gradient echo" not in (found("mr").structure("canal").problem or "")
 
 
+@pytest.mark.real
+def test_a_gradient_echo_of_the_neck_is_found_around_its_cord() -> None:
+    """Muscle is brighter in it than the fluid, and the vessels beside the neck brighter still; the grey cord in brighter fluid tells."""
+    folder = real("cervical-mr")
+    mine = find(nifti_volume(folder / "gre-mt-axial.nii.gz", "MR"))
+    cord = nifti_volume(folder / "gre-mt-axial-cord.nii.gz", "label").voxels > 0
+    assert mine.mask(labels.CANAL)[cord].mean() > 0.99
+    assert "gradient echo" in (mine.structure("canal").problem or "")
+    assert mine.levels[0].name[0] == "C"
+
+
 def _drawn(volume: Volume, points_mm: list[list[float]]) -> tuple[int, NDArray[np.bool_]]:
     """The slice of a contour and what it encloses."""
     index = volume.frame.to_index(np.array(points_mm))
