@@ -63,7 +63,7 @@ def test_mr_without_a_bright_tube_is_refused() -> None:
 
 
 def test_an_anchor_beside_the_spine_is_refused() -> None:
-    with pytest.raises(Refusal, match="no vertebra .*where L3"):
+    with pytest.raises(Refusal, match=r"no vertebra .*where L3"):
         find(phantom().volume, Anchor("L3", (140.0, 0.0, -200.0), "user"))
 
 
