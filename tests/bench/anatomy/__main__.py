@@ -29,9 +29,9 @@ from tests.bench.anatomy.speed import costs
 _PARTS = ("cohort", "scans", "speed", "windows")
 _COHORT = """(`tests/bench/anatomy/patients.py`): size 0.88 to 1.12, lordosis 0.5 to 1.3, scoliosis to 35 deg, stenosis to 30 % of the sac,
 body mass 17 to 41, prone and supine, noise 1 to 3 times the usual, voxels of 0.6 to 3 mm, T9 to S3 in view; MR also in sagittal slices in a
-narrow field. Found without help, then L3 named. Judged above the middle of S2. *Canal* is epidural space, sac and cord as the labels give
-them, without the roots that run in it; its wall is measured around them. A patient in whom no canal was found counts as the worst.
-Verdict: *yes* all patients, *median only* some are outside, *no* the median is outside."""
+narrow field. Found without help, then L3 named. Judged above the middle of S2. *Canal* is epidural space, sac, cord and
+contrast leaked into it as the labels give them, without the roots that run in it; its wall is measured around them. A patient in whom
+no canal was found counts as the worst. Verdict: *yes* all patients, *median only* some are outside, *no* the median is outside."""
 _SCANS = """One vertebra named by hand where `tests/data/walks.py` has one. A level is right where its middle lies in the label of its name
 (whole vertebrae), or nearer than 8 mm to the middle of the labelled body or disc. Who made the labels stands in the READMEs of the scans: a
 person, a model (TotalSegmentator 2, nobody checked it), or not said. The model's *spinal cord* goes on below the conus and fills the sac.

@@ -30,7 +30,7 @@ from tests.bench.anatomy.measures import (
     wall_distances,
     wrong_levels,
 )
-from tests.bench.anatomy.patients import MODALITIES, Patient, Scanned, patient, scanned, sources_hash, with_roots
+from tests.bench.anatomy.patients import MODALITIES, Patient, Scanned, patient, scanned, sources_hash, with_what_lies_in
 from tests.bench.anatomy.windows import brushed
 
 Row = dict[str, Any]
@@ -122,8 +122,9 @@ def errors_of(found: Anatomy, there: Scanned) -> Row:
     low = _lowest(there)
     line = np.array(there.truth["canal"]["centreline"])
     bottom = float(there.level("S2")[2])
-    canal = dice(found.mask(labels.CANAL)[low:], there.canal[low:])
-    room = with_roots(found.mask(labels.CANAL), found.mask((labels.NERVE_ROOT, labels.GANGLION)))
+    inside = with_what_lies_in(found.mask(labels.CANAL), found.mask((labels.CONTRAST_OUTSIDE,)))
+    canal = dice(inside[low:], there.canal[low:])
+    room = with_what_lies_in(inside, found.mask((labels.NERVE_ROOT, labels.GANGLION)))
     sac = dice(found.mask((labels.THECAL_SAC, labels.SPINAL_CORD))[low:], there.sac[low:])
     true_wall = surface_of(there.fine, there.fine_frame)
     wall, wall95 = wall_distances(found.canal, true_wall, bottom)

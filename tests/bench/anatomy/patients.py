@@ -156,10 +156,12 @@ def _scan(phantom: Phantom, one: Patient) -> Scanned:
     """The scan with its slices' thickness, noise and field; the truth with it."""
     modality = one.parameters.modality
     codes = {name: code for code, name in phantom.label_names.items()}
-    canal, sac, roots = (
-        np.isin(phantom.labels, [codes[name] for name in names]) for names in (_CANAL, _CANAL[1:], ("nerve root", "ganglion"))
+    canal, sac, roots, leaked = (
+        np.isin(phantom.labels, [codes[name] for name in names if name in codes])
+        for names in (_CANAL, _CANAL[1:], ("nerve root", "ganglion"), ("contrast outside the sac",))
     )
-    room = with_roots(canal, roots)
+    canal = with_what_lies_in(canal, leaked)
+    room = with_what_lies_in(canal, roots)
     box = tuple(slice(max(int(at.min()) - 4, 0), int(at.max()) + 5) for at in room.nonzero())
     fine_frame = phantom.volume.frame.crop([part.start for part in box], [part.start + n for part, n in zip(box, room[box].shape)])
     masks = [averaged(mask, one.block) >= 0.5 for mask in (canal, room, sac, phantom.labels > 0)]
@@ -178,16 +180,16 @@ def _scan(phantom: Phantom, one: Patient) -> Scanned:
     return Scanned(volume, masks[0], masks[1], masks[2], masks[3], fine, fine_frame, phantom.truth.as_json())
 
 
-def with_roots(canal: NDArray[np.bool_], roots: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The canal with those voxels of roots and ganglia that lie inside its outline, hollows of the outline bridged, slice by slice: labels
-    give them to the roots, and yet the wall runs around them."""
+def with_what_lies_in(canal: NDArray[np.bool_], others: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The canal with those voxels of roots, or of leaked contrast, that lie inside its outline, hollows of the outline bridged, slice by
+    slice: labels give them another name, and yet the wall runs around them."""
     out = canal.copy()
-    for k in np.flatnonzero(canal.any(axis=(1, 2)) & roots.any(axis=(1, 2))):
+    for k in np.flatnonzero(canal.any(axis=(1, 2)) & others.any(axis=(1, 2))):
         rows, columns = canal[k].nonzero()
         outline = cv2.convexHull(np.stack([columns, rows], axis=1).astype(np.int32))
         hull = np.zeros(canal.shape[1:], dtype=np.uint8)
         cv2.fillConvexPoly(hull, outline, 1)
-        out[k] |= roots[k] & (hull > 0)
+        out[k] |= others[k] & (hull > 0)
     return out
 
 

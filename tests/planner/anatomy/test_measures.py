@@ -20,7 +20,7 @@ from tests.bench.anatomy.measures import (
     wall_distances,
     wrong_levels,
 )
-from tests.bench.anatomy.patients import averaged, blocked, patient, with_roots
+from tests.bench.anatomy.patients import averaged, blocked, patient, with_what_lies_in
 from tests.planner.anatomy.phantoms import found
 
 FRAME = Frame.axial((60, 50, 50), (1.0, 0.8, 0.8), (-19.6, -19.6, 0.0))
@@ -117,10 +117,10 @@ def test_one_vertebra_too_many_makes_the_names_on_one_side_wrong() -> None:
 def test_a_root_in_the_canal_is_room_and_one_beside_it_is_none() -> None:
     canal, roots = disc(9.0), disc(2.0, x_mm=8.0)
     bitten = canal & ~roots
-    whole = with_roots(bitten, roots)
+    whole = with_what_lies_in(bitten, roots)
     assert dice(whole, canal) > 0.99
     assert not (whole & ~canal & ~roots).any()
-    assert with_roots(canal, disc(2.0, x_mm=15.0)).sum() == canal.sum()
+    assert with_what_lies_in(canal, disc(2.0, x_mm=15.0)).sum() == canal.sum()
 
 
 def test_patients_differ_and_a_number_is_always_the_same_patient() -> None:

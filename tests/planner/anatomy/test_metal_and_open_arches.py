@@ -15,7 +15,7 @@ from scipy import ndimage
 from planner.anatomy import Anatomy, Anchor, Canal, find, labels, rename
 from planner.anatomy.bridges import METAL, OPEN_ARCH, bridges_of
 from planner.geometry import Floats, Frame, Volume
-from tests.bench.anatomy.patients import with_roots
+from tests.bench.anatomy.patients import with_what_lies_in
 from tests.planner.anatomy.phantoms import dice, phantom, true_mask
 
 FIELD_MM = 160.0
@@ -52,7 +52,7 @@ def _room() -> NDArray[np.bool_]:
     """The true canal with the roots that run in it."""
     one = phantom()
     canal = true_mask(one, "epidural space", "thecal sac", "spinal cord")
-    return with_roots(canal, true_mask(one, "nerve root", "ganglion"))[_box()]
+    return with_what_lies_in(canal, true_mask(one, "nerve root", "ganglion"))[_box()]
 
 
 def _bone(*levels: str) -> NDArray[np.bool_]:
