@@ -97,8 +97,9 @@ def artery_words(zone: ArterialZone) -> str:
 
 
 def corridor_words(limit: CorridorLimit) -> str:
-    """`From behind up to 71° to the side, then kidney.`"""
+    """`As far as checked, free from behind up to 71° to the side, then kidney.`"""
     if limit.angle_deg is None:
         return f"No free way from behind: {limit.ended_by}." if limit.ended_by else "The way from behind lies outside the scan."
     end = f", then {limit.ended_by}" if limit.ended_by else ", nothing met"
-    return f"Free from behind up to {limit.angle_deg:.0f}° to the side{end}."
+    free = "As far as checked, free" if limit.not_checked else "Free"  # what nobody looked for is never clear
+    return f"{free} from behind up to {limit.angle_deg:.0f}° to the side{end}."

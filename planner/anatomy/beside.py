@@ -62,7 +62,7 @@ def _beside(volume: Volume, threshold: float, canal: Canal, side: Side, sign: fl
     step_mm = float(canal.s_mm[-1]) / max(len(values) - 1, 1)
     values = ndimage.gaussian_filter(values, (_NOISE_MM / step_mm, _NOISE_MM / STEP_MM, _NOISE_MM / STEP_MM), truncate=3.0)
     around = np.stack([cv2.dilate(plane, np.ones((_RIM, _RIM), dtype=np.uint8)) for plane in values])
-    around = ndimage.maximum_filter1d(around, 3, axis=0)
+    around[1:-1] = np.maximum(np.maximum(around[:-2], around[2:]), around[1:-1])
     border = np.maximum(0.5 * (_SOFT_HU + np.minimum(around, _DENSEST_HU)), threshold)
     seen = np.asarray(~outside[:, :, : len(to_side) // 2].any(axis=(1, 2)), dtype=np.bool_)
     return Beside(side, sign, behind, to_side, values, np.asarray(values >= border), seen, step_mm)

@@ -21,7 +21,7 @@ from planner.geometry import Floats, Frame
 _JOINT, _JOINT_MM = 0.6, 2.5  # of the way to the next vertebra: there is the middle of a facet joint; it is seen over so much to both sides
 _JOINT_OUT_MM, _JOINT_BACK_MM = (5.0, 30.0), (-2.0, 13.0)  # from the canal's middle: where a joint may lie
 _JOINT_OUT = 0.95  # of a pedicle's distance to the side: there a joint usually lies
-_TURNS_DEG = np.arange(-30.0, 31.0, 7.5)  # from the usual angle of a level
+_TURNS_DEG = np.arange(-30.0, 31.0, 10.0)  # from the usual angle of a level
 _GAP_MM, _BESIDE_MM, _LONG_MM = 0.5, (1.0, 2.3), 4.0  # half of the gap; the cortex on both sides of it; half its length
 _DENSEST_HU, _SEEN_HU = 900.0, 60.0  # a gap this much darker than the bone on both sides of it is a joint
 _FINER = 2

@@ -24,7 +24,7 @@ def test_the_words_of_a_way_in() -> None:
     def limit(angle: float | None, ended_by: str | None, *not_checked: str) -> str:
         return corridor_words(CorridorLimit(ONE.between, "left", angle, None, ended_by, not_checked))
 
-    assert limit(71.0, "kidney", "kidney", "aorta") == "Free from behind up to 71° to the side, then kidney."
+    assert limit(71.0, "kidney", "kidney", "aorta") == "As far as checked, free from behind up to 71° to the side, then kidney."
     assert limit(90.0, None) == "Free from behind up to 90° to the side, nothing met."
     assert limit(None, "lung") == "No free way from behind: lung."
     assert limit(None, None) == "The way from behind lies outside the scan."
