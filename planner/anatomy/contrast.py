@@ -21,7 +21,9 @@ _ENCLOSED = 0.45  # mean share of rays from a sac that meet other bone; from a r
 _SWELLS_MM, _SWELLING_HU = 1.0, 40.0
 _TURNS = 0.3  # of a change of its slope a sac takes so much on from slice to slice
 _SLOPE_SPOTS = 5
+_SWOLLEN, _SPOTS_AROUND = 1.7, 15  # a spot so many times larger than the usual one of those around is none of the sac
 _LOOK_EVERY = 2  # slices: where no faint tube shows in these, there is none
+_GROWS_MM = 3.0  # half axes grow by no more from where the sac stands free: what is wider is the ring of bone around it
 _TIP_MM = 1.5  # half axes of a sac at its lower end
 _GAP_MM = 12.0  # a sac that touches a lamina is lost for so long
 
@@ -75,8 +77,16 @@ def _chains(search: Volume, body: NDArray[np.bool_], bright_hu: float, every: in
             chain.masks.append((row, column, mask))
             chain.middle = middle
             chain.enclosed.append(enclosed)
+    chains = [_even_sized(chain) for chain in chains]
     long = [chain for chain in chains if (chain.slices[-1] - chain.slices[0]) * sk >= _LEAST_LENGTH_MM]
     return [chain for chain in long if np.mean(chain.enclosed) >= _ENCLOSED]
+
+
+def _even_sized(chain: _Chain) -> _Chain:
+    """A chain without spots that are far larger than those around: a ring of bone, filled, around the sac."""
+    area = np.array([float(mask.sum()) for _, _, mask in chain.masks])
+    kept = np.flatnonzero(area <= _SWOLLEN * ndimage.median_filter(area, _SPOTS_AROUND, mode="mirror"))
+    return _Chain([chain.slices[n] for n in kept], [chain.masks[n] for n in kept], chain.middle, [chain.enclosed[n] for n in kept])
 
 
 def _continued(chain: _Chain, search: Volume, body: NDArray[np.bool_], step: int, out: NDArray[np.bool_]) -> None:
@@ -101,7 +111,7 @@ def _continued(chain: _Chain, search: Volume, body: NDArray[np.bool_], step: int
         before, state = state, state + drift
         plane = search.voxels[k].astype(np.float32)
         tries = np.concatenate([state + moves, state + 2 * moves])
-        tries[:, 2:] = np.clip(tries[:, 2:], _TIP_MM, 11.0)
+        tries[:, 2:] = np.clip(tries[:, 2:], _TIP_MM, np.minimum(size + _GROWS_MM, 11.0))
         falls = []
         for offset in (-1.2, 1.3):
             y = tries[:, :1] + (tries[:, 2:3] + offset) * unit[0] / sj

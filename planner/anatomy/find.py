@@ -32,7 +32,7 @@ from planner.anatomy.outside import contrast_structure, find_pools, leak_hints, 
 from planner.anatomy.paint import paint_canal, paint_roots, paint_tissue, vertebra_map
 from planner.anatomy.pedicles import find_pedicles
 from planner.anatomy.reformat import RADII, Curve, curve_through, polar
-from planner.anatomy.roots import find_roots, roots_structure
+from planner.anatomy.roots import find_roots, roots_structure, seen_in_sleeves
 from planner.anatomy.sac import find_sac
 from planner.anatomy.sleeves import measure_sleeves, sleeve_hints, wide_sleeves
 from planner.anatomy.spine import NOT_CHECKED, Anatomy, Anchor, Canal, Foramen, Level, Structure, Window
@@ -144,6 +144,8 @@ def _named(seen: _Seen, plain: Volume, levels: tuple[Level, ...], anchor: Anchor
     sure_names = anchor is not None and anchor.by == "user"
     sac = find_sac(volume, seen.curve, canal, levels, sure_names)
     roots = find_roots(plain, bone.threshold_hu, canal, sac.sections.radius_mm, foramina)
+    if seen.bright is not None:
+        roots = seen_in_sleeves(roots, seen.bright, volume.frame, canal, sac.sections.radius_mm)
     progress(0.6, "Writing labels")
     labels = _paint_tissue(plain, seen, levels, windows)
     paint_canal(labels, volume.frame, canal, sac.sections.radius_mm, sac.sections.cord_mm, _flavum(canal, levels))
@@ -156,8 +158,8 @@ def _named(seen: _Seen, plain: Volume, levels: tuple[Level, ...], anchor: Anchor
     hints = leak_hints(pools, canal)
     landmarks = find_landmarks(sides, labels, volume.frame, canal, levels, pedicles)
     if bright is not None:
-        sleeves = measure_sleeves(bright, labels, volume.frame, canal, sac.sections.radius_mm, roots)
-        hints += sleeve_hints(wide_sleeves(sleeves, volume.frame), canal)
+        sleeves = measure_sleeves(volume, bright, labels, canal, sac.sections.radius_mm, roots)
+        hints += sleeve_hints(wide_sleeves(sleeves, volume.frame), canal, hints)
     structures = {
         "canal": canal_structure(canal, levels),
         "sac": sac.sac,

@@ -22,6 +22,7 @@ _THICK_MM = 2.0  # thinner things are the blurred edge of bone
 _GROWN_MM = 2.5  # from its heart a pool goes on to its edge by so much: what is even ends where the edge's blur begins
 _LEAST_ML = 0.2  # a pool smaller than this is taken for noise, vein or the edge of a sleeve
 _EVEN_ML = 0.06  # of a pool at least is as even as a fluid: a drop of 5 mm; the film between a sleeve and its root has no such place
+_EVEN_SHARE = 0.07  # of a pool, too: here and there bone is even
 _ENCLOSED, _ENCLOSED_BESIDE = 0.4, 0.25  # of its surface bone borders on marrow or a rim; less on contrast, least beside the sac, amid fat
 _COARSE_MM = 1.4  # in voxels as large a single even one may be the crest of a rim of bone
 _VALLEY = 0.5  # two pools part where their cross-section falls to this share of the smaller one
@@ -92,12 +93,12 @@ def find_pools(
         of = np.flatnonzero(number_of == n)
         for piece in (of[part] for part in _divided(along[of, 0])):
             pool = _pool(frame, canal, sac_mm, index[piece] + corner, along[piece], past_wall[piece])
-            fluid = int(even[piece].sum()) * frame.voxel_ml >= _EVEN_ML
+            fluid = int(even[piece].sum()) * frame.voxel_ml >= max(_EVEN_ML, _EVEN_SHARE * pool.volume_ml)
             past = bool(np.mean(past_wall[piece] > 0) > _MOSTLY)
             beside = pool.place not in ("dorsal", "ventral")
             unknown = (past or beside) and not followed[0] <= float(canal.s_mm[pool.section]) <= followed[1]
-            in_bone = _in_bone(pool.voxels, labels) > (_ENCLOSED_BESIDE if beside else _ENCLOSED if past else 1.0)
-            if pool.volume_ml >= _LEAST_ML and fluid and not unknown and not in_bone:
+            enclosed = _in_bone(pool.voxels, labels) > (_ENCLOSED_BESIDE if beside else _ENCLOSED if past else 1.0)
+            if pool.volume_ml >= _LEAST_ML and fluid and not unknown and not enclosed:
                 pools.append(pool)
     return tuple(sorted(pools, key=lambda pool: pool.section))
 

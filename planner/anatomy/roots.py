@@ -3,12 +3,19 @@ on them."""
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
 
+import numpy as np
+from scipy import ndimage
+from scipy.spatial import cKDTree
+
+from planner.anatomy.bright import Bright
 from planner.anatomy.norms import at_level
+from planner.anatomy.outside import polar_place
+from planner.anatomy.paint import along_canal
 from planner.anatomy.spine import ANGLES, Canal, Foramen, Root, Structure
 from planner.evidence import number
-from planner.geometry import Floats, Volume
+from planner.geometry import Floats, Frame, Volume
 
 _STEP_MM = 1.0
 _UNDER_MM = 2.2  # of fat and vessels between a pedicle and the root below it
@@ -16,6 +23,12 @@ _BESIDE_MM = 0.4  # between the root and the wall at the pedicle's inner border
 _NEAR_MM = np.arange(-4.0, 4.1, 0.5)  # how far a root is moved from its usual place, up and down, front and back
 _SOFT_HU, _FAT_HU = (-25.0, 110.0), -35.0
 _SEEN_HU = 55.0  # a root stands out from the fat around it by this much or it is not seen
+_OFF_SAC_MM = 1.5  # so near to the sac brightness is its own blurred edge
+_SLEEVE_MM, _SLAB_MM = 5.0, 1.5  # contrast so near a place of a root, and to both sides of its cross-section there, is its sleeve's
+_SLEEVE_MM2 = (4.0, 40.0)  # of contrast across: less shows no sleeve, more has leaked
+_LEAST_SEEN_MM = 5.0  # of a root's length is seen in its sleeve
+_FADE_MM, _SMOOTH_MM = 10.0, 2.0
+_TURNS = 2
 _FAT_SHARE = 0.55  # of the ring around a root that is seen
 
 
@@ -41,9 +54,10 @@ def roots_structure(roots: tuple[Root, ...]) -> Structure:
     """How the roots as a whole are known: found only where fat shows every one."""
     seen = [root for root in roots if root.provenance == "found"]
     if roots and len(seen) == len(roots):
-        return Structure("found", 0.7, "Roots were seen against the fat in the foramina; their way inside the canal is modelled.")
+        return Structure("found", 0.7, "Roots were seen in the foramina, against fat or by contrast; inside the canal they are modelled.")
     if seen:
-        return Structure("modelled", 0.5, f"{len(seen)} of {len(roots)} roots were seen against fat in the foramen, the rest are modelled.")
+        unseen = ", ".join(f"{root.level} {root.side}" for root in roots if root.provenance != "found")
+        return Structure("modelled", 0.5, f"{len(seen)} of {len(roots)} roots were seen in their foramina; modelled: {unseen}.")
     return Structure("modelled", 0.4, "Roots are modelled tubes through the foramina, not seen.")
 
 
@@ -139,3 +153,43 @@ def _through(knots: list[Floats]) -> Floats:
         t = np.linspace(0, 1, max(2, int(np.linalg.norm(c - b) / _STEP_MM) + 1), endpoint=last)[:, None]
         pieces.append(0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3))
     return np.concatenate(pieces)
+
+
+def seen_in_sleeves(roots: tuple[Root, ...], bright: Bright, frame: Frame, canal: Canal, sac_mm: Floats) -> tuple[Root, ...]:
+    """The roots of a myelogram moved onto the contrast in their sleeves, between the sac and the ganglion, where it shows them."""
+    corner = [b.start for b in bright.box]
+    index = np.argwhere(bright.contrast) + corner
+    place = along_canal(index, frame, canal)
+    row, turn, radius = polar_place(place, canal)
+    free = (radius - sac_mm[row, turn] > _OFF_SAC_MM) & (place[:, 0] > -0.5) & (place[:, 0] < len(sac_mm) - 0.5)
+    if not free.any() or not roots:
+        return roots
+    points = frame.to_world(index[free])
+    tree = cKDTree(points)
+    voxel_mm3 = frame.voxel_ml * 1000.0
+    for _ in range(_TURNS):
+        roots = tuple(_onto_contrast(root, points, tree, voxel_mm3) for root in roots)
+    return roots
+
+
+def _onto_contrast(root: Root, points: Floats, tree: cKDTree, voxel_mm3: float) -> Root:
+    """A root moved to the middle of the contrast around it; itself where there is too little of it, or so much that some has leaked."""
+    end = root.ganglion.stop
+    axis = np.gradient(root.path_mm, axis=0)
+    axis /= np.linalg.norm(axis, axis=1, keepdims=True)
+    moves = np.full((end, 3), np.nan)
+    for n, near in enumerate(tree.query_ball_point(root.path_mm[:end], _SLEEVE_MM)):
+        offset = points[near] - root.path_mm[n]
+        offset = offset[np.abs(offset @ axis[n]) <= _SLAB_MM]
+        area = len(offset) * voxel_mm3 / (2.0 * _SLAB_MM)
+        if _SLEEVE_MM2[0] <= area <= _SLEEVE_MM2[1]:
+            middle = offset.mean(axis=0)
+            moves[n] = middle - (middle @ axis[n]) * axis[n]
+    known = np.flatnonzero(np.isfinite(moves[:, 0]))
+    if len(known) < _LEAST_SEEN_MM / _STEP_MM:
+        return root
+    at = np.arange(len(root.path_mm))
+    share = np.clip(1.0 - (at - known[-1]) / _FADE_MM, 0.0, 1.0)  # past the sleeve the way is the usual one again
+    move = np.stack([np.interp(at, known, moves[known, axis_n]) for axis_n in range(3)], axis=1)
+    move = ndimage.gaussian_filter1d(move * share[:, None], _SMOOTH_MM / _STEP_MM, axis=0, mode="nearest")
+    return replace(root, path_mm=root.path_mm + move, provenance="found")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from planner.anatomy.labels import USUAL, Numbering, numbering_of
+from planner.evidence import number
 from planner.geometry import Floats, Frame
 from planner.progress import Progress
 
@@ -201,7 +202,7 @@ class Window:
 @dataclass(frozen=True, eq=False)
 class Root:
     """A nerve root in its sleeve from the sac outward: path (m, 3) in LPS with radius (m,); the ganglion is path[ganglion].
-    provenance: "found" where fat in the foramen showed it, else "modelled"."""
+    provenance: "found" where fat in the foramen or contrast in its sleeve showed it, else "modelled"."""
 
     level: str
     side: Side
@@ -209,6 +210,12 @@ class Root:
     radius_mm: Floats
     ganglion: slice
     provenance: Provenance = "modelled"
+
+    @property
+    def uncertainty_mm(self) -> float:
+        """How far its contour may lie beside the true one: less where it was seen (clinical.md 5.1)."""
+        seen = self.provenance not in ("modelled", "not checked")
+        return number("needles.root_uncertainty_seen_mm" if seen else "needles.root_uncertainty_modelled_mm")
 
 
 @dataclass(frozen=True)

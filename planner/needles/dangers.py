@@ -61,7 +61,7 @@ def find_dangers(
     for n, hazard in enumerate(HAZARDS):
         progress(n / len(HAZARDS), f"Measuring distances to: {hazard.title.lower()}")
         mask = _mask(hazard, volume, anatomy, frame, codes)
-        provenance = provenance_of(hazard, anatomy)
+        provenance = _roots_here(anatomy, frame) if hazard.name == "roots" else provenance_of(hazard, anatomy)
         near = bool(mask.any())
         if hazard.name == "metal" and provenance == "found" and not near:
             continue
@@ -73,6 +73,13 @@ def find_dangers(
         span = _span(hazard, provenance, anatomy, frame)
         found.append(Danger(hazard, provenance, *margins, index, _cloud(hazard, anatomy, frame, mask), span))
     return tuple(found), np.stack(fields) if fields else np.empty((0, *frame.shape), np.uint8)
+
+
+def _roots_here(anatomy: Anatomy, frame: Frame) -> Provenance:
+    """How the roots in a planning box are known: those elsewhere that were not seen make these no less sure."""
+    known = anatomy.structure("roots").provenance
+    near = [root for root in anatomy.roots if bool(frame.contains(root.path_mm).any())]
+    return "found" if known == "modelled" and near and all(root.provenance == "found" for root in near) else known
 
 
 def _span(hazard: Hazard, provenance: Provenance, anatomy: Anatomy, frame: Frame) -> tuple[float, float] | None:

@@ -94,5 +94,6 @@ def test_a_pouch_becomes_a_hint_of_a_place_not_of_leaked_contrast() -> None:
     _, mine = pouched()
     x, y, z = (float(value) for value in mine.canal.centreline_mm[150])
     found = replace(sleeve("L2", "left", 6.0), position_mm=(x + 20.0, y, z))
-    (hint,) = sleeve_hints((found,), mine.canal)
+    (hint,) = sleeve_hints((found,), mine.canal, ())
     assert isinstance(hint, LeakHint) and hint.why == "wide sleeve" and hint.head_mm == hint.foot_mm
+    assert sleeve_hints((found,), mine.canal, (replace(hint, why="contrast outside"),)) == ()  # what has leaked there says more
