@@ -15,6 +15,7 @@ from planner.anatomy import Anatomy, Anchor, LeakHint, find
 from planner.anatomy.outside import contrast_structure, hint_words
 from planner.anatomy.sleeves import Sleeve, sleeve_hints, wide_sleeves
 from planner.anatomy.spine import Root
+from planner.evidence import number
 from planner.geometry import Frame
 from planner.phantom import Phantom, PhantomParameters, build
 
@@ -79,9 +80,17 @@ def test_a_sleeve_is_judged_by_its_neighbours() -> None:
     assert wide_sleeves(tuple(sleeve(level, "left", 6.0) for level in ("L1", "L2", "L3", "L4")), FINE) == ()  # a wide habit
 
 
-@pytest.mark.parametrize("other", [sleeve("L2", "left", 4.5), sleeve("L2", "left", 6.0, fluid_ml=0.01)])
-def test_a_thin_one_and_a_film_around_a_root_are_no_pouch(other: Sleeve) -> None:
+@pytest.mark.parametrize(
+    "other", [sleeve("L2", "left", 4.5), sleeve("L2", "left", 6.0, fluid_ml=0.01), replace(sleeve("L2", "left", 6.0), filled=0.3)]
+)
+def test_a_thin_one_a_film_around_a_root_and_marrow_are_no_pouch(other: Sleeve) -> None:
     assert wide_sleeves(usual(other), FINE) == ()
+
+
+def test_a_root_that_was_seen_is_surer_than_one_that_is_modelled() -> None:
+    modelled = sleeve("L2", "left", 3.0).root
+    assert replace(modelled, provenance="found").uncertainty_mm < modelled.uncertainty_mm
+    assert modelled.uncertainty_mm == number("needles.root_uncertainty_modelled_mm")
 
 
 def test_without_neighbours_and_in_thick_slices_nothing_is_said() -> None:
