@@ -18,6 +18,8 @@ from planner.scan.memory import free_bytes
 from planner.scan.series import Place, Series
 
 AIR_HU = -500.0  # a scan with whole numbers below this is a CT: MR has no negative values
+_STORED_OFFSET = 1024.0  # what a CT without its rescale lies too high
+_TISSUE_SHARE = 0.4  # of what is not air, within -150 to 250 HU: CT 0.5 and more, MR read so 0.1 and less
 _MOST_LABELS = 500
 _LABEL_SHARE = 0.8  # neighbours with equal values, where neither is background: 0.9 and more in label maps, under 0.3 in images
 _UNFIT = "The file holds no single three-dimensional image."
@@ -52,9 +54,19 @@ def judge_image(found: Found) -> Series:
     judged = with_frame(base, image.frame, reasons, ())
     if image.problem and "no orientation" in image.problem:
         return refused(judged, reasons, "Export the scan again with its position, or load the DICOM files.")
+    if low > AIR_HU and _lies_too_high(image):
+        reason = "Its values look like a CT's that were written without their rescale: tissue lies about 1024 HU too high."
+        return refused(judged, (reason,), "Export the scan again in HU, or load the DICOM files.")
     if min(image.frame.shape) < 3:
         return refused(judged, (f"Only {min(image.frame.shape)} slices: a volume needs at least 3.",), "Load a whole volume.")
     return judged
+
+
+def _lies_too_high(image: ImageFile) -> bool:
+    """Whether the middle slice is a CT's with the offset of its storage left in: it has no air below zero and would be taken for MR."""
+    values = image.voxels[image.frame.shape[0] // 2] * image.slope + image.intercept - _STORED_OFFSET
+    tissue = values[values > -850.0]
+    return bool(tissue.size) and float(np.mean((tissue > -150.0) & (tissue < 250.0))) > _TISSUE_SHARE
 
 
 def read_image(place: Place, size: int | None = None) -> ImageFile:

@@ -286,6 +286,16 @@ def test_nifti_that_cannot_be_planned_on(tmp_path):
         read(nifti(tmp_path / "c.nii.gz", labels, np.eye(4)))
 
 
+def test_a_ct_written_without_its_rescale_is_not_taken_for_mr(tmp_path):
+    tissue = np.random.default_rng(3).normal(40.0, 20.0, (40, 60, 60))
+    tissue[:, :12], tissue[:, 50:, 25:30] = -1000.0, 700.0
+    (stored,) = read(nifti(tmp_path / "stored.nii.gz", (tissue + 1024).round().astype(np.int16), np.eye(4))).series
+    assert stored.verdict == "refused"
+    assert "without their rescale" in stored.reasons[0] and "HU" in stored.way_out
+    (whole,) = read(nifti(tmp_path / "hu.nii.gz", tissue.round().astype(np.int16), np.eye(4))).series
+    assert whole.modality == "CT" and "without their rescale" not in " ".join(whole.reasons)
+
+
 def test_nifti_gets_its_uid_from_its_content(tmp_path):
     noise = np.random.default_rng(4).integers(-1000, 1500, (30, 30, 30)).astype(np.int16)
     (a,) = read(nifti(tmp_path / "Doe^Jane.nii.gz", noise, np.eye(4))).series
