@@ -55,8 +55,9 @@ def counted_words(anatomy: Anatomy | None) -> str:
     anchor = anatomy.anchor
     if anchor is None:
         return "levels not confirmed"
-    said = [f"levels counted from {anchor.name}", *["guessed"] * (anchor.by != "user"), *filter(None, [anchor.numbering.words.removesuffix(" vertebrae")])]
-    return ", ".join(said)
+    guessed = "guessed" if anchor.by != "user" else ""
+    said = (f"levels counted from {anchor.name}", guessed, anchor.numbering.words.removesuffix(" vertebrae"))
+    return ", ".join(filter(None, said))
 
 
 def place_words(scene: Scene, pose: Pose, point_mm: Any) -> str:

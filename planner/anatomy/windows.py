@@ -71,8 +71,9 @@ def _window_between(volume: Volume, threshold: float, canal: Canal, upper: Level
     usual = upper.s_mm + _USUAL_PLACE * gap
     off = _OFF_MIDLINE * np.abs(_LATERAL_MM) + _OFF_PLACE * np.maximum(np.abs(s - usual) - 5.0, 0.0)[:, None]
     best: tuple[float, _View, int, int] | None = None
+    start, square = _starts(canal, s)
     for tilt in _TILTS_DEG:
-        view = _view(bony, canal, s, float(tilt))
+        view = _view(bony, start, square, float(tilt))
         if view is None:
             continue
         circle = _clear_radius(view) - off
@@ -115,15 +116,20 @@ def _bony(volume: Volume, threshold: float, canal: Canal, s: Floats) -> Volume:
     return Volume(volume.frame.crop(start, stop), values / border, volume.modality)
 
 
-def _view(bony: Volume, canal: Canal, s: Floats, tilt_deg: float) -> _View | None:
-    """The strip along beams of one tilt; None for beams that graze the canal's back wall."""
+def _starts(canal: Canal, s: Floats) -> tuple[Floats, Floats]:
+    """Where beams leave the canal at each row and distance to the left, (rows, lateral, 3), and the unit vector to the back, (3,)."""
     index = np.interp(s, canal.s_mm, np.arange(len(canal.s_mm)))
     nearest = np.rint(index).astype(int)
     centre = np.stack([np.interp(index, np.arange(len(canal.s_mm)), canal.centreline_mm[:, n]) for n in range(3)], axis=1)
     left, back = canal.left[nearest], canal.back[nearest]
     behind = np.array([back_of(canal, int(at), _LATERAL_MM) for at in nearest])
+    square = back.mean(axis=0)
     start = centre[:, None] + _LATERAL_MM[:, None] * left[:, None] + behind[..., None] * back[:, None]
-    square = back.mean(axis=0) / np.linalg.norm(back.mean(axis=0))
+    return start, square / np.linalg.norm(square)
+
+
+def _view(bony: Volume, start: Floats, square: Floats, tilt_deg: float) -> _View | None:
+    """The strip along beams of one tilt; None for beams that graze the canal's back wall. start, square: of `_starts`."""
     level = square * [1.0, 1.0, 0.0]
     level /= np.linalg.norm(level)
     tilt = np.radians(tilt_deg)
