@@ -25,7 +25,7 @@ _SOFT_HU, _FAT_HU = (-25.0, 110.0), -35.0
 _SEEN_HU = 55.0  # a root stands out from the fat around it by this much or it is not seen
 _OFF_SAC_MM = 1.5  # so near to the sac brightness is its own blurred edge
 _SLEEVE_MM, _SLAB_MM = 5.0, 1.5  # contrast so near a place of a root, and to both sides of its cross-section there, is its sleeve's
-_SLEEVE_MM2 = (4.0, 40.0)  # of contrast across: less shows no sleeve, more has leaked
+_SLEEVE_MM2 = (4.0, 30.0)  # of contrast across: less shows no sleeve; sleeves have 25 at most, and where one leaks it is 40 to 70
 _LEAST_SEEN_MM = 5.0  # of a root's length is seen in its sleeve
 _FADE_MM, _SMOOTH_MM = 10.0, 2.0
 _TURNS = 2
@@ -173,7 +173,8 @@ def seen_in_sleeves(roots: tuple[Root, ...], bright: Bright, frame: Frame, canal
 
 
 def _onto_contrast(root: Root, points: Floats, tree: cKDTree, voxel_mm3: float) -> Root:
-    """A root moved to the middle of the contrast around it; itself where there is too little of it, or so much that some has leaked."""
+    """A root moved to the middle of the contrast around it; itself where there is too little of it, or anywhere so much that
+    some has leaked, for that hides the sleeve."""
     end = root.ganglion.stop
     axis = np.gradient(root.path_mm, axis=0)
     axis /= np.linalg.norm(axis, axis=1, keepdims=True)
@@ -182,7 +183,9 @@ def _onto_contrast(root: Root, points: Floats, tree: cKDTree, voxel_mm3: float) 
         offset = points[near] - root.path_mm[n]
         offset = offset[np.abs(offset @ axis[n]) <= _SLAB_MM]
         area = len(offset) * voxel_mm3 / (2.0 * _SLAB_MM)
-        if _SLEEVE_MM2[0] <= area <= _SLEEVE_MM2[1]:
+        if area > _SLEEVE_MM2[1]:
+            return root
+        if area >= _SLEEVE_MM2[0]:
             middle = offset.mean(axis=0)
             moves[n] = middle - (middle @ axis[n]) * axis[n]
     known = np.flatnonzero(np.isfinite(moves[:, 0]))

@@ -431,8 +431,9 @@ def test_nifti_goes_the_same_way(scan: Path, anchor: list[str], tmp_path: Path) 
     affine = volume.frame.affine.copy()
     affine[:3, 3] += affine[:3, 0] * (volume.frame.shape[0] - 1)
     affine[:3, 0] *= -1
-    write_nifti(tmp_path / "scan.nii.gz", volume.voxels[::-1], Frame(volume.frame.shape, affine))
+    write_nifti(tmp_path / "scan.nii.gz", volume.values().astype(np.int16)[::-1], Frame(volume.frame.shape, affine))
     assert duraplan("anatomy", tmp_path / "scan.nii.gz", *anchor, "--out", tmp_path / "out") == Done(0, "", "")
+    assert json.loads((tmp_path / "out" / "anatomy.json").read_text("utf-8"))["structures"]["bone"]["provenance"] == "found"  # a CT still
     labels = read_nifti(tmp_path / "out" / "labels.nii.gz")
     assert labels.frame.shape == volume.frame.shape
     assert np.allclose(labels.frame.affine, affine, atol=1e-3)

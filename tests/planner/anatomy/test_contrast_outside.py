@@ -85,6 +85,18 @@ def test_contrast_around_a_sleeve_is_found_where_the_root_is_modelled_through_it
     assert {"L1", "L2", "L3"} <= {root.level for root in mine.roots if root.side == "left"}
 
 
+def test_a_root_is_not_led_astray_by_what_leaks_from_its_sleeve() -> None:
+    """Contrast in the sleeves shows where roots run; where it has leaked it hides the sleeve, and the root is modelled through it."""
+    one, mine = myelogram("sleeve")
+    frame, (leak,) = one.volume.frame, one.truth.leaks
+    roots = frame.to_world(np.argwhere(true_mask(one, "nerve root", "ganglion")))
+    leaking = next(root for root in mine.roots if (root.level, root.side) == (leak.level.split("-")[0], leak.side))
+    assert (leaking.provenance, leaking.uncertainty_mm) != ("found", 0.5)
+    inside = leaking.path_mm[: leaking.ganglion.stop]
+    off = [float(np.linalg.norm(roots - place, axis=1).min()) for place in inside]
+    assert np.mean(off) < 1.5  # 4 to 6 mm where the root follows the leak
+
+
 def test_a_dorsal_hint_is_a_place_where_a_leak_can_be_put() -> None:
     one, mine = myelogram("dorsal")
     (hint,) = mine.leak_hints
