@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
-from PySide6.QtGui import QImage
+from PySide6.QtGui import QImage, QPainterPath
 from pytestqt.qtbot import QtBot
 
 from planner.anatomy import labels
 from planner.anatomy.spine import ANGLES, Anatomy, Canal, Lamina, Landmarks, Pedicle, SacSections
-from planner.geometry import Frame, Volume
+from planner.geometry import Floats, Frame, Volume
 from viewer.certainty import modelled_parts, runs_of
 from viewer.outlines import outlines_on
 from viewer.pictures import slice_picture
@@ -39,11 +39,11 @@ def pipe() -> Anatomy:
     return Anatomy(FRAME, "CT", np.tile(plane, (n, 1, 1)), {}, canal, (), (), (), (), None, sac=sac, landmarks=(marks,))
 
 
-def axial(anatomy: Anatomy) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:  # type: ignore[type-arg]
+def axial(anatomy: Anatomy) -> dict[str, tuple[Floats, Floats | None]]:
     """(seen, modelled) points of each outline in the axial plane z = 0, which are mm to the left and to the back."""
     pose = Pose(standard_plane("axial"), (0.0, 0.0), 0.0, 5.0, 300, 300)
 
-    def points(path):  # type: ignore[no-untyped-def]
+    def points(path: QPainterPath) -> Floats:
         return np.array([(path.elementAt(n).x, path.elementAt(n).y) for n in range(path.elementCount())]).reshape(-1, 2)
 
     outlines = outlines_on(anatomy, pose)

@@ -4,36 +4,22 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from planner.anatomy import Anatomy, find_with_labels
 from planner.anatomy import labels as codes
 from planner.anatomy.imports.take_in import canal_of
 from planner.geometry import Frame, Volume, write_nifti
-from planner.phantom import Phantom, PhantomParameters, build
+from planner.phantom import PhantomParameters, build
 from planner.refusal import Refusal
 from tests.data import real
+from tests.planner.anatomy.maps import found_alone, map_of, patient, truth_in
 from tests.planner.anatomy.phantoms import dice, true_mask
 from tests.planner.anatomy.scans import nifti_volume
-
-
-@cache
-def patient() -> Phantom:
-    return build(PhantomParameters(spacing_mm=(2.0, 2.0, 2.0)))
-
-
-def truth_in(folder: Path, labels: NDArray[Any] | None = None, frame: Frame | None = None) -> Path:
-    one = patient()
-    names = {str(code): name for code, name in one.label_names.items()}
-    (folder / "truth.json").write_text(json.dumps({"labels": names}), "utf-8")
-    write_nifti(folder / "truth.nii.gz", one.labels if labels is None else labels, frame or one.volume.frame)
-    return folder / "truth.nii.gz"
 
 
 @pytest.fixture(scope="module")
@@ -186,29 +172,6 @@ def test_a_map_of_another_real_scan_is_refused() -> None:
 
 
 # ---- maps of other programs ---------------------------------------------------------------------------------------------------------
-
-
-@cache
-def found_alone() -> Anatomy:
-    from planner.anatomy import find
-
-    return find(patient().volume)
-
-
-@pytest.fixture
-def found_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the scan itself shows is sought once for these tests."""
-    from planner.anatomy.imports import take_in
-
-    monkeypatch.setattr(take_in, "find", lambda volume, anchor, progress: found_alone())
-
-
-def map_of(scheme_id: str, path: Path, numbers: NDArray[Any] | None = None, frame: Frame | None = None) -> Path:
-    """The truth in the numbers of a scheme, in a file without names."""
-    from tests.planner.anatomy.test_schemes import coded
-
-    write_nifti(path, coded(scheme_id, patient()) if numbers is None else numbers, frame or patient().volume.frame)
-    return path
 
 
 def centres_of(anatomy: Anatomy) -> dict[str, tuple[float, float, float]]:
@@ -405,60 +368,6 @@ def test_bodies_drawn_by_hand_lie_where_the_signal_changes() -> None:
         affine[2, 3] += 30.0
         slipped = replace(volume, frame=Frame(volume.frame.shape, affine))
         assert any("where the signal changes" in note for _, note in read_given(folder / f"{file}.nii.gz", slipped).notes)
-
-
-# ---- what a map does not show ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.usefixtures("found_once")
-def test_beyond_a_map_that_covers_a_part_what_was_found_stands(tmp_path: Path) -> None:
-    """A map with canal, cord and vertebrae of the lower half: above it the canal goes on as it was found."""
-    from tests.planner.anatomy.test_schemes import coded
-
-    half = patient().labels.shape[0] // 2
-    lower = patient().volume.frame.crop((0, 0, 0), (half, *patient().labels.shape[1:]))
-    truth = find_with_labels(patient().volume, truth_in(tmp_path, patient().labels[:half], lower))
-    alone = found_alone()
-    above = slice(half + 2, None)
-    assert np.array_equal(truth.labels[above], alone.labels[above])
-    assert truth.canal.centreline_mm[0, 2] == pytest.approx(alone.canal.centreline_mm[0, 2], abs=4.0)
-    assert dice(truth.mask(codes.CANAL)[:half], true_mask(patient(), "epidural space", "thecal sac", "spinal cord")[:half]) > 0.95
-    assert {level.name for level in alone.levels[1:]} <= {level.name for level in truth.levels}
-    for name in ("canal", "cord", "skin"):
-        assert truth.structure(name).provenance != "imported", name
-    assert "covers a part of the scan: elsewhere it is found" in (truth.structure("canal").problem or "")
-    numbers = coded("totalsegmentator-v2", patient())[:half]
-    taken = find_with_labels(patient().volume, map_of("", tmp_path / "map.nii.gz", numbers, lower))
-    for name in ("aorta", "vena cava"):  # nobody looked above the map, so nobody may call it clear
-        assert taken.structure(name).provenance == alone.structure(name).provenance
-
-
-@pytest.mark.usefixtures("found_once")
-def test_a_map_that_leaves_a_rim_of_the_scan_out_covers_it(tmp_path: Path) -> None:
-    inner = patient().volume.frame.crop((0, 1, 1), tuple(patient().labels.shape))
-    taken = find_with_labels(patient().volume, truth_in(tmp_path, np.ascontiguousarray(patient().labels[:, 1:, 1:]), inner))
-    assert taken.structure("canal").provenance == taken.structure("roots").provenance == "imported"
-
-
-@pytest.mark.usefixtures("found_once")
-def test_a_kidney_on_one_side_says_nothing_of_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from planner.anatomy.imports import take_in
-
-    right, left = np.s_[20:60, 40:60, 10:30], np.s_[20:60, 40:60, -30:-10]
-    labels = found_alone().labels.copy()
-    labels[right], labels[left] = codes.KIDNEY, codes.KIDNEY
-    seen = replace(found_alone(), labels=labels)
-    monkeypatch.setattr(take_in, "find", lambda volume, anchor, progress: seen)
-    from tests.planner.anatomy.test_schemes import coded
-
-    numbers = coded("totalsegmentator-v2", patient())
-    numbers[np.isin(numbers, (2, 3))] = 0
-    numbers[20:50, 45:55, -28:-12] = 3
-    taken = find_with_labels(patient().volume, map_of("", tmp_path / "map.nii.gz", numbers))
-    assert taken.structure("kidney").provenance == seen.structure("kidney").provenance != "imported"
-    assert "one side only" in (taken.structure("kidney").problem or "")
-    assert (taken.labels[right] == codes.KIDNEY).all()
-    assert int((taken.labels[left] == codes.KIDNEY).sum()) == int((numbers == 3).sum())
 
 
 @pytest.mark.usefixtures("found_once")
