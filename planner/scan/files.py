@@ -66,7 +66,7 @@ def kind_of(head: bytes, name: str) -> Kind:
 
 def plain(text: str) -> str:
     """One line without control characters: this is shown and printed."""
-    return "".join(letter for letter in text if letter.isprintable())[:500]
+    return (text if text.isprintable() else "".join(letter for letter in text if letter.isprintable()))[:500]
 
 
 def find(root: Path, progress: Progress) -> tuple[list[Found], list[Skipped]]:

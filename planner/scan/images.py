@@ -122,6 +122,8 @@ def compact(voxels: NDArray[Any]) -> NDArray[Any]:
     """The same values as int16 where they are whole and fit, else as they are or as float32; NaN becomes the least value."""
     if voxels.dtype == np.int16:
         return voxels
+    if voxels.dtype == np.uint16 and voxels.max() <= np.iinfo(np.int16).max:
+        return voxels.view(np.int16)
     if voxels.dtype.kind == "f":
         voxels = voxels.astype(np.float32, copy=False)
         finite = np.isfinite(voxels)
