@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from app.derived import Derived
 from app.desk import Desk
+from app.steps.divided import divided_words
 from app.steps.editing import Editing
 from app.steps.naming import Naming
 from app.steps.openings import Foramina
@@ -101,7 +102,13 @@ class AnatomyPanel(Panel):
         self._editing.refresh()
         self._foramina.refresh(anatomy)
         hidden = self.session.hidden
-        self._structures.show_items([((name, how, name in hidden), partial(self._structure, name, how)) for name, how in known])
+        rows: list[tuple[Hashable, Callable[[], QWidget]]] = []
+        for name, how in known:
+            rows.append(((name, how, name in hidden), partial(self._structure, name, how)))
+            part = divided_words(name, self.session)
+            if part is not None:
+                rows.append(((*part, part[0] in hidden), partial(self._part, *part)))
+        self._structures.show_items(rows)
 
     def _show_map(self) -> None:
         path = self.session.case.labels_path
@@ -124,6 +131,27 @@ class AnatomyPanel(Panel):
             self.session.take_labels(None if path is None else Path(path), scheme)
 
         return row(button(program, answer, name=f"It has the numbers of {program}"), None)
+
+    def _part(self, name: str, told: str, more: str) -> QWidget:
+        """A row of how a structure is divided. told: at its right end; more: below, while it is shown."""
+        made = QWidget()
+        column = QVBoxLayout(made)
+        column.setContentsMargins(0, 1, 0, 1)
+        column.setSpacing(0)
+        line = QHBoxLayout()
+        line.setSpacing(6)
+        line.addWidget(_Eye(name, name not in self.session.hidden, self.session.show_structure))
+        line.addWidget(label(name[0].upper() + name[1:], wrap=False))
+        line.addStretch(1)
+        words = label(told, "muted", wrap=False)
+        words.setAccessibleName(f"{name}: {told}")
+        line.addWidget(words)
+        column.addLayout(line)
+        if more:
+            below = label(more, "small")
+            below.setContentsMargins(_Eye.WIDTH + 6, 0, 0, 2)
+            column.addWidget(below)
+        return made
 
     def _structure(self, name: str, known: Structure) -> QWidget:
         made = QWidget()

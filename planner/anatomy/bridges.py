@@ -55,7 +55,7 @@ def bridges_of(canal: Canal) -> NDArray[np.uint8]:
 
 _NAMES = ("bone", "ligamentum flavum", "foramen", "interlaminar window", "disc", "metal", "open arch", "drawn by hand", "label map")
 _AT = (
-    *("", ": ligamentum flavum", " bridged: foramen, {side}", " bridged: interlaminar window", " bridged: disc"),
+    *("", ": ligamentum flavum", " bridged: {side} foramen", " bridged: interlaminar window", " bridged: disc"),
     *(" inferred beside metal", " inferred where an arch is missing", " drawn by hand", " from the label map"),
 )
 _NEAR_MM = 1.5  # of the wall: there a pointer is on it
@@ -75,7 +75,7 @@ class WallPlace:
     side: Side
 
     def words(self, modality: str) -> str:
-        """`canal wall bridged: foramen, left`."""
+        """`canal wall bridged: left foramen`."""
         if self.kind == BONE:
             return f"canal wall: {kind_name(BONE, modality)}"
         return "canal wall" + _AT[self.kind].format(side=self.side)
