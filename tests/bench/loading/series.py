@@ -24,7 +24,7 @@ Encoder = Callable[[NDArray[np.uint16]], bytes]
 
 def _rle(stored: NDArray[np.uint16]) -> bytes:
     return get_encoder(RLELossless).encode(
-        stored, index=0, rows=SIDE, columns=SIDE, number_of_frames=1, samples_per_pixel=1, bits_allocated=16, bits_stored=16,
+        stored, index=None, rows=SIDE, columns=SIDE, number_of_frames=1, samples_per_pixel=1, bits_allocated=16, bits_stored=16,
         pixel_representation=0, photometric_interpretation="MONOCHROME2",
     )  # fmt: skip
 
