@@ -54,8 +54,8 @@ def _relative(volume: Volume, sac: SeenSac) -> Floats:
 
 
 def _solid(relative: Floats) -> Floats:
-    """How dark the scan is, as if it were HU of bone; nothing beyond the field is, nor is a root beside the sac."""
-    return np.asarray(_SOLID * np.clip(1.0 - 0.5 * _without_roots(relative) / _RIM, 0.0, 1.0))
+    """How dark the scan is, as if it were HU of bone; nothing beyond the field is."""
+    return np.asarray(_SOLID * np.clip(1.0 - 0.5 * relative / _RIM, 0.0, 1.0))
 
 
 def _quiet(values: Floats) -> Floats:
@@ -96,10 +96,10 @@ def open_sides(volume: Volume, sac: SeenSac, wall_mm: Floats) -> Floats:
 
 def see_wall(volume: Volume, sac: SeenSac) -> Wall:
     """The wall where the dark rim begins beyond the sac, bridged where fat goes on into an opening."""
-    relative = _relative(volume, sac)
+    relative = _without_roots(_relative(volume, sac))
     solid = np.where(sac.radius_mm[..., None] + _FILM_MM > RADII, 0.0, _solid(relative))
     wall = find_wall(solid, _THRESHOLD, max(volume.frame.spacing_mm[1:]))
-    radius = _on_edge(_quiet(_without_roots(relative)), wall)
+    radius = _on_edge(_quiet(relative), wall)
     return Wall(np.maximum(radius, sac.radius_mm + 0.3), wall.bridged)
 
 
