@@ -25,10 +25,10 @@ _PLAIN_REASONS = {
     "empty": "An empty file.",
     "text": "A text file, not an image.",
     "gzip": "A gzip file: unpack it first.",
-    "other": "Not a DICOM, NIfTI or NRRD image.",
+    "other": "Not a DICOM, NIfTI, NRRD or MetaImage file.",
     "zip": "A ZIP file.",
 }
-_WAY_OUT = "Choose the folder with the patient's DICOM files, a NIfTI file (.nii, .nii.gz), or a ZIP file of either."
+_WAY_OUT = "Choose the folder with the patient's DICOM files, a NIfTI, NRRD or MetaImage file, or a ZIP file of them."
 
 
 def read(path: Path, progress: Progress = silent) -> Scan:
