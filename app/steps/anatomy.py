@@ -98,7 +98,7 @@ class AnatomyPanel(Panel):
         self._naming.refresh(anatomy)
         self._show_map()
         self._outside.refresh()
-        known = [(name, anatomy.structure(name)) for name in _SHOWN if _is_told(anatomy, name)] if anatomy is not None else []
+        known = _explained(anatomy) if anatomy is not None else []
         self._editing.refresh()
         self._foramina.refresh(anatomy)
         hidden = self.session.hidden
@@ -180,6 +180,13 @@ class AnatomyPanel(Panel):
             problem.setContentsMargins(_Eye.WIDTH + 6, 0, 0, 2)
             column.addWidget(problem)
         return made
+
+
+def _explained(anatomy: Anatomy) -> list[tuple[str, Structure]]:
+    """The structures that have a row, with how they are known and where not."""
+    from planner.anatomy.where import explained
+
+    return [(name, explained(anatomy, name)) for name in _SHOWN if _is_told(anatomy, name)]
 
 
 def _is_told(anatomy: Anatomy, name: str) -> bool:

@@ -15,6 +15,7 @@ from planner.anatomy.hazards.arterial import ArterialZone, arterial_zones
 from planner.anatomy.hazards.corridor import CorridorLimit, corridor_limits
 from planner.anatomy.outside import hint_level, hint_words
 from planner.anatomy.spine import Anatomy, Landmarks, LeakHint
+from planner.anatomy.where import explained
 from planner.exchange.contract_json import number, numbers, write_json
 from planner.geometry import Frame, resample, write_nifti
 from planner.refusal import Refusal
@@ -237,11 +238,7 @@ def numbering_content(anatomy: Anatomy) -> dict[str, int]:
 def structures_content(anatomy: Anatomy) -> dict[str, dict[str, Any]]:
     """Every structure with how it is known; one that nobody looked for is "not checked"."""
     names = (*STRUCTURES, *(name for name in anatomy.structures if name not in STRUCTURES))
+    known = {name: explained(anatomy, name) for name in names}
     return {
-        name: {
-            "provenance": anatomy.structure(name).provenance,
-            "confidence": number(anatomy.structure(name).confidence),
-            "problem": anatomy.structure(name).problem,
-        }
-        for name in names
+        name: {"provenance": one.provenance, "confidence": number(one.confidence), "problem": one.problem} for name, one in known.items()
     }
