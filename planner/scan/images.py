@@ -18,6 +18,7 @@ from planner.scan.headers import Unreadable
 from planner.scan.judge import refused, with_frame
 from planner.scan.memory import free_bytes
 from planner.scan.series import Place, Series
+from planner.scan.thumbnail import thumbnail
 
 AIR_HU = -500.0  # a scan with whole numbers below this is a CT: MR has no negative values
 _STORED_OFFSET = 1024.0  # what a CT without its rescale lies too high
@@ -54,7 +55,7 @@ def judge_image(found: Found) -> Series:
     base = Series(
         uid=f"2.25.{int(digest, 16)}", part=0, description=name, modality="CT" if low <= AIR_HU else "MR", plane="oblique",
         slices=image.frame.shape[0], size=image.frame.shape, spacing_mm=zeros, extent_mm=zeros, verdict="refused", reasons=(), repairs=(),
-        file=found.place, digest=digest,
+        file=found.place, digest=digest, thumbnail=_thumbnail_of(image, "CT" if low <= AIR_HU else "MR"),
     )  # fmt: skip
     reasons = (image.problem,) if image.problem else ()
     judged = with_frame(base, image.frame, reasons, ())
@@ -66,6 +67,13 @@ def judge_image(found: Found) -> Series:
     if min(image.frame.shape) < 3:
         return refused(judged, (f"Only {min(image.frame.shape)} slices: a volume needs at least 3.",), "Load a whole volume.")
     return judged
+
+
+def _thumbnail_of(image: ImageFile, modality: str) -> NDArray[np.uint8]:
+    """Of the middle slice along the slowest axis of the file."""
+    affine = image.frame.affine
+    middle = image.voxels[image.frame.shape[0] // 2]
+    return thumbnail(middle * image.slope + image.intercept, modality, affine[:3, 1], affine[:3, 2])
 
 
 def _lies_too_high(image: ImageFile) -> bool:
