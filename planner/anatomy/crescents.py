@@ -33,7 +33,7 @@ _THICK_MM, _EDGE_MM = 1.5, 0.5  # so much thicker than usual in its direction is
 _AROUND_DEG = 9 * 5.625  # over which the usual thickness is smoothed
 _EDGE_STEPS = 8  # sections and directions from heart to edge
 _LEAST_ML, _MORE_ML = 0.2, 0.08  # of what is thicker than usual, in front of a rim that is seen: of the first, and of more beside it
-_LEAST_MM = 8.0  # along the canal
+_LEAST_MM = 15.0  # along the canal: a ligament that has turned to chalk, or a bar of bone at a disc, is mostly shorter
 _ENDS_MM = (5.0, 20.0)  # at the canal's head and foot the wall is not sure enough
 
 

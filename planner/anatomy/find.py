@@ -76,7 +76,7 @@ def find(volume: Volume, anchor: Anchor | None = None, progress: Progress = sile
 class _Seen:
     """What of a CT is the same whatever its vertebrae are called. bone: without contrast. soft: codes of soft tissue, lung and gas on the
     search grid. row: the vertebrae without names. structures: how what lies around the spine is known. flat_mm: heights (z) of the slices
-    where the back is pressed flat."""
+    where the back is pressed flat. rim_told: whether bone beside the canal is dense enough to be told from contrast."""
 
     volume: Volume
     search: Frame
@@ -90,6 +90,7 @@ class _Seen:
     row: Row
     structures: Mapping[str, Structure]
     flat_mm: Floats
+    rim_told: bool
 
     def plain(self) -> Volume:
         """The scan without contrast in and around the sac, in which all bone is measured; the sac is measured in the scan as it is."""
@@ -126,7 +127,7 @@ def _find_in_ct(volume: Volume, anchor: Anchor | None, progress: Progress) -> An
     progress(0.66, "Finding lung, gas, kidneys and vessels")
     soft, around = _around(search, body, canal, row)
     flat = _flat_heights(search, body, canal)
-    seen = _Seen(volume, search.frame, body, bone, soft, bright, curve, canal, column, row, around, flat)
+    seen = _Seen(volume, search.frame, body, bone, soft, bright, curve, canal, column, row, around, flat, crescents is not None)
     return _named(seen, plain, levels, anchor, part(progress, 0.7, 1.0))
 
 
@@ -179,7 +180,7 @@ def _named(seen: _Seen, plain: Volume, levels: tuple[Level, ...], anchor: Anchor
         "windows": NOT_CHECKED,
         "landmarks": landmarks_structure(landmarks),
         "roots": roots_structure(roots) if roots else NOT_CHECKED,
-        "contrast outside": contrast_structure(lit, canal, levels, hints),
+        "contrast outside": contrast_structure(lit, seen.rim_told, canal, levels, hints),
         "skin": _skin_structure(labels, seen.flat_mm, levels),
         "bone": Structure("found", 0.9, None if max(volume.frame.spacing_mm) <= 2.0 else "Thin bone is blurred in slices this thick."),
         **seen.structures,

@@ -154,11 +154,13 @@ def hint_words(canal: Canal, levels: tuple[Level, ...], hint: LeakHint) -> str:
     return f"Bright fluid {_WHERE[hint.place]}{at}, {hint.volume_ml:.1f} mL: looks like leaked contrast."
 
 
-def contrast_structure(lit: bool, canal: Canal, levels: tuple[Level, ...], hints: tuple[LeakHint, ...]) -> Structure:
-    """How contrast outside the sac is known. lit: whether contrast fills the sac; around a dark one it is told from nothing but bone."""
+def contrast_structure(lit: bool, told: bool, canal: Canal, levels: tuple[Level, ...], hints: tuple[LeakHint, ...]) -> Structure:
+    """How contrast outside the sac is known. lit: whether contrast fills the sac. told: whether bone could be told from contrast around a
+    dark one, which says nothing of a leak that no contrast came out of."""
     words = [hint_words(canal, levels, hint) for hint in hints]
     if not lit and not hints:
-        return Structure("not checked", None, "The sac holds no contrast, and none was seen beside it: whether it leaks is not known.")
+        none = "none was seen beside it" if told else "in this scan none beside it could be told from bone"
+        return Structure("not checked", None, f"The sac holds no contrast, and {none}: whether it leaks is not known.")
     if not lit:
         return Structure("found", 0.5, " ".join([*words, "The sac itself is dark: calcified ligament or thick bone may look so."]))
     if not any(hint.why == "contrast outside" for hint in hints):
