@@ -59,7 +59,7 @@ class AnatomyPanel(Panel):
         self._map_words = label(role="muted", name="Label map taken in")
         self._take_map = button("Take in a label map…", self._choose_labels, name="Take in a label map")
         self._take_masks = button("A folder of masks…", self._choose_masks, name="Take in a folder of masks")
-        self._take_masks.setToolTip("One file for each structure, as TotalSegmentator and 3D Slicer write them")
+        self._take_masks.setToolTip("One file for each structure, as TotalSegmentator and 3D Slicer write them, or DICOM SEG")
         self._leave_map = button("Leave it", lambda: self.session.take_labels(None), name="Leave the label map")
         self._whose = Rows(4)
         self._map.add(label("Label map of another program", "head"), self._map_words, self._whose)
