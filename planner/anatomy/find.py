@@ -246,8 +246,8 @@ def _around(search: Volume, body: NDArray[np.bool_], canal: Canal, row: Row) -> 
     kidney, kidneys = find_kidneys(search, body, canal)
     vessels = find_vessels(search, body, canal, np.array([middle for _, middle, _ in row.bodies]).reshape(-1, 3))
     soft = np.full(search.frame.shape, codes.SOFT_TISSUE, dtype=np.uint8)
-    soft[kidney], soft[vessels.aorta], soft[vessels.cava] = codes.KIDNEY, codes.AORTA, codes.VENA_CAVA
-    soft[lung], soft[gas] = codes.LUNG, codes.BOWEL_GAS
+    for code, where in zip((*_ORGANS, codes.LUNG, codes.BOWEL_GAS), (kidney, vessels.aorta, vessels.cava, lung, gas)):
+        np.copyto(soft, np.uint8(code), where=where)
     return soft, {
         "lung": Structure("found", 0.9, None if bool(lung.any()) else "There is no lung in view."),
         "bowel gas": Structure("found", 0.7, "Only gas shows bowel; bowel without gas is not checked."),
