@@ -139,6 +139,8 @@ def _walk(
             sequence = a == 83 and b == 81  # SQ
             # OB, OD, OF, OL, OV, OW, SQ, SV, UC, UN, UR, UT, UV have four bytes of length after two that are reserved
             long = a == 79 or sequence or (a == 83 and b == 86) or (a == 85 and b in (67, 78, 82, 84, 86))
+            if long and _number(data, start + 6, 2) != 0:
+                return _UNUSUAL, start, depth, 0, count
             if long:
                 length = _number(data, start + 8, 4)
                 at += 4

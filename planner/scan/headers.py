@@ -37,7 +37,7 @@ _TAG = {name: Tag(name) for name in TAGS}  # looking a value up by its tag is tw
 _WANTED = np.array(sorted(_TAG.values()), np.uint32)
 
 _LOCALIZER_WORDS = {"LOCALIZER", "SCOUT", "TOPOGRAM", "SURVIEW", "REF_SURVIEW", "SCANOGRAM"}
-_LONG_VR = {b"OB", b"OW", b"OD", b"OF", b"OL", b"OV", b"UN", b"UT", b"UC", b"UR", b"SQ"}
+_PIXEL_KINDS = (b"OB", b"OW", b"UN")
 _NOT_IMAGES = {
     "RTPLAN": "A radiotherapy plan, not a scan.",
     "RTSTRUCT": "A radiotherapy structure set, not a scan.",
@@ -129,17 +129,20 @@ def _slices(header: _Header, file: BufferedIOBase, found: Found) -> list[Slice]:
     stored = _whole(header, "BitsStored") or bits
     if bits not in (8, 16, 32) or not 0 < stored <= bits:
         raise Unreadable(f"Pixels of {bits} bits are not read.")
+    high = _whole(header, "HighBit")
+    if high is not None and not stored - 1 <= high < bits:
+        raise Unreadable(f"The header is damaged: it places the highest of {stored} bits at {high}.")
     frame_bytes = rows * columns * bits // 8
     if length is None and header.syntax in _NATIVE:
         raise Unreadable("The pixels are compressed, and the file does not say how.")
     if length is not None:
         held = min(length, found.size - offset)
         deflated = header.syntax.endswith(".1.99")
-        if not deflated and held < frame_bytes * frames:
+        if not deflated and (held < frame_bytes * frames or held < length):
             whole = max(0, held // frame_bytes)
             if whole == 0 or frames == 1:
-                raise Unreadable(f"The file breaks off inside the image: {held} of {frame_bytes} bytes are there.")
-            frames = whole
+                raise Unreadable(f"The file breaks off inside the image: {held} of {max(frame_bytes, length)} bytes are there.")
+            frames = min(frames, whole)
     elif not _is_whole(file, offset, found.size):
         raise Unreadable("The file breaks off inside the image.")
     return [_slice(header, found, frame, frames, offset, length, rows, columns, bits, stored) for frame in range(frames)]
@@ -151,19 +154,18 @@ def _pixel_data(header: Dataset, file: BufferedIOBase) -> tuple[int, int | None]
     if syntax.endswith(".1.99"):
         return 0, 0
     big = syntax == "1.2.840.10008.1.2.2"
-    implicit = bool(header.original_encoding[0])
     order = ">" if big else "<"
     start = file.read(12)
     if len(start) < 8 or struct.unpack(order + "HH", start[:4]) != (0x7FE0, 0x0010):
         return -1, 0
-    if implicit:
+    # what the bytes say counts more than what the header promised of them
+    if start[4:6] in _PIXEL_KINDS and start[6:8] == b"\0\0":
+        length = struct.unpack(order + "I", start[8:12])[0]
+    elif header.original_encoding[0]:
         length = struct.unpack(order + "I", start[4:8])[0]
         file.seek(-(len(start) - 8), 1)
-    elif start[4:6] in _LONG_VR:
-        length = struct.unpack(order + "I", start[8:12])[0]
     else:
-        length = struct.unpack(order + "H", start[6:8])[0]
-        file.seek(-4, 1)
+        return -1, 0
     return file.tell(), None if length == _UNDEFINED else int(length)
 
 

@@ -84,3 +84,21 @@ def test_a_damaged_header_never_reads_as_other_numbers_than_by_pydicom(tmp_path,
         return
     assert [one.pixels for one in quick] == [one.pixels for one in slow]
     assert [one.position for one in quick] == [one.position for one in slow]
+
+
+@pytest.mark.parametrize(
+    "whole, damaged",
+    [
+        (b"OW\0\0\x80\1\0\0", b"OW\xe0\xba\x80\1\0\0"),  # reserved bytes that are not zero
+        (b"OW\0\0\x80\1\0\0", b"O\xff\xff\xff\x80\1\0\0"),  # no such kind of value
+        (b"OW\0\0\x80\1\0\0", b"OW\0\0\x80\1\0\7"),  # a length beyond the end of the file
+        (b"\2\1US\2\0\x0f\0", b"\2\1US\2\0\xff\xff"),  # a highest bit above all bits
+    ],
+)
+def test_pixels_whose_place_is_damaged_are_not_read_a_few_bytes_off(tmp_path, whole, damaged):
+    """Found by tests/bench/fuzz.py: each loaded as a slice of noise and was called good."""
+    dataset(Stack(rows=16, columns=12), 0).save_as(tmp_path / "a.dcm")
+    data = (tmp_path / "a.dcm").read_bytes()
+    assert data.count(whole) == 1
+    (tmp_path / "a.dcm").write_bytes(data.replace(whole, damaged))
+    assert isinstance(slices_of(find(tmp_path, silent)[0][0]), str)
