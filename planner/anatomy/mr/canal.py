@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from planner.anatomy.levels import openness_of
-from planner.anatomy.mr.sac import DARKEST, SeenSac, moved, sac_along
+from planner.anatomy.mr.sac import SeenSac, moved, sac_along
 from planner.anatomy.reformat import OUTSIDE, RADIAL_MM, RADII, THETA, polar, rising
 from planner.anatomy.spine import ANGLES
 from planner.anatomy.wall import Wall, centroids, find_wall
@@ -49,8 +49,7 @@ def see_canal(volume: Volume, sac: SeenSac) -> tuple[SeenSac, Wall]:
 def _relative(volume: Volume, sac: SeenSac) -> Floats:
     """(n, ANGLES, radii): the scan in shares of the fluid's brightness above the darkest; 1 beyond the field."""
     rays = polar(volume, sac.curve)
-    dark = float(np.percentile(rays[rays != OUTSIDE], DARKEST))
-    return np.asarray(np.where(rays == OUTSIDE, 1.0, np.maximum(rays - dark, 0.0) / sac.fluid[:, None, None]))
+    return np.asarray(np.where(rays == OUTSIDE, 1.0, np.maximum(rays - sac.dark, 0.0) / sac.fluid[:, None, None]))
 
 
 def _solid(relative: Floats) -> Floats:

@@ -9,7 +9,6 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.spatial import cKDTree
 
 from planner.anatomy.reformat import OUTSIDE, RADIAL_MM, RADII, THETA, Curve, curve_through, polar, smooth
 from planner.anatomy.sac import ellipse
@@ -48,12 +47,13 @@ _END_MM, _DARKER = 120, 0.8  # over this length at the foot end of the canal its
 @dataclass(frozen=True, eq=False)
 class SeenSac:
     """The sac along a curve through its middle. radius_mm, edge (0..1, how clearly its outline is seen): (n, ANGLES). fluid: (n,), the
-    brightness of the fluid."""
+    brightness of the fluid above dark, the darkest value around it."""
 
     curve: Curve
     radius_mm: Floats
     edge: Floats
     fluid: Floats
+    dark: float
 
 
 def see_sac(volume: Volume, curve: Curve) -> SeenSac:
@@ -71,20 +71,6 @@ def moved(curve: Curve, u_mm: Floats, v_mm: Floats, smoothing_mm: float = _STRAI
     return curve_through(rough + smooth(points - rough, smoothing_mm), _STEADY_MM)  # smoothed twice, which leaves a bend where it is
 
 
-def drawn_around(sac: SeenSac, curve: Curve) -> SeenSac:
-    """The same outlines in the cross-sections of another curve, which runs inside the sac nearly along its own."""
-    at = cKDTree(sac.curve.points_mm).query(curve.points_mm)[1]
-    apart = sac.curve.points_mm[at] - curve.points_mm
-    u = (apart * curve.left).sum(axis=1)[:, None] + sac.radius_mm[at] * np.cos(THETA)
-    v = (apart * curve.back).sum(axis=1)[:, None] + sac.radius_mm[at] * np.sin(THETA)
-    turn, away = np.arctan2(v, u) % (2 * np.pi), np.hypot(u, v)
-    radius, edge = np.empty_like(away), np.empty_like(away)
-    for n, order in enumerate(turn.argsort(axis=1)):
-        radius[n] = np.interp(THETA, turn[n, order], away[n, order], period=2 * np.pi)
-        edge[n] = np.interp(THETA, turn[n, order], sac.edge[at[n], order], period=2 * np.pi)
-    return SeenSac(curve, np.maximum(radius, RADIAL_MM), edge, sac.fluid[at])
-
-
 def sac_along(volume: Volume, curve: Curve) -> SeenSac:
     """The sac along a curve that runs inside it."""
     rays = polar(volume, curve)
@@ -94,7 +80,7 @@ def sac_along(volume: Volume, curve: Curve) -> SeenSac:
     relative = rays / fluid[:, None, None]
     line = _line(relative)
     radius, edge = _outline(line, _ellipses(line, relative))
-    return SeenSac(curve, radius, edge, fluid)
+    return SeenSac(curve, radius, edge, fluid, dark)
 
 
 def fluid_of(rays: Floats) -> Floats:
