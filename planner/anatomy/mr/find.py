@@ -14,8 +14,9 @@ from planner.anatomy.cord import SeenCord
 from planner.anatomy.grid import reduced
 from planner.anatomy.levels import Body, Column, Row, bodies
 from planner.anatomy.mr.canal import around_sac, open_sides, see_canal
-from planner.anatomy.mr.contrast import Contrast, contrast_of
+from planner.anatomy.mr.contrast import Contrast, Weighting, contrast_of
 from planner.anatomy.mr.cord import cord_in, cord_structure, told_from_roots
+from planner.anatomy.mr.fluid import see_fluid
 from planner.anatomy.mr.foramina import foramina_structure, see_foramina
 from planner.anatomy.mr.levels import centred, find_discs, usual_foramina, usual_windows
 from planner.anatomy.mr.sac import SeenSac, above_its_end, see_sac
@@ -38,14 +39,14 @@ _SHORTEST_MM, _SHORTEST_IN_NECK_MM = 22, 15  # from disc to disc, of T8 to S1 an
 _HARDLY = 0.35  # a section of whose outline less is seen
 _CONUS_SAYS = 0.4  # how sure a name is that rests on the conus, T12 to L2 in most
 _SEEN = 0.3  # an edge of the sac this clear counts as seen
-_FLUID_OUTSIDE = "Fluid outside the sac is not looked for in MR; where it lies against the sac and is as bright, it may be counted to it."
+_NO_FLUID = Structure("not checked", None, "Fluid outside the sac is looked for on T2 alone; against the sac it may be counted to it.")
 _NOT_LOOKED_FOR = ("lung", "bowel gas", "kidney", "aorta", "vena cava", "vertebral artery", "ligamentum flavum")
 
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
     """What of an MR is the same whatever its vertebrae are called. body: on the search grid, threshold its edge. sac, cord: along the
-    canal. row: the vertebrae without names. canal_known: how the canal is known."""
+    canal. row: the vertebrae without names. canal_known: how the canal is known. weighting: what the scan is taken for."""
 
     volume: Volume
     search: Frame
@@ -57,6 +58,7 @@ class _Seen:
     column: Column
     row: Row
     canal_known: Structure
+    weighting: Weighting
 
 
 def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Anatomy:
@@ -89,7 +91,7 @@ def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Ana
     row = centred(volume, canal, bodies(sac.curve, column))
     levels, anchor = name_levels(row, anchor, lambda found: _guess(found, canal, cord, neck))
     known = _canal_structure(canal.confidence, wall, contrast)
-    seen = _Seen(volume, search.frame, body, threshold, sac, cord, canal, column, row, known)
+    seen = _Seen(volume, search.frame, body, threshold, sac, cord, canal, column, row, known, contrast.weighting)
     return _named(seen, levels, anchor, part(progress, 0.65, 1.0))
 
 
@@ -117,6 +119,7 @@ def _named(seen: _Seen, levels: tuple[Level, ...], anchor: Anchor | None, progre
     cord_mm, conus = with_cord(cord, canal, levels, radius)
     in_sight = np.zeros(len(radius), dtype=np.bool_) if cord is None else cord.seen
     sac = SacSections(radius, (seen.sac.edge > _SEEN) & (radius > 0), cord_mm, in_sight, conus)
+    fluid_known, hints = see_fluid(volume, canal, seen.sac, radius, levels) if seen.weighting == "T2" else (_NO_FLUID, ())
     progress(0.0, "Placing the openings")
     foramina = see_foramina(volume, canal, seen.sac, usual_foramina(volume, canal, seen.column, levels))
     windows = usual_windows(canal, seen.column, levels)
@@ -140,7 +143,7 @@ def _named(seen: _Seen, levels: tuple[Level, ...], anchor: Anchor | None, progre
         "foramina": foramina_structure(foramina) if foramina else foramina_missing,
         "windows": Structure("modelled", 0.3, "Windows have the usual size and tilt of their level.") if windows else NOT_CHECKED,
         "roots": Structure("modelled", 0.3, "Roots are modelled tubes, not seen.") if roots else foramina_missing,
-        "contrast outside": Structure("not checked", None, _FLUID_OUTSIDE),
+        "contrast outside": fluid_known,
         "skin": Structure("found", 0.8, f"{narrow} The skin at the left or right lies outside it." if skin_cut else None),
         "bone": Structure("not checked", None, "Bone is not told apart in MR; only the bodies of the vertebrae are modelled."),
         "discs": Structure("modelled", 0.4, "Discs have the usual height of their level."),
@@ -149,7 +152,7 @@ def _named(seen: _Seen, levels: tuple[Level, ...], anchor: Anchor | None, progre
     progress(1.0, "Anatomy found")
     again = partial(_found_again, seen)
     return Anatomy(
-        volume.frame, volume.modality, labels, structures, canal, levels, foramina, windows, roots, anchor, again=again, sac=sac
+        volume.frame, volume.modality, labels, structures, canal, levels, foramina, windows, roots, anchor, hints, again, sac
     )
 
 
