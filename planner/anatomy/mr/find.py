@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from planner.anatomy import labels as codes
 from planner.anatomy.body import body_mask
 from planner.anatomy.cord import SeenCord
 from planner.anatomy.grid import reduced
@@ -127,7 +128,7 @@ def _named(seen: _Seen, levels: tuple[Level, ...], anchor: Anchor | None, progre
     progress(0.3, "Writing labels")
     none = np.zeros(seen.search.shape, dtype=np.bool_)
     where = vertebra_map(seen.search, none, canal, seen.column, levels, windows)
-    soft = np.maximum(np.maximum(where.body, where.disc), 1)
+    soft = np.maximum(where.inner, codes.SOFT_TISSUE)
     labels = paint_tissue(volume, seen.search, seen.body, none, soft, where.bone, seen.threshold, np.inf)
     paint_canal(labels, volume.frame, canal, radius, cord_mm, np.zeros(len(radius)))
     paint_roots(labels, volume.frame, roots)
