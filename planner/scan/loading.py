@@ -36,7 +36,7 @@ def load(series: Series, progress: Progress = silent, each: Each = map) -> Volum
     """
     if not series.usable or series.frame is None:
         raise Refusal(" ".join(series.reasons) or "The series cannot be loaded.", series.way_out)
-    _check_memory(series, series.frame)
+    _check_memory(series)
     progress(0.0, "Reading slices")
     try:
         if series.file is not None:
@@ -54,11 +54,19 @@ def load(series: Series, progress: Progress = silent, each: Each = map) -> Volum
     return volume
 
 
-def _check_memory(series: Series, frame: Frame) -> None:
+def needed_bytes(series: Series) -> float:
+    """Memory that loading takes at its most; 0 for a refused series without a grid."""
+    frame = series.frame
+    if frame is None:
+        return 0.0
     own = float(np.prod(frame.shape))
     # turned ones are copied, oblique ones resampled into the box that holds them
     copy = 0.0 if frame.is_axial and not series.lies_at else own if frame.is_aligned else float(np.prod(axial_frame_over(frame).shape))
-    need, free = (own + copy) * _VOXEL_BYTES, free_bytes() * _WORKING_SHARE
+    return (own + copy) * _VOXEL_BYTES
+
+
+def _check_memory(series: Series) -> None:
+    need, free = needed_bytes(series), free_bytes() * _WORKING_SHARE
     if need > free:
         sentence = f"The scan needs {need / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free."
         raise Refusal(sentence, "Close other programs, or load a series with fewer slices.")
