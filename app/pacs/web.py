@@ -27,7 +27,7 @@ from planner.refusal import Refusal
 
 T = TypeVar("T")
 
-_PIECE_BYTES = 1 << 20
+_PIECE_BYTES = 1 << 16  # what a line that is cut may lose beside the image it is at
 _MOST_ANSWER_BYTES = 1 << 27  # a large series lists its images in some 30 MB
 _ONE_BY_ONE = 0.5  # from this share on, the missing images are fetched singly
 _ACCEPT = ('multipart/related; type="application/dicom"; transfer-syntax=*', 'multipart/related; type="application/dicom"')

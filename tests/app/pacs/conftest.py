@@ -140,4 +140,6 @@ class Line:
 
 def through(line: Line, node: Node) -> Node:
     """The same node, reached by a line."""
-    return replace(node, host="127.0.0.1", port=line.port, url=f"http://127.0.0.1:{line.port}/dicom-web")
+    node = replace(node, host="127.0.0.1", port=line.port, url=f"http://127.0.0.1:{line.port}/dicom-web")
+    keep_password(node, PASSWORD)
+    return node
