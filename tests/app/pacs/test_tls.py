@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -11,23 +12,29 @@ import pytest
 
 from app.pacs.echo import echo
 from app.pacs.nodes import WAYS, Node, Way
+from app.pacs.passwords import keep_password
 from app.pacs.query import Asked, find_series, find_studies
 from app.pacs.retrieve import retrieve
 from planner.progress import silent
 from planner.refusal import Refusal
-from tests.app.pacs.conftest import QUICK, node_of
+from tests.app.pacs.conftest import QUICK, Line, node_of
 from tests.app.pacs.patients import write_series
-from tests.app.pacs.programs import Orthanc, free_port, program
+from tests.app.pacs.programs import PASSWORD, Orthanc, free_port, program
 
 
 @dataclass(frozen=True)
 class Encrypted:
+    """web: the encrypted line to its DICOMweb."""
+
     server: Orthanc
     certificate: str
     key: str
+    web: Line
 
     def node(self, way: Way) -> Node:
         node = node_of(self.server, way)
+        node = replace(node, url=f"https://127.0.0.1:{self.web.port}/dicom-web")
+        keep_password(node, PASSWORD)
         return replace(node, tls=True, authority=self.certificate, certificate=self.certificate, key=self.key)
 
 
@@ -35,8 +42,8 @@ def certify(folder: Path) -> tuple[Path, Path]:
     """A certificate of 127.0.0.1 that signs itself, and its key."""
     folder.mkdir(parents=True, exist_ok=True)
     certificate, key = folder / "certificate.pem", folder / "key.pem"
-    words = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    command = [program("/usr/bin/openssl"), *words, "-out", certificate, "-keyout", key]
+    command: list[str | Path] = [program("/usr/bin/openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    command += ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-out", certificate, "-keyout", key]
     subprocess.run(command, check=True, capture_output=True)
     return certificate, key
 
@@ -47,7 +54,11 @@ def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Encrypted]:
     certificate, key = certify(folder)
     server = Orthanc(folder / "server", free_port(), certificate, key)
     server.add(list(write_series(folder / "ct", 5).files))
-    yield Encrypted(server, str(certificate), str(key))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    web = Line(server.web_port, tls=context)
+    yield Encrypted(server, str(certificate), str(key), web)
+    web.close()
     server.kill()
 
 
