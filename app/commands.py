@@ -66,6 +66,7 @@ def commands(window: Window) -> tuple[Command, ...]:
     files = (
         Command("File", "Open a folder", "Ctrl+O", window.filing.choose_folder, ready),
         Command("File", "Open a file, ZIP or case", "Ctrl+Shift+O", window.filing.choose_file, ready),
+        Command("File", "Open from a PACS", "", window.filing.choose_from_pacs, ready),
         Command("File", "Open the example", "", window.open_example, ready),
         Command("File", "Save the case", "Ctrl+S", window.filing.save, has_case),
         Command("File", "Save the case as", "Ctrl+Shift+S", window.filing.save_as, has_case),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,10 +10,13 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFileDialog, QMessageBox
 
+from app.jobs import Outcome
 from app.recent import remember
 from app.screen import ask, put_in_front
+from planner.progress import Progress
 
 if TYPE_CHECKING:
+    from app.pacs.dialog import PacsDialog
     from app.window import Window
 
 
@@ -21,6 +25,7 @@ class Filing:
 
     def __init__(self, window: Window) -> None:
         self._window = window
+        self._pacs: PacsDialog | None = None
 
     def choose_folder(self) -> None:
         """Let the user choose a folder, beside the window: it blocks nothing."""
@@ -29,6 +34,29 @@ class Filing:
     def choose_file(self) -> None:
         """Let the user choose a file, a ZIP or a case."""
         self._choose("Open a file, ZIP or case", QFileDialog.FileMode.ExistingFile, self._window.open)
+
+    def choose_from_pacs(self) -> None:
+        """Let the user search a PACS and retrieve from it, beside the window: it blocks nothing, its slow imports neither."""
+
+        def work(progress: Progress) -> None:
+            importlib.import_module("app.pacs.dialog")
+
+        self._window.session.jobs.start("PACS", work, self._show_pacs)
+
+    def _show_pacs(self, outcome: Outcome) -> None:
+        if outcome.error is not None:
+            raise outcome.error
+        from app.pacs.dialog import PacsDialog
+
+        if self._pacs is None:
+            self._pacs = PacsDialog(self._window, self._window.open)
+            self._pacs.finished.connect(self._window.activateWindow)
+        put_in_front(self._pacs)
+
+    def close(self) -> None:
+        """End what a dialog has begun."""
+        if self._pacs is not None:
+            self._pacs.close_work()
 
     def choose_labels(self) -> None:
         """Let the user choose a label map of another program for the scan that is open."""

@@ -263,7 +263,8 @@ class Window(QMainWindow):
         self._notice.say(refusal.sentence, [("Say where the scan is", say_where), ("Close", lambda: None)])
 
     def _make_panel(self, station: int, kind: type[Panel]) -> Panel:
-        doors = {0: (self.filing.choose_folder, self.filing.choose_file), 1: (self.filing.choose_labels, self.filing.choose_masks)}
+        filing = self.filing
+        doors = {0: (filing.choose_folder, filing.choose_file, filing.choose_from_pacs), 1: (filing.choose_labels, filing.choose_masks)}
         return kind(self.desk, self.go_on, *doors.get(station, ()))
 
     def _pointed(self, at: tuple[float, float, float] | None, value: float | None) -> None:
@@ -456,6 +457,7 @@ class Window(QMainWindow):
         self._settle.stop()
         self._status.stop()
         self._jobs.close()
+        self.filing.close()
         if self._session is not None:
             self._session.close()
         if self._keeper is not None:

@@ -31,8 +31,8 @@ class ScanPanel(Panel):
 
     station = 0
 
-    def __init__(self, desk: Desk, onward: Next, open_folder: Next, open_file: Next) -> None:
-        self._open_folder, self._open_file = open_folder, open_file
+    def __init__(self, desk: Desk, onward: Next, open_folder: Next, open_file: Next, open_from_pacs: Next) -> None:
+        self._open_folder, self._open_file, self._open_from_pacs = open_folder, open_file, open_from_pacs
         super().__init__(desk, onward)
 
     def build(self) -> None:
@@ -40,9 +40,10 @@ class ScanPanel(Panel):
         self._path.setPlaceholderText("Path of a folder, file, ZIP or case")
         self._path.setAccessibleName("Path to open")
         self._path.returnPressed.connect(self._open_path)
+        from_pacs = button("PACS…", self._open_from_pacs, name="Open from a PACS")
         opening = Card()
         opening.add(
-            row(button("Open folder…", self._open_folder), button("Open file…", self._open_file), None),
+            row(button("Open folder…", self._open_folder), button("Open file…", self._open_file), from_pacs, None),
             self._path,
             label("Or drop a folder, a file, a ZIP or a case on the window.", "small"),
         )
