@@ -9,18 +9,22 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from planner.anatomy.grid import reduced, values_of
-from planner.anatomy.mr.canal import see_wall
 from planner.anatomy.mr.sac import SeenSac, moved, sac_along
-from planner.anatomy.reformat import OUTSIDE, RADII, Curve, polar
-from planner.anatomy.wall import Wall, centroids
+from planner.anatomy.reformat import OUTSIDE, RADIAL_MM, RADII, Curve, polar
+from planner.anatomy.spine import ANGLES
+from planner.anatomy.wall import Wall, centroids, find_wall
 from planner.geometry import Floats, Volume
 
 _SHARES = (0.12, 0.35, 0.55, 0.8)  # of the fat's brightness: fluid and what is darker, cord and muscle, marrow, fat (clinical.md 3.6)
-_TURNED = (1000.0, 400.0, 120.0, 0.0)  # what they are in the scan turned over: as T2 without fat shows them
+_TURNED = (1000.0, 550.0, 150.0, 0.0)  # what they are in the scan turned over: as T2 without fat shows them
 _BLOCK_MM, _AROUND_MM, _EVEN_MM = 6.0, 60.0, 20.0  # fat is what is brightest, in blocks of the first, within the second
-_FAT_AS_T2 = 0.62  # of the fluid's brightness, which fat has on T2: the rim around it is looked for in that scale
+_SOLID = 600.0  # what a rim is as if it were HU of bone, so that the wall of CT is found in it
+_BRIGHT, _DARK = 0.35, 0.22  # of the fat's brightness: veins and marrow are brighter than the one, ligament and cortical bone darker than both
+_THIN_MM, _DEEP = 2.5, 0.15  # a dark line is thinner and so much darker than both its sides
+_FILM_MM, _CORTEX_MM, _REACH_MM = 0.8, 1.0, 6.0  # of the dura; of cortical bone; from the sac to the marrow, where nothing bright lies between
 _EDGE_MM = (0.5, 2.5)  # beyond the sac's outline fat shows within so much
-_FAT = 0.6  # of the fat's brightness: as bright as this is fat, no marrow
+_FAT = 0.7  # of the fat's brightness: as bright as this is fat, no marrow
+_NEAR_MM, _BRIGHT_MM, _DIP = 1.5, 2.5, 0.1  # the rim is so near to the wall and what is brighter to the rim, by so much
 _INSIDE_MM = 3.0  # the axis stays this far inside the sac
 
 
@@ -41,3 +45,80 @@ def turned_over(volume: Volume, fat: Volume) -> Volume:
     here = ndimage.affine_transform(fat.voxels, ratio, offset, frame.shape, order=1, mode="nearest")
     shares = values_of(volume) / np.maximum(here, 1.0)
     return Volume(frame, np.interp(shares, _SHARES, _TURNED).astype(np.int16), "MR")
+
+
+def see_canal_by_fat(volume: Volume, fluid: Volume, sac: SeenSac, fat: Volume) -> tuple[SeenSac, Wall]:
+    """The wall around a seen sac, centred on what it encloses, and the sac in these cross-sections. fluid: the scan turned over, in which
+    the sac was seen."""
+    u, v = centroids(_wall(volume, sac, fat).radius_mm)
+    away = np.hypot(u, v)
+    direction = np.rint(np.arctan2(v, u) / (2 * np.pi) * ANGLES).astype(np.intp) % ANGLES
+    room = np.maximum(sac.radius_mm[np.arange(len(u)), direction] - _INSIDE_MM, 0.0)
+    share = np.minimum(1.0, room / np.maximum(away, 1e-6))
+    sac = sac_along(fluid, moved(sac.curve, share * u, share * v))
+    return sac, _wall(volume, sac, fat)
+
+
+def _wall(volume: Volume, sac: SeenSac, fat: Volume) -> Wall:
+    shares = _shares(volume, sac.curve, fat)
+    wall = find_wall(_SOLID * _rim(shares, sac.radius_mm), 0.5 * _SOLID, max(volume.frame.spacing_mm[1:]))
+    radius = _on_the_edge(shares, wall, sac.radius_mm)
+    return replace(wall, radius_mm=np.maximum(radius, sac.radius_mm + 0.3))
+
+
+def _rim(shares: Floats, sac_mm: Floats) -> Floats:
+    """(n, ANGLES, radii) 0..1: where the wall is and 2 mm beyond.
+
+    Where fat or veins lie on the sac, what is dark beyond them, or a dark line between them and marrow. Where nothing bright does, fluid,
+    cortical bone and ligament look alike: the wall is the bone's thickness before the marrow, and not seen where there is none.
+    """
+    shares = ndimage.gaussian_filter(shares, (0.8, 0.6, 0.5), mode=("nearest", "wrap", "nearest"))
+    off = RADII - sac_mm[..., None]
+    on_it = np.where((off > _EDGE_MM[0]) & (off < _EDGE_MM[1]), shares, 0.0).max(axis=2, keepdims=True) > _BRIGHT
+    sides = ndimage.grey_closing(shares, (1, 1, round(_THIN_MM / RADIAL_MM)))  # a dark line as bright as the darker of its sides
+    line = np.clip((sides - shares) / _DEEP, 0.0, 1.0) * (sides < _FAT)  # a root lies between fat and fat
+    dark = np.maximum(np.clip(1.0 - 0.5 * shares / _DARK, 0.0, 1.0), line)
+    marrow = (shares > _BRIGHT) & (off > -1.0)
+    rise = np.where(marrow.any(axis=2), RADII[marrow.argmax(axis=2)], np.inf)[..., None]
+    bone = (rise - _CORTEX_MM <= RADII) & (rise < sac_mm[..., None] + _REACH_MM)
+    solid = np.where(on_it, np.where(off > _FILM_MM, dark, 0.0), bone)
+    return np.asarray(ndimage.maximum_filter1d(solid, 5, axis=2, origin=2))
+
+
+def _shares(volume: Volume, curve: Curve, fat: Volume) -> Floats:
+    """(n, ANGLES, radii): values as shares of the fat's brightness."""
+    rays = polar(volume, curve)
+    return np.where(rays == OUTSIDE, 0.0, rays) / brightness_along(curve, fat)[:, None, None]
+
+
+def _on_the_edge(shares: Floats, wall: Wall, sac_mm: Floats) -> Floats:
+    """(n, ANGLES): the wall half way from the fat or the veins inside down to the darkest of the rim, however thin the rim is."""
+    shares = ndimage.gaussian_filter(shares, (0.8, 0.6, 0.5), mode=("nearest", "wrap", "nearest"))
+    off = RADII - wall.radius_mm[..., None]
+    darkest = np.where(np.abs(off) <= _NEAR_MM, shares, np.inf).argmin(axis=2)
+    rim = RADII[darkest][..., None]
+    low = np.take_along_axis(shares, darkest[..., None], axis=2)
+    within = (rim - _BRIGHT_MM <= RADII) & (rim >= RADII) & (RADII > sac_mm[..., None])
+    high = np.where(within, shares, -np.inf).max(axis=2, keepdims=True)
+    level = 0.5 * (low + high)
+    over = within & (shares > level)
+    at = np.minimum(len(RADII) - 1 - over[..., ::-1].argmax(axis=2), len(RADII) - 2)[..., None]  # the outermost that is brighter
+    near, far = np.take_along_axis(shares, at, axis=2), np.take_along_axis(shares, at + 1, axis=2)
+    edge = RADII[at] + RADIAL_MM * np.clip((near - level) / np.maximum(near - far, 1e-3), 0.0, 1.0)
+    clear = over.any(axis=2) & (high - low > _DIP)[..., 0] & ~wall.bridged
+    radius = np.where(clear, edge[..., 0], wall.radius_mm)
+    return np.asarray(ndimage.gaussian_filter(radius, (0.8, 0.7), mode=("nearest", "wrap")))
+
+
+def brightness_along(curve: Curve, fat: Volume) -> Floats:
+    """(n,): how bright fat is beside each point of a curve."""
+    index = fat.frame.to_index(curve.points_mm)
+    return np.asarray(ndimage.map_coordinates(fat.voxels, index.T, order=1, mode="nearest"), dtype=np.float64)
+
+
+def seen_beside_fat(volume: Volume, sac: SeenSac, fat: Volume) -> SeenSac:
+    """The sac with an edge that counts as seen only where fat lies against it: to bone and ligament fluid has no edge on T1."""
+    shares = polar(volume, sac.curve) / brightness_along(sac.curve, fat)[:, None, None]
+    beyond = RADII - sac.radius_mm[..., None]
+    brightest = np.where((beyond >= _EDGE_MM[0]) & (beyond <= _EDGE_MM[1]), shares, 0.0).max(axis=2)
+    return replace(sac, edge=sac.edge * np.clip((brightest - _FAT + 0.1) / 0.2, 0.0, 1.0))
