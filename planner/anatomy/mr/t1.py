@@ -21,7 +21,7 @@ _BLOCK_MM, _AROUND_MM, _EVEN_MM = 6.0, 60.0, 20.0  # fat is what is brightest, i
 _SOLID = 600.0  # what a rim is as if it were HU of bone, so that the wall of CT is found in it
 _BRIGHT, _DARK = 0.35, 0.22  # of the fat's brightness: veins and marrow are brighter than the one, ligament and cortical bone darker than both
 _THIN_MM, _DEEP = 2.5, 0.15  # a dark line is thinner and so much darker than both its sides
-_FILM_MM, _CORTEX_MM, _REACH_MM = 0.8, 1.0, 6.0  # of the dura; of cortical bone; from the sac to the marrow, where nothing bright lies between
+_FILM_MM, _GAP_MM, _CORTEX_MM, _REACH_MM = 0.8, 2.0, 1.0, 6.0  # of the dura; of what else is dark on it; of cortical bone; from the sac to marrow
 _EDGE_MM = (0.5, 2.5)  # beyond the sac's outline fat shows within so much
 _FAT = 0.7  # of the fat's brightness: as bright as this is fat, no marrow
 _NEAR_MM, _BRIGHT_MM, _DIP = 1.5, 2.5, 0.1  # the rim is so near to the wall and what is brighter to the rim, by so much
@@ -63,25 +63,27 @@ def _wall(volume: Volume, sac: SeenSac, fat: Volume) -> Wall:
     shares = _shares(volume, sac.curve, fat)
     wall = find_wall(_SOLID * _rim(shares, sac.radius_mm), 0.5 * _SOLID, max(volume.frame.spacing_mm[1:]))
     radius = _on_the_edge(shares, wall, sac.radius_mm)
-    return replace(wall, radius_mm=np.maximum(radius, sac.radius_mm + 0.3))
+    return replace(wall, radius_mm=radius)
 
 
 def _rim(shares: Floats, sac_mm: Floats) -> Floats:
     """(n, ANGLES, radii) 0..1: where the wall is and 2 mm beyond.
 
-    Where fat or veins lie on the sac, what is dark beyond them, or a dark line between them and marrow. Where nothing bright does, fluid,
-    cortical bone and ligament look alike: the wall is the bone's thickness before the marrow, and not seen where there is none.
+    Beyond fat or veins it is what is dark, or a dark line before marrow. Where marrow shows and nothing brighter before it, fluid, bone and
+    ligament look alike: the wall is the bone's thickness before the marrow. Where nothing bright shows it is not seen.
     """
     shares = ndimage.gaussian_filter(shares, (0.8, 0.6, 0.5), mode=("nearest", "wrap", "nearest"))
     off = RADII - sac_mm[..., None]
-    on_it = np.where((off > _EDGE_MM[0]) & (off < _EDGE_MM[1]), shares, 0.0).max(axis=2, keepdims=True) > _BRIGHT
     sides = ndimage.grey_closing(shares, (1, 1, round(_THIN_MM / RADIAL_MM)))  # a dark line as bright as the darker of its sides
     line = np.clip((sides - shares) / _DEEP, 0.0, 1.0) * (sides < _FAT)  # a root lies between fat and fat
     dark = np.maximum(np.clip(1.0 - 0.5 * shares / _DARK, 0.0, 1.0), line)
-    marrow = (shares > _BRIGHT) & (off > -1.0)
-    rise = np.where(marrow.any(axis=2), RADII[marrow.argmax(axis=2)], np.inf)[..., None]
-    bone = (rise - _CORTEX_MM <= RADII) & (rise < sac_mm[..., None] + _REACH_MM)
-    solid = np.where(on_it, np.where(off > _FILM_MM, dark, 0.0), bone)
+    bright = (shares > _BRIGHT) & (off > -1.0) & (off < _REACH_MM)
+    rise = np.where(bright.any(axis=2), RADII[bright.argmax(axis=2)], np.inf)[..., None]
+    beyond = np.where((rise < RADII) & (off > _FILM_MM), dark, 0.0)
+    near = (rise <= RADII) & (rise + _EDGE_MM[1] >= RADII)
+    fat = np.where(near, shares, 0.0).max(axis=2, keepdims=True) > _FAT
+    on_the_sac = rise < sac_mm[..., None] + _GAP_MM
+    solid = np.where(fat | on_the_sac, beyond, rise - _CORTEX_MM <= RADII)
     return np.asarray(ndimage.maximum_filter1d(solid, 5, axis=2, origin=2))
 
 
