@@ -12,7 +12,7 @@ from planner.anatomy.reformat import OUTSIDE, RADII, in_sections, polar
 from planner.geometry import Floats, Volume
 from planner.refusal import Refusal
 
-Weighting = Literal["T2", "T2 without fat", "gradient echo"]
+Weighting = Literal["T2", "T2 without fat", "gradient echo", "T1"]
 
 _T2_MUSCLE = 0.3  # of the fluid's brightness: 0.07 to 0.13 on T2; 0.5 to 0.8 on T1 and gradient echo
 _OUTSHINES = 0.8  # of the fluid: in a fluid-bright scan nine tenths of what lies around are darker than this
@@ -35,6 +35,8 @@ class Contrast:
         """What the user must know of the contrast that was assumed."""
         if self.weighting == "T2":
             return None
+        if self.weighting == "T1":
+            return "Taken for T1, on which fluid, cortical bone and ligament are alike dark and are told apart by the fat between them."
         if self.weighting == "T2 without fat":
             return "Taken for T2 with suppressed fat, in which epidural fat and bone are alike dark."
         return (

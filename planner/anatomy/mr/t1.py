@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from planner.anatomy.grid import reduced, values_of
+from planner.anatomy.levels import openness_of
+from planner.anatomy.mr.contrast import Contrast
 from planner.anatomy.mr.sac import SeenSac, moved, sac_along
 from planner.anatomy.reformat import OUTSIDE, RADIAL_MM, RADII, Curve, polar
 from planner.anatomy.spine import ANGLES
@@ -25,6 +27,8 @@ _FILM_MM, _GAP_MM, _CORTEX_MM, _REACH_MM = 0.8, 2.0, 1.0, 6.0  # of the dura; of
 _EDGE_MM = (0.5, 2.5)  # beyond the sac's outline fat shows within so much
 _FAT = 0.7  # of the fat's brightness: as bright as this is fat, no marrow
 _NEAR_MM, _BRIGHT_MM, _DIP = 1.5, 2.5, 0.1  # the rim is so near to the wall and what is brighter to the rim, by so much
+_MUSCLE = 500.0  # about, in the scan turned over
+T1_ENDS = 0.1  # of a clear tube: what bounds it on T1 changes from body to disc, and some of it bounds it hardly
 _INSIDE_MM = 3.0  # the axis stays this far inside the sac
 
 
@@ -47,6 +51,11 @@ def turned_over(volume: Volume, fat: Volume) -> Volume:
     return Volume(frame, np.interp(shares, _SHARES, _TURNED).astype(np.int16), "MR")
 
 
+def turned_body(search: Volume, body: NDArray[np.bool_], fat: Volume) -> Volume:
+    """The body turned over (float32), about 1 in muscle, as `track` wants it: there are no other values than these, so none are evened."""
+    return Volume(search.frame, np.where(body, turned_over(search, fat).voxels / _MUSCLE, 0.0).astype(np.float32), "MR")
+
+
 def see_canal_by_fat(volume: Volume, fluid: Volume, sac: SeenSac, fat: Volume) -> tuple[SeenSac, Wall]:
     """The wall around a seen sac, centred on what it encloses, and the sac in these cross-sections. fluid: the scan turned over, in which
     the sac was seen."""
@@ -64,6 +73,17 @@ def _wall(volume: Volume, sac: SeenSac, fat: Volume) -> Wall:
     wall = find_wall(_SOLID * _rim(shares, sac.radius_mm), 0.5 * _SOLID, max(volume.frame.spacing_mm[1:]))
     radius = _on_the_edge(shares, wall, sac.radius_mm)
     return replace(wall, radius_mm=radius)
+
+
+def open_sides_by_fat(volume: Volume, sac: SeenSac, wall_mm: Floats, fat: Volume) -> Floats:
+    """(n, 2): how much of the left and right side of a wall (n, ANGLES) has no dark rim, 0..1: foramina."""
+    return openness_of(_rim(_shares(volume, sac.curve, fat), sac.radius_mm), wall_mm, RADII, 0.5)
+
+
+def contrast_on_t1(volume: Volume, sac: SeenSac, fat: Volume) -> Contrast | None:
+    """T1, where the tube is that; None where it is not."""
+    shares = _shares(volume, sac.curve, fat)
+    return Contrast("T1", 0.3)
 
 
 def _rim(shares: Floats, sac_mm: Floats) -> Floats:
