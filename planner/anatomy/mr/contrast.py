@@ -15,9 +15,11 @@ from planner.refusal import Refusal
 Weighting = Literal["T2", "T2 without fat", "gradient echo", "T1"]
 
 _T2_MUSCLE = 0.3  # of the fluid's brightness: 0.07 to 0.13 on T2; 0.5 to 0.8 on T1 and gradient echo
+_PLAIN_MUSCLE = 0.2  # what is darker than this is T2 without doubt
 _OUTSHINES = 0.8  # of the fluid: in a fluid-bright scan nine tenths of what lies around are darker than this
 _FAT = 0.4  # of the fluid: where a tenth of what lies around is brighter, fat is; on STIR nothing is
 _GREY_CORE = 0.87  # of the fluid around: a cord in the neck's fluid; on T1 the cord is brighter than the fluid
+_T1_EDGE, _T1_FAT = 0.5, 0.22  # of the outline that is seen in the scan turned over, and seen against fat: 0.6 and 0.3 on T1, 0.4 and 0.2 elsewhere
 _MIDDLE, _RIM = 0.4, (0.65, 0.9)  # of the way to the tube's edge
 _BESIDE_MM: Floats = np.concatenate([np.arange(-28.0, -9.0, 2.0), np.arange(10.0, 29.0, 2.0)])
 _BEHIND_MM: Floats = np.arange(20.0, 36.0, 2.0)
@@ -26,10 +28,15 @@ _AROUND_MM = 12.0
 
 @dataclass(frozen=True)
 class Contrast:
-    """muscle: brightness of the muscle behind, as a share of the fluid's. weighting: what the scan is taken for."""
+    """muscle: brightness of the muscle behind, as a share of the fluid's, None on T1. weighting: what the scan is taken for."""
 
     weighting: Weighting
-    muscle: float
+    muscle: float | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing speaks for another weighting."""
+        return self.muscle is not None and self.muscle < _PLAIN_MUSCLE
 
     def problem(self) -> str | None:
         """What the user must know of the contrast that was assumed."""
@@ -40,7 +47,7 @@ class Contrast:
         if self.weighting == "T2 without fat":
             return "Taken for T2 with suppressed fat, in which epidural fat and bone are alike dark."
         return (
-            f"Taken for a gradient echo with bright fluid: muscle has {_percent(self.muscle)} of the fluid's brightness, "
+            f"Taken for a gradient echo with bright fluid: muscle has {_percent(self.muscle or 0.0)} of the fluid's brightness, "
             f"on T2 less than {_percent(_T2_MUSCLE)}."
         )
 
@@ -66,6 +73,12 @@ def contrast_of(volume: Volume, sac: SeenSac) -> Contrast:
             "Choose the T2 series of the same examination, or draw the canal.",
         )
     return Contrast("gradient echo", muscle)
+
+
+def contrast_on_t1(sac: SeenSac, beside_fat: SeenSac) -> Contrast | None:
+    """T1, where the outline of the sac, seen in the scan turned over, is clear and much of it lies against fat; None elsewhere."""
+    clear = float(sac.edge.mean()) > _T1_EDGE and float(beside_fat.edge.mean()) > _T1_FAT
+    return Contrast("T1") if clear else None
 
 
 def _levels(volume: Volume, sac: SeenSac) -> tuple[float, float, float, float]:

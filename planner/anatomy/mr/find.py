@@ -15,13 +15,13 @@ from planner.anatomy.cord import SeenCord
 from planner.anatomy.grid import reduced
 from planner.anatomy.levels import Body, Column, Row, bodies
 from planner.anatomy.mr.canal import around_sac, open_sides, see_canal
-from planner.anatomy.mr.contrast import Contrast, contrast_of
+from planner.anatomy.mr.contrast import Contrast, contrast_of, contrast_on_t1
 from planner.anatomy.mr.cord import cord_in, cord_structure, told_from_roots
 from planner.anatomy.mr.levels import centred, find_discs, usual_foramina, usual_windows
 from planner.anatomy.mr.sac import SeenSac, above_its_end, see_sac
 from planner.anatomy.mr.t1 import (
     T1_ENDS,
-    contrast_on_t1,
+    around,
     fat_of,
     open_sides_by_fat,
     see_canal_by_fat,
@@ -48,6 +48,7 @@ _SHORTEST_MM, _SHORTEST_IN_NECK_MM = 22, 15  # from disc to disc, of T8 to S1 an
 _HARDLY = 0.35  # a section of whose outline less is seen
 _CONUS_SAYS = 0.4  # how sure a name is that rests on the conus, T12 to L2 in most
 _SEEN = 0.3  # an edge of the sac this clear counts as seen
+_CLEARER = 0.8  # of the bright tube's clarity: a dark tube less clear lies beside a bright one that is there, as a cord amid dark bone
 _FLUID_OUTSIDE = "Fluid outside the sac is not looked for in MR; where it lies against the sac and is as bright, it may be counted to it."
 _NOT_LOOKED_FOR = ("lung", "bowel gas", "kidney", "aorta", "vena cava", "vertebral artery", "ligamentum flavum")
 
@@ -82,9 +83,27 @@ class _Tube:
     clarity: float
 
 
-def _bright_tube(volume: Volume, search: Volume, body: NDArray[np.bool_]) -> _Tube:
+def _tube_of(volume: Volume, search: Volume, body: NDArray[np.bool_], progress: Progress) -> _Tube:
+    """The tube of fluid, bright, or dark before bright fat as on T1. Raises Refusal where there is neither."""
+    bright, clarity, no_t2 = None, 0.0, None
+    try:
+        points, clarity = track(evened(search, body), body)
+        bright = _bright_tube(volume, points, clarity)
+    except Refusal as refusal:
+        no_t2 = refusal
+    if bright is not None and bright.contrast.is_plain:
+        return bright
+    progress(0.5, "Following the sac as on T1")
+    dark = _dark_tube(volume, search, body)
+    if dark is not None and dark.clarity > _CLEARER * clarity:
+        return dark
+    if bright is None:
+        raise no_t2 or Refusal("No spinal canal was found.", WAY_OUT)
+    return bright
+
+
+def _bright_tube(volume: Volume, points: Floats, clarity: float) -> _Tube:
     """As on T2. Raises Refusal where the bright tube is no fluid."""
-    points, clarity = track(evened(search, body), body)
     sac = see_sac(volume, curve_through(points, 6.0))
     contrast = contrast_of(volume, sac)
     if contrast.weighting == "T2 without fat":
@@ -94,18 +113,18 @@ def _bright_tube(volume: Volume, search: Volume, body: NDArray[np.bool_]) -> _Tu
     return _Tube(contrast, volume, sac, wall, open_sides(volume, sac, wall.radius_mm), clarity)
 
 
-def _dark_tube(volume: Volume, search: Volume, body: NDArray[np.bool_], no_t2: Refusal) -> _Tube:
-    """As on T1. Raises no_t2, which says why the scan is no T2, where it is no T1 either."""
+def _dark_tube(volume: Volume, search: Volume, body: NDArray[np.bool_]) -> _Tube | None:
+    """As on T1; None where there is no such tube."""
     fat = fat_of(search, body)
     try:
         points, clarity = track(turned_body(search, body, fat), body, T1_ENDS)
     except Refusal:
-        raise no_t2 from None
-    fluid = turned_over(volume, fat)
+        return None
+    fluid = turned_over(around(volume, points), fat)
     sac = see_sac(fluid, curve_through(points, 6.0))
-    contrast = contrast_on_t1(volume, sac, fat)
+    contrast = contrast_on_t1(sac, seen_beside_fat(volume, sac, fat))
     if contrast is None:
-        raise no_t2
+        return None
     sac, wall = see_canal_by_fat(volume, fluid, sac, fat)
     openness = open_sides_by_fat(volume, sac, wall.radius_mm, fat)
     return _Tube(contrast, fluid, seen_beside_fat(volume, sac, fat), wall, openness, clarity)
@@ -121,11 +140,7 @@ def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Ana
     threshold = _body_threshold(search)
     body = _body_of(search, threshold)
     progress(0.25, "Following the sac")
-    try:
-        tube = _bright_tube(volume, search, body)
-    except Refusal as no_t2:
-        progress(0.3, "Following the sac as on T1")
-        tube = _dark_tube(volume, search, body, no_t2)
+    tube = _tube_of(volume, search, body, part(progress, 0.25, 0.45))
     progress(0.45, "Counting the vertebrae")
     sac, wall = tube.sac, tube.wall
     canal = as_canal(sac.curve, wall, _sure(tube.clarity, sac, wall))

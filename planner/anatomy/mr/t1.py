@@ -10,7 +10,6 @@ from scipy import ndimage
 
 from planner.anatomy.grid import reduced, values_of
 from planner.anatomy.levels import openness_of
-from planner.anatomy.mr.contrast import Contrast
 from planner.anatomy.mr.sac import SeenSac, moved, sac_along
 from planner.anatomy.reformat import OUTSIDE, RADIAL_MM, RADII, Curve, polar
 from planner.anatomy.spine import ANGLES
@@ -29,6 +28,7 @@ _FAT = 0.7  # of the fat's brightness: as bright as this is fat, no marrow
 _NEAR_MM, _BRIGHT_MM, _DIP = 1.5, 2.5, 0.1  # the rim is so near to the wall and what is brighter to the rim, by so much
 _MUSCLE = 500.0  # about, in the scan turned over
 T1_ENDS = 0.1  # of a clear tube: what bounds it on T1 changes from body to disc, and some of it bounds it hardly
+_TUBE_MM = 40.0
 _INSIDE_MM = 3.0  # the axis stays this far inside the sac
 
 
@@ -39,6 +39,13 @@ def fat_of(search: Volume, body: NDArray[np.bool_]) -> Volume:
     step = blocks.frame.spacing_mm
     brightest = ndimage.maximum_filter(blocks.voxels.astype(np.float32), [max(1, round(_AROUND_MM / s)) for s in step], mode="nearest")
     return replace(blocks, voxels=ndimage.gaussian_filter(brightest, [_EVEN_MM / s for s in step], mode="nearest"))
+
+
+def around(volume: Volume, points_mm: Floats) -> Volume:
+    """The part of a scan around a canal."""
+    box = volume.frame.box_around(points_mm, _TUBE_MM)
+    frame = volume.frame.crop([part.start for part in box], [part.stop for part in box])
+    return replace(volume, frame=frame, voxels=volume.voxels[box])
 
 
 def turned_over(volume: Volume, fat: Volume) -> Volume:
@@ -78,12 +85,6 @@ def _wall(volume: Volume, sac: SeenSac, fat: Volume) -> Wall:
 def open_sides_by_fat(volume: Volume, sac: SeenSac, wall_mm: Floats, fat: Volume) -> Floats:
     """(n, 2): how much of the left and right side of a wall (n, ANGLES) has no dark rim, 0..1: foramina."""
     return openness_of(_rim(_shares(volume, sac.curve, fat), sac.radius_mm), wall_mm, RADII, 0.5)
-
-
-def contrast_on_t1(volume: Volume, sac: SeenSac, fat: Volume) -> Contrast | None:
-    """T1, where the tube is that; None where it is not."""
-    shares = _shares(volume, sac.curve, fat)
-    return Contrast("T1", 0.3)
 
 
 def _rim(shares: Floats, sac_mm: Floats) -> Floats:

@@ -30,7 +30,7 @@ _NOISE = {"ct": 17.0, "myelogram": 17.0, "mr": 22.0, "mr-t1": 22.0}  # of the ph
 _LEAKS: tuple[Literal["ventral", "sleeve", "dorsal", "two-level"], ...] = ("ventral", "sleeve", "dorsal", "two-level")
 _PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23)  # multiples of their roots fill a range evenly and have nothing to do with each other
 
-MODALITIES: tuple[ModalityName, ...] = ("ct", "myelogram", "mr")
+MODALITIES: tuple[Literal["ct", "myelogram", "mr"], ...] = ("ct", "myelogram", "mr")
 Spacing = tuple[tuple[float, float, float], tuple[int, int, int], float | None]
 """Voxels as built, how many of them are averaged into one of the scan, and the width of the field where it is narrow, in mm."""
 _CT: tuple[Spacing, ...] = (
@@ -97,7 +97,7 @@ def patient(number: int) -> Patient:
     """Number 0, 1, 2, ... of the cohort: CT, myelogram and T2 in turn, T1 after them."""
     u = (0.5 + number * np.sqrt(_PRIMES)) % 1.0
     in_turn = number < _IN_TURN
-    modality = MODALITIES[number % len(MODALITIES)] if in_turn else "mr-t1"
+    modality: ModalityName = MODALITIES[number % len(MODALITIES)] if in_turn else "mr-t1"
     choices = _MR if modality.startswith("mr") else _CT
     kind = number // len(MODALITIES) if in_turn else number - _IN_TURN
     spacing, block, width_mm = choices[kind % len(choices)]
