@@ -73,12 +73,14 @@ class _Seen:
 
 @dataclass(frozen=True, eq=False)
 class _Tube:
-    """The sac and the wall around it. fluid: the scan in which fluid is bright. openness: (n, 2), of the wall's left and right."""
+    """The sac and the wall around it. fluid: the scan in which fluid is bright. openness: (n, 2), of the wall's left and right.
+    about_mm: (n, ANGLES), about where the wall is, whatever is seen of it."""
 
     contrast: Contrast
     fluid: Volume
     sac: SeenSac
     wall: Wall
+    about_mm: Floats
     openness: Floats
     clarity: float
 
@@ -110,7 +112,7 @@ def _bright_tube(volume: Volume, points: Floats, clarity: float) -> _Tube:
         wall = Wall(around_sac(sac.radius_mm), np.ones(sac.radius_mm.shape, dtype=np.bool_))
     else:
         sac, wall = see_canal(volume, sac)
-    return _Tube(contrast, volume, sac, wall, open_sides(volume, sac, wall.radius_mm), clarity)
+    return _Tube(contrast, volume, sac, wall, around_sac(sac.radius_mm), open_sides(volume, sac, wall.radius_mm), clarity)
 
 
 def _dark_tube(volume: Volume, search: Volume, body: NDArray[np.bool_]) -> _Tube | None:
@@ -127,7 +129,7 @@ def _dark_tube(volume: Volume, search: Volume, body: NDArray[np.bool_]) -> _Tube
         return None
     sac, wall = see_canal_by_fat(volume, fluid, sac, fat)
     openness = open_sides_by_fat(volume, sac, wall.radius_mm, fat)
-    return _Tube(contrast, fluid, seen_beside_fat(volume, sac, fat), wall, openness, clarity)
+    return _Tube(contrast, fluid, seen_beside_fat(volume, sac, fat), wall, wall.radius_mm, openness, clarity)
 
 
 def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Anatomy:
@@ -148,7 +150,7 @@ def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Ana
     cord = cord_in(tube.fluid, sac, np.minimum(sac.radius_mm, np.maximum(wall.radius_mm - 0.3, 0.0)))
     cord = replace(cord, ends=False) if cord is not None and neck else cord
     shortest_mm = _SHORTEST_IN_NECK_MM if neck else _SHORTEST_MM
-    column = find_discs(volume, sac.curve, around_sac(sac.radius_mm), tube.openness, shortest_mm)
+    column = find_discs(volume, sac.curve, tube.about_mm, tube.openness, shortest_mm)
     row = centred(volume, canal, bodies(sac.curve, column))
     levels, anchor = name_levels(row, anchor, lambda found: _guess(found, canal, cord, neck))
     known = _canal_structure(canal.confidence, wall, tube.contrast)

@@ -11,7 +11,7 @@ from scipy import ndimage
 from planner.anatomy.grid import reduced, values_of
 from planner.anatomy.levels import openness_of
 from planner.anatomy.mr.sac import SeenSac, moved, sac_along
-from planner.anatomy.reformat import OUTSIDE, RADIAL_MM, RADII, Curve, polar
+from planner.anatomy.reformat import OUTSIDE, RADIAL_MM, RADII, STEP_MM, Curve, curve_through, polar
 from planner.anatomy.spine import ANGLES
 from planner.anatomy.wall import Wall, centroids, find_wall
 from planner.geometry import Floats, Volume
@@ -29,6 +29,8 @@ _NEAR_MM, _BRIGHT_MM, _DIP = 1.5, 2.5, 0.1  # the rim is so near to the wall and
 _MUSCLE = 500.0  # about, in the scan turned over
 T1_ENDS = 0.1  # of a clear tube: what bounds it on T1 changes from body to disc, and some of it bounds it hardly
 _TUBE_MM = 40.0
+_WELL_INSIDE, _LIT, _STEADY_MM = 0.9, 0.87, 9  # of the outline; of the fluid's brightness, over this length: the sac has not ended
+_BELOW_MM, _TURNS, _BENDS_MM = 40, 4, 5.0  # the canal is followed so far below the sac, turn by turn
 _INSIDE_MM = 3.0  # the axis stays this far inside the sac
 
 
@@ -65,14 +67,46 @@ def turned_body(search: Volume, body: NDArray[np.bool_], fat: Volume) -> Volume:
 
 def see_canal_by_fat(volume: Volume, fluid: Volume, sac: SeenSac, fat: Volume) -> tuple[SeenSac, Wall]:
     """The wall around a seen sac, centred on what it encloses, and the sac in these cross-sections. fluid: the scan turned over, in which
-    the sac was seen."""
+    the sac was seen. Below the sac's end the canal goes on through the fat that fills it there."""
+    end = _end_of(fluid, sac)
+    below = min(len(sac.fluid) - end, _BELOW_MM)
+    curve = _lengthened(sac.curve, end, below)
+    for _ in range(_TURNS if below else 0):
+        u, v = centroids(_wall(volume, _ended(sac_along(fluid, curve), end), fat).radius_mm)
+        beyond = np.clip((np.arange(len(u)) - end) / _STEADY_MM, 0.0, 1.0)
+        curve = moved(curve, beyond * u, beyond * v, _BENDS_MM)
+    sac = _ended(sac_along(fluid, curve), end)
     u, v = centroids(_wall(volume, sac, fat).radius_mm)
     away = np.hypot(u, v)
     direction = np.rint(np.arctan2(v, u) / (2 * np.pi) * ANGLES).astype(np.intp) % ANGLES
     room = np.maximum(sac.radius_mm[np.arange(len(u)), direction] - _INSIDE_MM, 0.0)
+    room[end:] = away[end:]
     share = np.minimum(1.0, room / np.maximum(away, 1e-6))
-    sac = sac_along(fluid, moved(sac.curve, share * u, share * v))
+    sac = _ended(sac_along(fluid, moved(curve, share * u, share * v)), end)
     return sac, _wall(volume, sac, fat)
+
+
+def _end_of(fluid: Volume, sac: SeenSac) -> int:
+    """The section in which the sac has ended: below it nothing in the outline is as bright as fluid for good."""
+    rays = polar(fluid, sac.curve)
+    inside = np.where(sac.radius_mm[..., None] * _WELL_INSIDE > RADII, rays, np.nan).reshape(len(rays), -1)
+    level = ndimage.median_filter(np.nanpercentile(inside, 75, axis=1), _STEADY_MM, mode="nearest")
+    lit = np.flatnonzero(level > _LIT * np.percentile(level, 90))
+    return int(lit.max(initial=0)) + 1
+
+
+def _lengthened(curve: Curve, end: int, below: int) -> Curve:
+    """The curve down to one of its points and straight on for as many more."""
+    points = curve.points_mm[:end]
+    onward = points[-1] - points[max(0, end - 15)]
+    onward = onward / max(float(np.linalg.norm(onward)), 1e-6)
+    return curve_through(np.concatenate([points, points[-1] + STEP_MM * onward * np.arange(1, below + 1)[:, None]]), 2.0)
+
+
+def _ended(sac: SeenSac, end: int) -> SeenSac:
+    """The sac without what lies below its end."""
+    there = np.arange(len(sac.fluid)) < end
+    return replace(sac, radius_mm=sac.radius_mm * there[:, None], edge=sac.edge * there[:, None], fluid=sac.fluid * there)
 
 
 def _wall(volume: Volume, sac: SeenSac, fat: Volume) -> Wall:
