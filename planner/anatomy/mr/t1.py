@@ -30,7 +30,7 @@ _MUSCLE = 500.0  # about, in the scan turned over
 T1_ENDS = 0.1  # of a clear tube: what bounds it on T1 changes from body to disc, and some of it bounds it hardly
 _TUBE_MM = 40.0
 _WELL_INSIDE, _LIT, _STEADY_MM = 0.9, 0.87, 9  # of the outline; of the fluid's brightness, over this length: the sac has not ended
-_BELOW_MM, _TURNS, _BENDS_MM = 40, 4, 5.0  # the canal is followed so far below the sac, turn by turn
+_BELOW_MM, _STRAIGHT_MM, _TURNS, _BENDS_MM = 40, 20, 5, 5.0  # the canal is followed so far below the sac, straight on at first, turn by turn
 _INSIDE_MM = 3.0  # the axis stays this far inside the sac
 
 
@@ -68,13 +68,7 @@ def turned_body(search: Volume, body: NDArray[np.bool_], fat: Volume) -> Volume:
 def see_canal_by_fat(volume: Volume, fluid: Volume, sac: SeenSac, fat: Volume) -> tuple[SeenSac, Wall]:
     """The wall around a seen sac, centred on what it encloses, and the sac in these cross-sections. fluid: the scan turned over, in which
     the sac was seen. Below the sac's end the canal goes on through the fat that fills it there."""
-    end = _end_of(fluid, sac)
-    below = min(len(sac.fluid) - end, _BELOW_MM)
-    curve = _lengthened(sac.curve, end, below)
-    for _ in range(_TURNS if below else 0):
-        u, v = centroids(_wall(volume, _ended(sac_along(fluid, curve), end), fat).radius_mm)
-        beyond = np.clip((np.arange(len(u)) - end) / _STEADY_MM, 0.0, 1.0)
-        curve = moved(curve, beyond * u, beyond * v, _BENDS_MM)
+    curve, end = _lengthened(volume, fluid, sac, fat)
     sac = _ended(sac_along(fluid, curve), end)
     u, v = centroids(_wall(volume, sac, fat).radius_mm)
     away = np.hypot(u, v)
@@ -95,12 +89,25 @@ def _end_of(fluid: Volume, sac: SeenSac) -> int:
     return int(lit.max(initial=0)) + 1
 
 
-def _lengthened(curve: Curve, end: int, below: int) -> Curve:
-    """The curve down to one of its points and straight on for as many more."""
-    points = curve.points_mm[:end]
-    onward = points[-1] - points[max(0, end - 15)]
-    onward = onward / max(float(np.linalg.norm(onward)), 1e-6)
-    return curve_through(np.concatenate([points, points[-1] + STEP_MM * onward * np.arange(1, below + 1)[:, None]]), 2.0)
+def _lengthened(volume: Volume, fluid: Volume, sac: SeenSac, fat: Volume) -> tuple[Curve, int]:
+    """The sac's curve, below its end straight on and centred in the fat as far as there is fat; and the section in which the sac ends."""
+    end = _end_of(fluid, sac)
+    below = min(len(sac.fluid) - end, _BELOW_MM)
+    if below < _STEADY_MM:
+        return sac.curve, len(sac.fluid)
+    sure = max(end - _STEADY_MM, 2)
+    points = sac.curve.points_mm[:sure]  # what was followed below the end draws the last of them aside
+    onward = points[-1] - points[max(0, sure - _STRAIGHT_MM)]
+    steps = np.arange(1, below + end - sure + 1)[:, None] * onward * STEP_MM / max(float(np.linalg.norm(onward)), 1e-6)
+    curve = curve_through(np.concatenate([points, points[-1] + steps]), 2.0)
+    for _ in range(_TURNS):
+        u, v = centroids(_wall(volume, _ended(sac_along(fluid, curve), end), fat).radius_mm)
+        beyond = np.clip((np.arange(len(u)) - sure) / _STEADY_MM, 0.0, 1.0)
+        curve = moved(curve, beyond * u, beyond * v, _BENDS_MM)
+    inside = np.median(_shares(volume, curve, fat)[:, :, RADII < _INSIDE_MM].reshape(len(curve.points_mm), -1), axis=1)
+    bare = np.flatnonzero(ndimage.median_filter(inside, 5, mode="nearest") < _FAT)
+    last = int(bare[bare > end + _STEADY_MM].min(initial=len(inside)))
+    return curve_through(curve.points_mm[:last], 1.0), min(end, last)
 
 
 def _ended(sac: SeenSac, end: int) -> SeenSac:
