@@ -40,7 +40,6 @@ class Session(Walk):
         self.case_path: Path | None = None
         self.path: Path | None = None
         self.saved_case: Case = self.case
-        self.hidden: frozenset[str] = frozenset({"skin", "volume rendering", "landmarks"})
         self._undo: list[tuple[str, Case]] = []
         self._redo: list[tuple[str, Case]] = []
         self._lock: Lock | None = None
@@ -135,6 +134,7 @@ class Session(Walk):
     def show_structure(self, name: str, shown: bool) -> None:
         """The eye of a structure: a matter of the screen, not of the case."""
         self.hidden = self.hidden - {name} if shown else self.hidden | {name}
+        self._refresh_compartments()
         self.changed.emit()
 
     # ---- opening -------------------------------------------------------------------------------------------------------
@@ -246,7 +246,7 @@ class Session(Walk):
         self._undo.clear()
         self._redo.clear()
         self._paused.clear()
-        self.volume, self.anatomy, self.surfaces, self.forecast = Derived(), Derived(), Derived(), Derived()
+        self.volume, self.anatomy, self.surfaces, self.compartments, self.forecast = (Derived() for _ in range(5))
         self.sites = ()
         self.refresh()
 

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 
-from app.widgets.text import dress, label
+from app.widgets.text import Elided, dress, label
 
 if TYPE_CHECKING:
+    from planner.anatomy.compartments import Compartments
     from planner.anatomy.spine import Anatomy
+
+Point = tuple[float, float, float]
 
 _SAID_MS = 9000
 _HAZARDS = ("lung", "kidney", "bowel gas", "aorta", "vena cava")
@@ -25,38 +28,38 @@ class StatusLine(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         line = QHBoxLayout(self)
         line.setContentsMargins(14, 4, 14, 4)
-        line.setSpacing(18)
+        line.setSpacing(16)
         self._place = label(role="muted", wrap=False, name="Position of the pointer")
         self._value = label(role="muted", wrap=False, name="Value under the pointer")
-        self._name = label(role="muted", wrap=False, name="Place under the pointer")
+        self._name = Elided("Place under the pointer")
         self._said = label(role="", wrap=False, name="Message")
-        self._anchor = label(role="muted", wrap=False, name="What the levels rest on, status")
-        self._unseen = label(role="muted", wrap=False, name="Not checked, status")
+        self._anchor = Elided("What the levels rest on, status", at_right=True)
+        self._unseen = Elided("Not checked, status", at_right=True)
         for one in (self._place, self._value, self._name):
             line.addWidget(one)
         line.addWidget(self._said, 1)
         for one in (self._anchor, self._unseen):
             line.addWidget(one)
         self._said.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self._name.setMinimumWidth(0)
         self.setMinimumHeight(round(self.fontMetrics().height() * 1.7))
         self._quiet = QTimer(self, singleShot=True, interval=_SAID_MS)
         self._quiet.timeout.connect(lambda: self._said.clear())
 
-    def point(self, at: tuple[float, float, float], value: float | None, modality: str, anatomy: Anatomy | None) -> None:
-        """The pointer is over a place of the scan."""
+    def point(self, at: Point, value: float | None, modality: str, anatomy: Anatomy | None, divided: Compartments | None = None) -> None:
+        """The pointer is over a place of the scan. divided: the epidural space, where it is shown by compartment."""
         x, y, z = at
         self._place.setText(
             f"{'L' if x >= 0 else 'R'} {abs(x):.1f}  {'P' if y >= 0 else 'A'} {abs(y):.1f}  {'H' if z >= 0 else 'F'} {abs(z):.1f} mm"
         )
         unit = " HU" if modality == "CT" else ""
         self._value.setText("outside the scan" if value is None else f"{value:.0f}{unit}".replace("-", "−"))
-        self._name.setText(_place_words(at, anatomy) if anatomy is not None else "")
+        self._name.say(_place_words(at, anatomy, divided) if anatomy is not None else "")
 
     def leave(self) -> None:
         """The pointer left the views."""
-        for one in (self._place, self._value, self._name):
-            one.clear()
+        self._place.clear()
+        self._value.clear()
+        self._name.say("")
 
     def say(self, sentence: str) -> None:
         """Show a sentence for a while."""
@@ -72,14 +75,16 @@ class StatusLine(QWidget):
     def show_anatomy(self, anatomy: Anatomy | None, anchor_words: str) -> None:
         """What the levels rest on, and what nobody looked for."""
         if anatomy is None:
-            self._anchor.clear()
-            self._unseen.clear()
+            self._anchor.say("")
+            self._unseen.say("")
             return
         confirmed = anatomy.anchor is not None and anatomy.anchor.by == "user"
-        self._anchor.setText(anchor_words if confirmed else f"△ {anchor_words}")
+        named = anatomy.anchor.name if anatomy.anchor is not None else ""
+        short = f"Levels counted from {named}" if confirmed else f"△ {named} guessed" if named else "△ Level not confirmed"
+        self._anchor.say(anchor_words if confirmed else f"△ {anchor_words}", short)
         dress(self._anchor, "muted" if confirmed else "caution")
         unseen = [name for name in _HAZARDS if anatomy.structure(name).provenance == "not checked"]
-        self._unseen.setText(f"△ {', '.join(unseen)} not checked" if unseen else "")
+        self._unseen.say(f"△ {', '.join(unseen)} not checked" if unseen else "", f"△ {len(unseen)} not checked" if unseen else "")
         dress(self._unseen, "caution")
 
     def stop(self) -> None:
@@ -87,11 +92,12 @@ class StatusLine(QWidget):
         self._quiet.stop()
 
 
-def _place_words(at: tuple[float, float, float], anatomy: Anatomy) -> str:
-    """`L1-L2, epidural space`."""
+def _place_words(at: Point, anatomy: Anatomy, divided: Compartments | None) -> str:
+    """`L1-L2, epidural space`; on the canal's wall what that is made of, in the epidural space the compartment and its room."""
     import numpy as np
 
     from planner.anatomy import labels
+    from planner.anatomy.bridges import wall_at
 
     index = np.rint(anatomy.frame.to_index(at)).astype(int)
     if (index < 0).any() or (index >= np.array(anatomy.frame.shape)).any():
@@ -100,4 +106,9 @@ def _place_words(at: tuple[float, float, float], anatomy: Anatomy) -> str:
     pair = anatomy.disc_space(at)
     level = "-".join(pair) if pair else ""
     structure = labels.name(code) if code else ""
+    wall = wall_at(anatomy.canal, at)
+    if wall is not None:
+        structure = wall.words(anatomy.modality)
+    elif divided is not None:
+        structure = divided.words_at(tuple(index), level) or structure
     return ", ".join(part for part in (level, structure) if part)

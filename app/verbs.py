@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
+from app.side_by_side import side_by_side
 from planner.anatomy.labels import Numbering
 from planner.case import acts
 from planner.case.case import Case
@@ -164,7 +165,7 @@ def _open_scan(path: Path, options: argparse.Namespace, progress: Progress) -> _
     from planner.scan import choose, load, read
 
     series = choose(read(path, part(progress, 0.0, 0.4)), options.series, options.part)
-    return _Opened(path, series, load(series, part(progress, 0.4, 1.0)))
+    return _Opened(path, series, load(series, part(progress, 0.4, 1.0), side_by_side))
 
 
 def _reopen_scan(case: Case, case_path: Path, progress: Progress) -> _Opened:
@@ -172,7 +173,7 @@ def _reopen_scan(case: Case, case_path: Path, progress: Progress) -> _Opened:
 
     path = find_scan(case, case_path)
     series = series_of(case, read(path, part(progress, 0.0, 0.4)))
-    return _Opened(path, series, load(series, part(progress, 0.4, 1.0)))
+    return _Opened(path, series, load(series, part(progress, 0.4, 1.0), side_by_side))
 
 
 def _with_scan_options(case: Case, options: argparse.Namespace) -> Case:

@@ -17,7 +17,9 @@ from viewer.theme import ThemeName
 from viewer.windows import preset, presets
 
 if TYPE_CHECKING:
+    from planner.anatomy.compartments import Compartments
     from planner.anatomy.spine import Anatomy
+    from viewer.surfaces import Mesh
 
 PATCH_STATION = 5
 _OTHERS = 3
@@ -87,6 +89,7 @@ class Views(QObject):
         anatomy = session.anatomy.value if volume is not None else None
         needles, self._dragged = self._needles() if anatomy is not None else ((), [])
         example = session.case.scan is not None and session.case.scan.example is not None
+        surfaces, divided = self._with_spaces(session.surfaces.value)
         return Scene(
             volume=volume,
             anatomy=anatomy,
@@ -94,9 +97,18 @@ class Views(QObject):
             leaks=tuple(site.leak for site in session.case.sites),
             needles=needles,
             patch=self._patch() if anatomy is not None and self._station >= PATCH_STATION else None,
-            surfaces=session.surfaces.value if anatomy is not None else None,
+            surfaces=surfaces if anatomy is not None else None,
+            compartments=divided,
             watermark="phantom" if example else "",
         )
+
+    def _with_spaces(self, surfaces: dict[str, Mesh] | None) -> tuple[dict[str, Mesh] | None, Compartments | None]:
+        """The surfaces with those of the compartments, and the compartments, where somebody looks at them."""
+        made = self._session.compartments.value
+        if made is None or "compartments" in self._session.hidden:
+            return surfaces, None
+        divided, meshes = made
+        return {**(surfaces or {}), **meshes}, divided
 
     def _patch(self) -> ScenePatch | None:
         forecast = self._session.forecast.value

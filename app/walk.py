@@ -16,11 +16,14 @@ from PySide6.QtCore import QObject, Signal
 
 from app.derived import Derived
 from app.jobs import Jobs, Outcome
+from app.side_by_side import side_by_side
 from planner.case.case import Case
-from planner.progress import Progress
+from planner.progress import Progress, part
 from planner.refusal import Refusal
+from viewer.scene import HIDDEN_AT_FIRST
 
 if TYPE_CHECKING:
+    from planner.anatomy.compartments import Compartments
     from planner.anatomy.spine import Anatomy
     from planner.case.derive import Plan, SitePlan
     from planner.case.keys import AnatomyKey
@@ -30,10 +33,12 @@ if TYPE_CHECKING:
     from planner.scan import Scan, Series
     from viewer.surfaces import Mesh
 
+    DividedSpace = tuple[Compartments, dict[str, Mesh]]  # the epidural space by compartment, and a mesh of each
+
 Point = tuple[float, float, float]
-Step = Literal["volume", "anatomy", "surfaces", "forecast"]
+Step = Literal["volume", "anatomy", "surfaces", "compartments", "forecast"]
 """What is derived once a case; the plans of the sites, one each, stand beside them."""
-_STEPS: tuple[Step, ...] = ("volume", "anatomy", "surfaces", "forecast")
+_STEPS: tuple[Step, ...] = ("volume", "anatomy", "surfaces", "compartments", "forecast")
 
 
 class Walk(QObject):
@@ -53,6 +58,8 @@ class Walk(QObject):
         self.volume: Derived[Volume] = Derived()
         self.anatomy: Derived[Anatomy] = Derived()
         self.surfaces: Derived[dict[str, Mesh]] = Derived()
+        self.compartments: Derived[DividedSpace] = Derived()
+        self.hidden: frozenset[str] = HIDDEN_AT_FIRST
         self.sites: tuple[Derived[SitePlan], ...] = ()
         self.forecast: Derived[Forecast] = Derived()
         self._paused: set[tuple[str, Hashable]] = set()  # derivations that the user cancelled, with the key that they were for
@@ -75,6 +82,7 @@ class Walk(QObject):
         """Bring everything derived up to date with the case, as far as it can be now."""
         self._refresh_volume()
         self._refresh_anatomy()
+        self._refresh_compartments()
         self._refresh_sites()
         self._refresh_forecast()
         self.changed.emit()
@@ -122,7 +130,7 @@ class Walk(QObject):
         def work(progress: Progress) -> Volume:
             from planner.scan import load
 
-            return load(series, progress)
+            return load(series, progress, side_by_side)
 
         self._derive("volume", series.key, work)
 
@@ -158,12 +166,31 @@ class Walk(QObject):
             anatomy = self.anatomy.value
 
             def mesh(progress: Progress) -> dict[str, Mesh]:
+                from viewer.divided_surfaces import wall_surfaces
                 from viewer.surfaces import surfaces
 
-                return surfaces(anatomy, progress)
+                return {**surfaces(anatomy, progress), **wall_surfaces(anatomy.canal)}
 
             # in a CT the names of levels change no surface, in an MR they set the sizes that are looked for
             self._derive("surfaces", (key.scan, key.labels, key.anchor if anatomy.modality == "MR" else None, key.edits), mesh)
+
+    def _refresh_compartments(self) -> None:
+        """The epidural space is divided only while somebody looks at it."""
+        anatomy, wanted = self.anatomy.value, "compartments" not in self.hidden
+        if anatomy is None or (not wanted and self.compartments.state == "running"):
+            self.jobs.cancel("compartments")
+            self.compartments = Derived()
+        if anatomy is None or not wanted or self.anatomy.state != "ready":
+            return
+
+        def work(progress: Progress) -> DividedSpace:
+            from planner.anatomy.compartments import compartments
+            from viewer.divided_surfaces import space_surfaces
+
+            divided = compartments(anatomy, part(progress, 0.0, 0.3))
+            return divided, space_surfaces(divided, part(progress, 0.3, 1.0))
+
+        self._derive("compartments", self.anatomy.key, work)
 
     def _show_names(self) -> None:
         """New names are shown at once on what was found under the old ones, which stays on view until it is found again under these."""

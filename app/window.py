@@ -271,7 +271,8 @@ class Window(QMainWindow):
             self._status.leave()
             return
         volume, anatomy = self.session.volume.value, self.session.anatomy.value
-        self._status.point(at, value, volume.modality if volume is not None else "", anatomy)
+        divided = self.views.grid.scene.compartments
+        self._status.point(at, value, volume.modality if volume is not None else "", anatomy, divided)
 
     # ---- commands ----------------------------------------------------------------------------------------------------
 

@@ -26,11 +26,17 @@ def modelled_parts(anatomy: Anatomy, name: str, points_mm: NDArray[np.float64]) 
     if len(unseen) < 2 or not len(points_mm):
         return None
     row, direction = around_canal(anatomy.canal, points_mm, unseen.shape[1])
-    parts = unseen[row, direction]
+    return np.asarray(evened(unseen[row, direction].astype(np.uint8), points_mm), dtype=np.bool_)
+
+
+def evened(parts: NDArray[np.uint8], points_mm: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Small codes (n,) along a closed line of points (n, 3): each becomes the commonest near it."""
     step_mm = float(np.median(np.linalg.norm(np.diff(points_mm, axis=0), axis=1))) if len(points_mm) > 1 else 1.0
     half = min(round(_EVENED_MM / max(step_mm, 0.1) / 2), (len(parts) - 1) // 2)
-    around = np.pad(parts.astype(np.float64), half, mode="wrap")
-    return np.convolve(around, np.ones(2 * half + 1), mode="valid") > half
+    held = np.unique(parts)
+    around = np.pad(parts, half, mode="wrap")
+    counts = [np.convolve(around == code, np.ones(2 * half + 1), mode="valid") for code in held]
+    return np.asarray(held[np.argmax(counts, axis=0)])
 
 
 def around_canal(canal: Canal, points_mm: NDArray[np.float64], directions: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -51,11 +57,12 @@ def around_canal(canal: Canal, points_mm: NDArray[np.float64], directions: int) 
     return row, np.rint(turn * directions).astype(np.intp) % directions
 
 
-def runs_of(parts: NDArray[np.bool_]) -> list[tuple[int, int, bool]]:
-    """(first, last, value) of the stretches of a closed line; a stretch ends on the first point of the next. One for a line of one kind."""
+def runs_of(parts: NDArray[np.generic]) -> list[tuple[int, int, int]]:
+    """(first, last, value) of the stretches of a closed line whose points have these whole values; a stretch ends on the first point of
+    the next. One for a line of one kind."""
     n = len(parts)
     changes = np.flatnonzero(parts != np.roll(parts, 1))
     if not len(changes):
-        return [(0, n, bool(parts[0]))] if n else []
+        return [(0, n, int(parts[0]))] if n else []
     ends = [*changes[1:].tolist(), int(changes[0]) + n]
-    return [(int(start), int(end), bool(parts[start])) for start, end in zip(changes, ends)]
+    return [(int(start), int(end), int(parts[start])) for start, end in zip(changes, ends)]

@@ -50,14 +50,19 @@ def doubt(anatomy: Anatomy | None) -> str:
 
 def counted_words(anatomy: Anatomy | None) -> str:
     """What the levels in a picture rest on: `levels counted from L4`, with how many vertebrae, where that is not usual."""
+    return next(iter(_counted(anatomy)), "")
+
+
+def _counted(anatomy: Anatomy | None) -> tuple[str, ...]:
+    """The same in fewer and fewer words; the vertebra and that it was guessed stand in all of them."""
     if anatomy is None or not anatomy.levels:
-        return ""
+        return ()
     anchor = anatomy.anchor
     if anchor is None:
-        return "levels not confirmed"
+        return ("levels not confirmed",)
     guessed = "guessed" if anchor.by != "user" else ""
-    said = (f"levels counted from {anchor.name}", guessed, anchor.numbering.words.removesuffix(" vertebrae"))
-    return ", ".join(filter(None, said))
+    rest = ", ".join(filter(None, (anchor.name, guessed, anchor.numbering.words.removesuffix(" vertebrae"))))
+    return f"levels counted from {rest}", f"counted from {rest}", f"from {rest}", f"from {anchor.name} {guessed}".strip()
 
 
 def place_words(scene: Scene, pose: Pose, point_mm: Any) -> str:
@@ -106,12 +111,12 @@ def paint_title(painter: QPainter, theme: Theme, name: str, words: str, width: f
 
 def paint_counted(painter: QPainter, theme: Theme, anatomy: Anatomy | None, width: float) -> None:
     """What the levels rest on, small below the title; no farther than the letter in the middle."""
-    words = counted_words(anatomy)
-    if not words:
+    choices = _counted(anatomy)
+    if not choices:
         return
     painter.setFont(theme.font(scale=0.85))
-    metrics = QFontMetricsF(painter.font())
-    words = metrics.elidedText(words, Qt.TextElideMode.ElideRight, width / 2 - _MARGIN - 16)
+    metrics, room = QFontMetricsF(painter.font()), width / 2 - _MARGIN - 16
+    words = next((one for one in choices if metrics.horizontalAdvance(one) <= room), choices[-1])
     base = _MARGIN + 2.25 * theme.text_px
     ground = QRectF(0, base - metrics.ascent() - 1, metrics.horizontalAdvance(words) + 2 * _MARGIN, metrics.height() + 2)
     painter.fillRect(ground, theme.colour("view", 0.62))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,10 @@ from viewer.pose import Pose
 
 if TYPE_CHECKING:
     from planner.anatomy.spine import Anatomy
+    from planner.geometry import Frame
+
+S = TypeVar("S")
+T = TypeVar("T")
 
 
 @cache
@@ -58,15 +62,21 @@ class LabelSlice:
 
 
 def label_slice(anatomy: Anatomy, pose: Pose) -> LabelSlice | None:
-    """The labels on a pose's plane; None where the plane misses them. Whole slices on standard planes, sampled ones on oblique planes."""
-    frame, plane = anatomy.frame, pose.plane
+    """An anatomy's labels on a pose's plane, as of `labels_on`."""
+    return labels_on(anatomy.labels, anatomy.frame, pose)
+
+
+def labels_on(codes: NDArray[np.uint8], frame: Frame, pose: Pose) -> LabelSlice | None:
+    """Codes [k, j, i] of a frame on a pose's plane; None where the plane misses them. Whole slices on standard planes, sampled ones on
+    oblique planes."""
+    plane = pose.plane
     if plane.is_standard and frame.is_axial:
         along, under = (2 - int(np.abs(direction).argmax()) for direction in (plane.right, plane.down))
         rest = 3 - along - under
         at = int(np.rint(frame.to_index(pose.depth_mm * plane.normal)[rest]))
         if not 0 <= at < frame.shape[rest]:
             return None
-        whole: NDArray[np.uint8] = np.take(anatomy.labels, at, axis=rest)
+        whole: NDArray[np.uint8] = np.take(codes, at, axis=rest)
         labels = np.ascontiguousarray(whole.T if under > along else whole)
         first = frame.to_world(np.zeros(3))
         step = (float(frame.affine[:3, along] @ plane.right), float(frame.affine[:3, under] @ plane.down))
@@ -80,7 +90,7 @@ def label_slice(anatomy: Anatomy, pose: Pose) -> LabelSlice | None:
     grid = np.stack([corner, corner + step_mm * plane.right, corner + step_mm * plane.down])
     first, right, down = frame.to_index(grid)
     sampled = np.zeros((high, wide), dtype=np.uint8)
-    sample_labels(anatomy.labels, first, right - first, down - first, sampled)
+    sample_labels(codes, first, right - first, down - first, sampled)
     return LabelSlice(sampled, (float(corner @ plane.right), float(corner @ plane.down)), (step_mm, step_mm))
 
 
@@ -178,24 +188,32 @@ def _without_straight_points(line: NDArray[np.float64]) -> NDArray[np.float64]:
     return line
 
 
-class OutlineStore:
-    """Outlines of the slices seen last, so that going back costs nothing. It belongs to one anatomy at a time."""
+class SliceStore(Generic[S, T]):
+    """What `make` makes of a source on the slices seen last, so that going back costs nothing. It belongs to one source at a time."""
 
-    def __init__(self) -> None:
-        self._anatomy: Anatomy | None = None
-        self._outlines: OrderedDict[tuple[str, float], dict[str, Outline]] = OrderedDict()
+    def __init__(self, make: Callable[[S, Pose], T]) -> None:
+        self._make = make
+        self._source: S | None = None
+        self._made: OrderedDict[tuple[str, float], T] = OrderedDict()
 
-    def outlines(self, anatomy: Anatomy, pose: Pose) -> dict[str, Outline]:
-        """The outlines on a pose's plane."""
-        if anatomy is not self._anatomy:
-            self._anatomy = anatomy
-            self._outlines.clear()
+    def on(self, source: S, pose: Pose) -> T:
+        """What is made of it on a pose's plane."""
+        if source is not self._source:
+            self._source = source
+            self._made.clear()
         key = (pose.plane.name, round(pose.depth_mm, 3))
         if not pose.plane.is_standard:  # sampled for this very picture
-            return outlines_on(anatomy, pose)
-        if key not in self._outlines:
-            self._outlines[key] = outlines_on(anatomy, pose)
-            while len(self._outlines) > _KEPT:
-                self._outlines.popitem(last=False)
-        self._outlines.move_to_end(key)
-        return self._outlines[key]
+            return self._make(source, pose)
+        if key not in self._made:
+            self._made[key] = self._make(source, pose)
+            while len(self._made) > _KEPT:
+                self._made.popitem(last=False)
+        self._made.move_to_end(key)
+        return self._made[key]
+
+
+class OutlineStore(SliceStore["Anatomy", dict[str, Outline]]):
+    """Outlines of an anatomy."""
+
+    def __init__(self) -> None:
+        super().__init__(outlines_on)

@@ -37,8 +37,8 @@ def paint_outlines(painter: QPainter, theme: Theme, scene: Scene, pose: Pose, st
         return
     to_screen = to_pixels(pose)
     painter.setBrush(Qt.BrushStyle.NoBrush)
-    for name, outline in store.outlines(scene.anatomy, pose).items():
-        if not scene.shows(name):
+    for name, outline in store.on(scene.anatomy, pose).items():
+        if not scene.shows(name) or (name == "canal" and scene.shows("canal wall")):
             continue
         width, opacity = _STRONG.get(name, 0.7), 0.95 if name in _STRONG else 0.7
         modelled = outline.modelled is None and scene.anatomy.structure(name).provenance == "modelled"

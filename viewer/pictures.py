@@ -9,7 +9,7 @@ import numpy as np
 from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QGuiApplication, QImage, QPainter
 
-from viewer import furniture
+from viewer import divided, furniture
 from viewer.orbit import DIRECTIONS, STANDARD, Orbit
 from viewer.pose import Plane, PlaneName, Pose, plane_along, standard_plane
 from viewer.scene import Point, Scene, SceneNeedle, point
@@ -121,6 +121,7 @@ def scene_picture(
         furniture.paint_title(painter, theme(theme_name), "3D", orbit.words, wide)
         furniture.paint_counted(painter, theme(theme_name), scene.anatomy, wide)
         furniture.paint_space_levels(painter, theme(theme_name), scene, orbit, wide, high)
+        divided.paint_space_legend(painter, theme(theme_name), scene, wide, high)
         furniture.paint_watermark(painter, theme(theme_name), scene.watermark, wide, high, at_right=True)
     painter.end()
     return image

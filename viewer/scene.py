@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from viewer.arrival import Arrival
 
 if TYPE_CHECKING:
+    from planner.anatomy.compartments import Compartments
     from planner.anatomy.spine import Anatomy
     from planner.geometry import Volume
     from planner.leak.leak import Leak
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 Point = tuple[float, float, float]
 """LPS in mm."""
+
+HIDDEN_AT_FIRST = frozenset({"skin", "volume rendering", "landmarks", "canal wall", "compartments"})
+"""What is switched off until somebody asks for it."""
 
 NeedleRole = Literal["taken", "preview", "other"]
 """taken: the plan; preview: the one that is looked at; other: one more proposal, drawn thin and never dragged."""
@@ -96,18 +100,20 @@ class Scene:
     """What is shown. A view draws only what is there.
 
     hidden: names of structures that are switched off (as in `Anatomy.structures`, and "patch", "needles", "leaks", "level names",
-    "volume rendering"). surfaces: the meshes of `viewer.surfaces.surfaces`, or None while they are not made.
+    "volume rendering", "canal wall" for its kinds, "compartments"). surfaces: the meshes of `viewer.surfaces.surfaces`, or None while they
+    are not made. compartments: of the epidural space, None while nobody asked for them or they are not made.
     watermark: a word across every view, such as "phantom".
     """
 
     volume: Volume | None = None
     anatomy: Anatomy | None = None
-    hidden: frozenset[str] = frozenset({"skin", "volume rendering", "landmarks"})
+    hidden: frozenset[str] = HIDDEN_AT_FIRST
     leaks: tuple[Leak, ...] = ()
     needles: tuple[SceneNeedle, ...] = ()
     patch: ScenePatch | None = None
     measurements: tuple[Measurement, ...] = ()
     surfaces: Mapping[str, Mesh] | None = None
+    compartments: Compartments | None = None
     watermark: str = ""
 
     def shows(self, name: str) -> bool:

@@ -8,6 +8,7 @@ from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QImage, QPainter
 
 from viewer import furniture, marks, overlays
+from viewer.divided import Divided
 from viewer.grey import GreyPicture
 from viewer.outlines import OutlineStore
 from viewer.patch import PatchPicture
@@ -23,6 +24,7 @@ class SlicePainter:
     def __init__(self) -> None:
         self._grey = GreyPicture()
         self._outlines = OutlineStore()
+        self._divided = Divided()
         self._patch = PatchPicture()
         self._painted: tuple[Scene, tuple[Any, ...], object] | None = None
         self._over: QImage | None = None
@@ -83,6 +85,7 @@ class SlicePainter:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         if scene.volume is not None:
             overlays.paint_outlines(painter, theme, scene, pose, self._outlines)
+            self._divided.paint(painter, theme, scene, pose)
             if axes is not None:
                 furniture.paint_crosshair(painter, theme, pose, crosshair, axes)
             marks.paint_landmarks(painter, theme, scene, pose)
@@ -93,6 +96,7 @@ class SlicePainter:
             half = overlays.half_slice_mm(scene, pose)
             for measurement in scene.measurements:
                 overlays.paint_measurement(painter, theme, pose, measurement, half)
+            self._divided.paint_legend(painter, theme, scene, pose)
             furniture.paint_scale(painter, theme, pose)
         words = furniture.place_words(scene, pose, crosshair)
         end = furniture.paint_title(painter, theme, title or furniture.TITLES[pose.plane.name], words, pose.width)

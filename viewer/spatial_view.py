@@ -23,7 +23,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QApplication, QSizePolicy, QWidget
 
-from viewer import furniture, warming
+from viewer import divided, furniture, warming
 from viewer.needle_grip import NeedleGrip, grip, moved
 from viewer.orbit import STANDARD, HandPlane, Orbit
 from viewer.scene import EMPTY, Point, Scene, point
@@ -183,6 +183,7 @@ class SpatialView(QWidget):
         painter.drawImage(QRectF(0, 0, self.width(), self.height()), self._picture)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         furniture.paint_space_levels(painter, self._theme, self._scene, self._orbit, self.width(), self.height())
+        divided.paint_space_legend(painter, self._theme, self._scene, self.width(), self.height())
         self._paint_triad(painter)
         furniture.paint_title(painter, self._theme, "3D", self._orbit.words, self.width())
         furniture.paint_counted(painter, self._theme, self._scene.anatomy, self.width())

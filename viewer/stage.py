@@ -21,16 +21,18 @@ from viewer.orbit import VIEW_ANGLE_DEG, Orbit
 from viewer.patch import patch_surface
 from viewer.scene import Point, Scene, SceneNeedle, ScenePatch, point
 from viewer.standing import Standing
-from viewer.surfaces import Mesh, Surface, joined, tube
+from viewer.surfaces import Mesh, Surface, group_of, joined, tube
 from viewer.theme import Theme
 
 _OPACITY = {"skin": 0.16, "canal": 0.22, "lung": 0.18, "kidney": 0.5}
-_GHOSTS = {"sac": 0.09, "roots": 0.25, "patch": 0.5, "needles": 0.55, "leaks": 0.7}
+_GHOSTS = {"sac": 0.09, "roots": 0.25, "patch": 0.5, "needles": 0.55, "leaks": 0.7, "canal wall": 0.8, "compartments": 0.5}
 """Inner structures shine through the bone with this opacity, so that nothing that matters is hidden behind it."""
 _NEEDLE_MIN_MM = 0.9  # the radius at which a needle is still seen from afar
 _HUB_MM = (4.0, 14.0)  # radius and length
 _LEAK_MM = 3.0
 _BLEND = "volume rendering"
+_GIVES_WAY = {"bone": _BLEND, "canal": "canal wall"}
+"""What is not drawn while something else shows the same better."""
 _GLANCE_PX = 32
 
 messages: list[str] = []
@@ -120,7 +122,7 @@ class Stage:
         held = {id(surface) for mesh in surfaces.values() for surface in (mesh.fine, mesh.drag)}
         self._kept = {key: value for key, value in self._kept.items() if key in held}
         for name, mesh in surfaces.items():
-            if not scene.shows(name) or (name == "bone" and scene.shows(_BLEND)):
+            if not scene.shows(group_of(name)) or (name in _GIVES_WAY and scene.shows(_GIVES_WAY[name])):
                 self._drop(name)
             elif self._meshes.get(name) is not mesh:
                 self._drop(name)
@@ -145,9 +147,9 @@ class Stage:
             _shape(standing[0].GetMapper().GetInput(), surface)
 
     def _show_needles(self, needles: tuple[SceneNeedle, ...]) -> None:
-        groups: dict[str, list[Surface]] = {"needles": [], "needles other": [], "needles failed": []}
+        groups: dict[str, list[Surface]] = {"needles": [], "needles: other": [], "needles: failed": []}
         for needle in needles:
-            group = "needles failed" if needle.ok is False else "needles other" if needle.role == "other" else "needles"
+            group = "needles: failed" if needle.ok is False else "needles: other" if needle.role == "other" else "needles"
             groups[group].append(_needle_surface(needle))
         for name, parts in groups.items():
             self._put(name, [joined(parts)] if parts else [])
@@ -168,7 +170,7 @@ class Stage:
             self._solid.AddViewProp(actor)
             self._names[actor] = name
             actors.append(actor)
-            ghost = _GHOSTS.get(name.split(" ")[0])
+            ghost = _GHOSTS.get(group_of(name))
             if ghost is not None:
                 shade = vtkActor()
                 shade.SetMapper(mapper)
@@ -183,7 +185,7 @@ class Stage:
     def _paint(self, actor: vtkActor, name: str) -> None:
         look = actor.GetProperty()
         look.SetColor(*self._theme.rgb(_meaning(name)))
-        look.SetOpacity(_OPACITY.get(name, 0.35 if name == "needles other" else 1.0))
+        look.SetOpacity(_OPACITY.get(name, 0.35 if name == "needles: other" else 1.0))
         look.SetAmbient(0.12)
         look.SetDiffuse(0.9)
         look.SetSpecular(0.18 if name in ("bone", "sac") else 0.08)
@@ -377,10 +379,20 @@ def _shape(poly: vtkPolyData, surface: Surface) -> None:
     poly.GetPointData().SetNormals(numpy_to_vtk(surface.normals))
 
 
+_MEANINGS = {
+    "needles": "needle", "needles: other": "needle other", "needles: failed": "needle failed", "leaks": "leak", "discs": "cord",
+    "compartments: ventral": "ventral space", "compartments: dorsal": "dorsal space",
+    "compartments: left recess": "recess", "compartments: right recess": "recess",
+    "compartments: left foramen": "wall foramen", "compartments: right foramen": "wall foramen",
+    "canal wall: bone": "canal", "canal wall: ligamentum flavum": "ligamentum flavum", "canal wall: foramen": "wall foramen",
+    "canal wall: interlaminar window": "wall window", "canal wall: disc": "wall disc", "canal wall: metal": "wall metal",
+    "canal wall: open arch": "wall open arch", "canal wall: drawn by hand": "wall other", "canal wall: label map": "wall other",
+}  # fmt: skip
+"""The colours of what is not called by its own name."""
+
+
 def _meaning(name: str) -> str:
-    return {"needles": "needle", "needles other": "needle other", "needles failed": "needle failed", "leaks": "leak", "discs": "cord"}.get(
-        name, name
-    )
+    return _MEANINGS.get(name, name)
 
 
 def _needle_surface(needle: SceneNeedle) -> Surface:

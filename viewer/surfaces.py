@@ -77,11 +77,16 @@ def surfaces(anatomy: Anatomy, progress: Progress = silent) -> dict[str, Mesh]:
             continue
         held = tuple(code for code in wanted if code in present)
         if held:
-            mesh = _mesh(anatomy.frame, _mask_of(anatomy, held), name)
+            mesh = mesh_of(anatomy.frame, _mask_of(anatomy, held), name)
             if mesh is not None:
                 meshes[name] = mesh
     progress(1.0, "Drawing surfaces")
     return meshes
+
+
+def group_of(name: str) -> str:
+    """The structure that a surface belongs to, which is switched on or off as a whole: `canal wall` for `canal wall: foramen`."""
+    return name.partition(": ")[0]
 
 
 def surfaces_of_scan(volume: Volume, progress: Progress = silent) -> dict[str, Mesh]:
@@ -91,7 +96,7 @@ def surfaces_of_scan(volume: Volume, progress: Progress = silent) -> dict[str, M
     meshes = {}
     for done, (name, threshold) in enumerate((("bone", _BONE_HU), ("skin", _SKIN_HU))):
         progress(done / 2, "Drawing surfaces")
-        mesh = _mesh(volume.frame, _above(volume, threshold), name)
+        mesh = mesh_of(volume.frame, _above(volume, threshold), name)
         if mesh is not None:
             meshes[name] = mesh
     progress(1.0, "Drawing surfaces")
@@ -107,7 +112,8 @@ def _above(volume: Volume, threshold_hu: float) -> Mask:
     return lambda box: volume.voxels[box] > stored
 
 
-def _mesh(frame: Frame, mask: Mask, name: str) -> Mesh | None:
+def mesh_of(frame: Frame, mask: Mask, name: str) -> Mesh | None:
+    """A mesh of a mask, given by its parts in boxes of a frame's voxels; None where it is empty. name: the structure, for how fine."""
     box = _box(frame, mask)
     if box is None:
         return None

@@ -162,7 +162,7 @@ def _source_words(source: str) -> str:
 def _candidates(plan: Plan, site: SitePlan) -> Table | None:
     if not site.search.candidates:
         return None
-    rows = []
+    rows, counted = [], is_counted(plan.anatomy)
     for rank, candidate in enumerate(site.search.candidates, start=1):
         known = [(value, name) for name, value in candidate.clearance_mm.items() if value is not None]
         least = min(known) if known else None
@@ -171,7 +171,7 @@ def _candidates(plan: Plan, site: SitePlan) -> Table | None:
             Row(
                 (
                     f"{rank}{' taken' if taken and site.taken is not None else ' proposed' if taken else ''}",
-                    " ".join(filter(None, (candidate.level, candidate.side))),
+                    " ".join(filter(None, (candidate.level, "" if counted or not candidate.level else "?", candidate.side))),
                     f"{candidate.depth_mm:.0f}",
                     in_plane(candidate.in_plane_deg, plan.case.position),
                     out_of_plane(candidate.out_of_plane_deg),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from app.report import pictures
 from app.report.back_pages import sections
 from app.report.fonts import ready_to_paint
-from app.report.needle_card import card
+from app.report.needle_card import anchor_words, card
 from app.report.sheet import Sheet
 from planner.case.case import Case
 from planner.case.derive import Plan
@@ -59,6 +59,7 @@ def make_sheet(
         cards=tuple(cards),
         sections=sections(plan, series, pictures.more_pictures(scene, plan)),
         foot=_foot(plan),
+        levels=anchor_words(plan.anatomy),
     )
 
 

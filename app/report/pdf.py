@@ -187,6 +187,7 @@ def _foot(flow: Flow, sheet: Sheet, pages: int) -> None:
     top = flow.bottom + 4
     flow.rule(top)
     small = Style(6.8, colour=GREY)
-    said = sheet.foot if flow.pages == 1 else f"{sheet.title} · {' · '.join(sheet.foot.split(' · ')[:3])}"
+    behind = (sheet.title, sheet.levels, *sheet.foot.split(" · ")[:3])
+    said = sheet.foot if flow.pages == 1 else " · ".join(filter(None, behind))
     flow.text(said, small, flow.left, top + 4, flow.width - 60)
     flow.text(f"Page {flow.pages} of {pages}", Style(6.8, colour=INK, right=True), flow.left + flow.width - 58, top + 4, 58)

@@ -89,7 +89,8 @@ class Section:
 
 @dataclass(frozen=True)
 class Sheet:
-    """The whole sheet. patient: what is printed in place of blank lines, only where a person asked for it. watermark: "Phantom" or ""."""
+    """The whole sheet. patient: what is printed in place of blank lines, only where a person asked for it. watermark: "Phantom" or "".
+    levels: what the names of the levels rest on, which stands on every page."""
 
     title: str
     watermark: str
@@ -97,3 +98,4 @@ class Sheet:
     cards: tuple[Card, ...]
     sections: tuple[Section, ...]
     foot: str
+    levels: str = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from app.derived import Derived
 from app.desk import Desk
+from app.steps.divided import divided_words
 from app.steps.editing import Editing
 from app.steps.naming import Naming
 from app.steps.openings import Foramina
@@ -58,7 +59,7 @@ class AnatomyPanel(Panel):
         self._map_words = label(role="muted", name="Label map taken in")
         self._take_map = button("Take in a label map…", self._choose_labels, name="Take in a label map")
         self._take_masks = button("A folder of masks…", self._choose_masks, name="Take in a folder of masks")
-        self._take_masks.setToolTip("One file for each structure, as TotalSegmentator and 3D Slicer write them")
+        self._take_masks.setToolTip("One file for each structure, as TotalSegmentator and 3D Slicer write them, or DICOM SEG")
         self._leave_map = button("Leave it", lambda: self.session.take_labels(None), name="Leave the label map")
         self._whose = Rows(4)
         self._map.add(label("Label map of another program", "head"), self._map_words, self._whose)
@@ -97,11 +98,17 @@ class AnatomyPanel(Panel):
         self._naming.refresh(anatomy)
         self._show_map()
         self._outside.refresh()
-        known = [(name, anatomy.structure(name)) for name in _SHOWN if _is_told(anatomy, name)] if anatomy is not None else []
+        known = _explained(anatomy) if anatomy is not None else []
         self._editing.refresh()
         self._foramina.refresh(anatomy)
         hidden = self.session.hidden
-        self._structures.show_items([((name, how, name in hidden), partial(self._structure, name, how)) for name, how in known])
+        rows: list[tuple[Hashable, Callable[[], QWidget]]] = []
+        for name, how in known:
+            rows.append(((name, how, name in hidden), partial(self._structure, name, how)))
+            part = divided_words(name, self.session)
+            if part is not None:
+                rows.append(((*part, part[0] in hidden), partial(self._part, *part)))
+        self._structures.show_items(rows)
 
     def _show_map(self) -> None:
         path = self.session.case.labels_path
@@ -124,6 +131,27 @@ class AnatomyPanel(Panel):
             self.session.take_labels(None if path is None else Path(path), scheme)
 
         return row(button(program, answer, name=f"It has the numbers of {program}"), None)
+
+    def _part(self, name: str, told: str, more: str) -> QWidget:
+        """A row of how a structure is divided. told: at its right end; more: below, while it is shown."""
+        made = QWidget()
+        column = QVBoxLayout(made)
+        column.setContentsMargins(0, 1, 0, 1)
+        column.setSpacing(0)
+        line = QHBoxLayout()
+        line.setSpacing(6)
+        line.addWidget(_Eye(name, name not in self.session.hidden, self.session.show_structure))
+        line.addWidget(label(name[0].upper() + name[1:], wrap=False))
+        line.addStretch(1)
+        words = label(told, "muted", wrap=False)
+        words.setAccessibleName(f"{name}: {told}")
+        line.addWidget(words)
+        column.addLayout(line)
+        if more:
+            below = label(more, "small")
+            below.setContentsMargins(_Eye.WIDTH + 6, 0, 0, 2)
+            column.addWidget(below)
+        return made
 
     def _structure(self, name: str, known: Structure) -> QWidget:
         made = QWidget()
@@ -152,6 +180,13 @@ class AnatomyPanel(Panel):
             problem.setContentsMargins(_Eye.WIDTH + 6, 0, 0, 2)
             column.addWidget(problem)
         return made
+
+
+def _explained(anatomy: Anatomy) -> list[tuple[str, Structure]]:
+    """The structures that have a row, with how they are known and where not."""
+    from planner.anatomy.where import explained
+
+    return [(name, explained(anatomy, name)) for name in _SHOWN if _is_told(anatomy, name)]
 
 
 def _is_told(anatomy: Anatomy, name: str) -> bool:

@@ -7,7 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtWidgets import QLineEdit, QListWidget, QWidget
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QImage, QPixmap
+from PySide6.QtWidgets import QLabel, QLineEdit, QListWidget, QWidget
 
 from app.derived import Derived
 from app.desk import Desk
@@ -20,6 +22,7 @@ from app.widgets.text import Card, button, label, row, say
 if TYPE_CHECKING:
     from planner.scan import Scan, Series
 
+_PICTURE_SIDE = 72
 _VERDICTS = {"good": ("✓ can be planned on", "good"), "repaired": ("△ repaired", "caution"), "refused": ("× refused", "bad")}
 
 
@@ -108,10 +111,13 @@ class ScanPanel(Panel):
     def _card(self, series: Series, chosen: bool) -> QWidget:
         name = series.description or "Without description"
         card = Card("card current" if chosen else "card", f"Series {name}")
-        words, role = _VERDICTS[series.verdict]
-        verdict = label(words, role, wrap=False)
-        title = label(name, "head")
-        card.add(title, label(f"{series.modality}, {series.plane}. {_size_words(series)}.", "muted"), verdict)
+        verdict = label(*_VERDICTS[series.verdict], wrap=False)
+        words = Card("bare").add(label(name, "head"), label(f"{series.modality}, {series.plane}. {_size_words(series)}.", "muted"))
+        if min(series.extent_mm) > 0:
+            words.add(label("Reaches " + _unbroken(" × ".join(f"{length:.0f}" for length in series.extent_mm) + " mm") + ".", "small"))
+        words.add(verdict)
+        words.column.setContentsMargins(0, 0, 0, 0)
+        card.add(row(words, _picture(series), spacing=10))
         for sentence in (*series.reasons, *(f"Repair: {repair}" for repair in series.repairs)):
             card.add(label(sentence, "small"))
         if series.verdict == "refused":
@@ -129,6 +135,25 @@ class ScanPanel(Panel):
             self.desk.open(Path(text).expanduser())
 
 
+def _picture(series: Series) -> QWidget:
+    """The thumbnail in a square, so that the words beside it stand in one column."""
+    made = QLabel()
+    made.setFixedSize(_PICTURE_SIDE, _PICTURE_SIDE)
+    made.setAlignment(Qt.AlignmentFlag.AlignCenter)
+    made.setAccessibleName(f"Picture of {series.description or 'a series without description'}")
+    if series.thumbnail is not None:
+        height, width = series.thumbnail.shape
+        grey = QImage(series.thumbnail.tobytes(), width, height, width, QImage.Format.Format_Grayscale8)
+        fit, smooth = Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
+        made.setPixmap(QPixmap.fromImage(grey).scaled(made.size(), fit, smooth))
+    return made
+
+
 def _size_words(series: Series) -> str:
+    slices = f"{series.slices} slice{'s' if series.slices != 1 else ''}"
     k, j, i = series.spacing_mm
-    return f"{series.slices} slices, " + f"{k:.2g} × {j:.2g} × {i:.2g} mm".replace(" ", "\u00a0")  # a size is not broken
+    return slices if min(k, j, i) <= 0 else f"{slices}, " + _unbroken(f"{k:.2g} × {j:.2g} × {i:.2g} mm")
+
+
+def _unbroken(size: str) -> str:
+    return size.replace(" ", "\u00a0")

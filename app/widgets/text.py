@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QIcon
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QIcon, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 
@@ -21,6 +21,35 @@ def label(text: str = "", role: str = "", wrap: bool = True, name: str = "") -> 
     if wrap:
         made.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
     return made
+
+
+class Elided(QLabel):
+    """A line of text that has shorter words for where it has no room; its tooltip then says all of it."""
+
+    def __init__(self, name: str, at_right: bool = False) -> None:
+        super().__init__()
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setProperty("role", "muted")
+        self.setAccessibleName(name)
+        self.setAlignment(Qt.AlignmentFlag.AlignVCenter | (Qt.AlignmentFlag.AlignRight if at_right else Qt.AlignmentFlag.AlignLeft))
+        self._short = ""
+
+    def say(self, text: str, short: str = "") -> None:
+        """Show a text. short: the words that must have room in any case; all of the text unless given."""
+        self._short = short or text
+        self.setText(text)
+
+    def minimumSizeHint(self) -> QSize:
+        """Room for the short words."""
+        return QSize(self.fontMetrics().horizontalAdvance(self._short) + 2, super().minimumSizeHint().height())
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """All of the text, or the short words."""
+        fits = self.fontMetrics().horizontalAdvance(self.text()) <= self.width()
+        self.setToolTip("" if fits else self.text())
+        with QPainter(self) as painter:
+            words, at = self.text() if fits else self._short, self.alignment()
+            self.style().drawItemText(painter, self.rect(), at, self.palette(), self.isEnabled(), words, self.foregroundRole())
 
 
 def button(text: str, act: Callable[[], object], role: str = "", name: str = "", hint: str = "", icon: QIcon | None = None) -> QPushButton:

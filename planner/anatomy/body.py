@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from planner.anatomy.grid import onto, reduced
+from planner.anatomy.morphology import grown, reached, shrunk
 from planner.geometry import Floats, Volume
 
 AIR_BELOW_HU = -300.0
@@ -47,9 +48,13 @@ def body_mask(search: Volume, threshold: float = AIR_BELOW_HU) -> NDArray[np.boo
     filled = np.stack([_with_lungs(_filled(plane), plane, whole) for plane, whole in zip(near, solid)])
     inner = ndimage.binary_erosion(np.pad(filled, 1, mode="edge"), np.ones((1, 3, 3), dtype=np.bool_))[1:-1, 1:-1, 1:-1]
     outer = ndimage.binary_dilation(filled, np.ones((1, 3, 3), dtype=np.bool_))
-    fine = onto(outer, coarse.frame, search.frame) & (search.voxels > threshold)
+    body = onto(outer, coarse.frame, search.frame)
+    for plane, values in zip(body, search.voxels):
+        plane &= values > threshold
     inside = onto(inner, coarse.frame, search.frame)
-    return _held(_without_sheets(fine | inside, search, threshold), inside)
+    body |= inside
+    _take_sheets(body, search, threshold)
+    return _held(body, inside)
 
 
 def _with_lungs(filled: NDArray[np.bool_], near: NDArray[np.bool_], solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -69,18 +74,18 @@ def _with_lungs(filled: NDArray[np.bool_], near: NDArray[np.bool_], solid: NDArr
 
 def _held(body: NDArray[np.bool_], inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """What hangs together with the inside: crumbs of sheets and cushions beside the skin do not."""
-    parts, count = ndimage.label(body)
-    held = np.zeros(count + 1, dtype=np.bool_)
-    held[np.unique(parts[inside])] = True
-    held[0] = False
-    return held[parts] if held.any() else body
+    held = reached(body, inside)
+    return held if held.any() else body
 
 
-def _without_sheets(body: NDArray[np.bool_], search: Volume, threshold: float) -> NDArray[np.bool_]:
-    """Without thin things behind a slit of air behind the back: a cushion or sheet that touches the skin elsewhere (algorithms 1.1)."""
+def _take_sheets(body: NDArray[np.bool_], search: Volume, threshold: float) -> None:
+    """Take, in place, thin things behind a slit of air behind the back: a cushion or sheet that touches the skin elsewhere (algorithms
+    1.1)."""
     step = search.frame.spacing_mm[1]
     thin, (least, most) = int(_SHEET_MM / step), (max(1, int(_SLIT_MM[0] / step)), int(_SLIT_MM[1] / step))
-    from_back = (body & (search.voxels > threshold))[:, ::-1]
+    solid = search.voxels > threshold
+    solid &= body
+    from_back = solid[:, ::-1]
     first = from_back.argmax(axis=1)
     columns = np.argwhere(from_back.any(axis=1))
     rows = first[columns[:, 0], columns[:, 1]][:, None] + np.arange(thin + most + 2)
@@ -90,10 +95,8 @@ def _without_sheets(body: NDArray[np.bool_], search: Volume, threshold: float) -
     again = np.where(after.any(axis=1), after.argmax(axis=1), rows.shape[1] + most)
     slit = again - ends
     sheet = (ends <= thin) & (slit >= least) & (slit <= most)
-    out = body[:, ::-1].copy()
     for (k, i), start, stop in zip(columns[sheet], first[columns[sheet, 0], columns[sheet, 1]], again[sheet]):
-        out[k, : start + stop, i] = False
-    return out[:, ::-1]
+        body[k, ::-1, i][: start + stop] = False
 
 
 def pressed_flat(search: Volume, body: NDArray[np.bool_], middle_mm: Floats) -> NDArray[np.bool_]:
@@ -136,5 +139,4 @@ def _filled(plane: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def skin_band(body: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """(inner, outer): surely body, and where the skin may lie; between them the scan's own voxels decide."""
-    cross = ndimage.generate_binary_structure(3, 1)
-    return ndimage.binary_erosion(body, cross, 2, border_value=1), ndimage.binary_dilation(body, cross, 1)
+    return shrunk(body, 2, beyond=True), grown(body)

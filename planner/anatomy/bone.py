@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -11,7 +11,10 @@ from scipy import ndimage
 
 from planner.anatomy.contrast import even_tubes, opacified_sac
 from planner.anatomy.metal import METAL_HU, glare_of
+from planner.anatomy.morphology import box_of, reached
 from planner.geometry import Volume
+
+_AROUND_MM = 15.0  # a tube goes on through fainter places, no farther than its own width from what is bright
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,15 +51,20 @@ def find_bone(search: Volume, body: NDArray[np.bool_]) -> Bone:
     threshold, noise = threshold_of(search, body)
     bright = (search.voxels > threshold) & body
     sure = max(300.0, threshold + 100.0)
-    tube = even_tubes(search, body, sure) | opacified_sac(search, body, sure, threshold)
+    tube = _tube(search, body, bright, sure, threshold)
     glare = glare_of(search)
     if glare is not None:  # a rod is as even as contrast
         tube &= search.voxels <= METAL_HU
-    mask = bright & ~tube
-    parts, count = ndimage.label(mask)
-    if count:
-        held = np.zeros(count + 1, dtype=np.bool_)
-        held[np.unique(parts[(search.voxels > sure) & mask])] = True
-        held[0] = False
-        mask = held[parts]
-    return Bone(threshold, noise, mask, tube, glare)
+    bright &= ~tube
+    return Bone(threshold, noise, reached(bright, search.voxels > sure), tube, glare)
+
+
+def _tube(search: Volume, body: NDArray[np.bool_], bright: NDArray[np.bool_], sure_hu: float, least_hu: float) -> NDArray[np.bool_]:
+    """Tubes of contrast: looked for where anything is bright."""
+    out = np.zeros(body.shape, dtype=np.bool_)
+    box = box_of(bright, round(_AROUND_MM / min(search.frame.spacing_mm)))
+    if box is not None:
+        frame = search.frame.crop([part.start for part in box], [part.stop for part in box])
+        near, inside = replace(search, frame=frame, voxels=search.voxels[box]), body[box]
+        out[box] = even_tubes(near, inside, sure_hu) | opacified_sac(near, inside, sure_hu, least_hu)
+    return out

@@ -1,16 +1,25 @@
-"""What the wall of the canal is made of: bone, ligament that lines it, or a bridge over an opening, of one kind or another."""
+"""What the wall of the canal is made of: bone, ligament that lines it, or a bridge over an opening, of one kind or another.
+
+`kinds_of` and `bridges_of` tell it for every direction of every cross-section; `bridges` lists it by level and side, `wall_at` by place.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-from planner.anatomy.spine import ANGLES, Canal
+from planner.anatomy.spine import ANGLES, Anatomy, Canal, Side
+from planner.geometry import Floats
 
-BONE, FLAVUM, FORAMEN, WINDOW, DISC, METAL, OPEN_ARCH = range(7)
+BONE, FLAVUM, FORAMEN, WINDOW, DISC, METAL, OPEN_ARCH, DRAWN, IMPORTED = range(9)
 """Bone; the ligamentum flavum, seen against fat, in front of bone; bridges: over a foramen, over the gap between two laminae, over a
-disc, beside metal, and where an arch is missing."""
+disc, beside metal, and where an arch is missing; a wall that a hand has drawn or a label map has given, of which nobody knows more."""
+
+LETTERS = "BLFWDMAHI"
+"""One for each kind, in files."""
 
 _DIRECTIONS_DEG = np.arange(ANGLES) * 360.0 / ANGLES
 _BEHIND = np.abs(_DIRECTIONS_DEG - 90.0) <= 50.0
@@ -37,6 +46,90 @@ def bridges_of(canal: Canal) -> NDArray[np.uint8]:
     told = canal.bridge
     if told is None or told.shape != canal.bridged.shape:
         return kinds_of(canal.bridged)
-    stale = canal.bridged & (told < FORAMEN)
-    kinds = np.where(canal.bridged, told, np.where(told == FLAVUM, FLAVUM, BONE))
-    return np.where(stale, kinds_of(canal.bridged), kinds).astype(np.uint8)
+    stale = canal.bridged & ((told < FORAMEN) | (told > OPEN_ARCH))
+    kinds = np.where(canal.bridged, told, np.where((told >= FORAMEN) & (told <= OPEN_ARCH), BONE, told))
+    return np.where(stale, kinds_of(canal.bridged), kinds).astype(np.uint8) if stale.any() else kinds.astype(np.uint8)
+
+
+# ---- in words, by place and by level ---------------------------------------------------------------------------------------------------
+
+_NAMES = ("bone", "ligamentum flavum", "foramen", "interlaminar window", "disc", "metal", "open arch", "drawn by hand", "label map")
+_AT = (
+    *("", ": ligamentum flavum", " bridged: {side} foramen", " bridged: interlaminar window", " bridged: disc"),
+    *(" inferred beside metal", " inferred where an arch is missing", " drawn by hand", " from the label map"),
+)
+_NEAR_MM = 1.5  # of the wall: there a pointer is on it
+_LEAST_MM2 = 4.0  # a smaller piece of a bridge is not listed
+
+
+def kind_name(kind: int, modality: str) -> str:
+    """What a kind is called; MR does not tell bone from ligament."""
+    return "bone or ligament" if kind == BONE and modality == "MR" else _NAMES[kind]
+
+
+@dataclass(frozen=True)
+class WallPlace:
+    """A place on the canal's wall: what it is made of there, and on which side it lies."""
+
+    kind: int
+    side: Side
+
+    def words(self, modality: str) -> str:
+        """`canal wall bridged: left foramen`."""
+        if self.kind == BONE:
+            return f"canal wall: {kind_name(BONE, modality)}"
+        return "canal wall" + _AT[self.kind].format(side=self.side)
+
+
+def wall_at(canal: Canal, point_mm: ArrayLike) -> WallPlace | None:
+    """The canal's wall at an LPS point; None for a point that does not lie on it."""
+    if len(canal.centreline_mm) < 2:
+        return None
+    at = canal.nearest(point_mm)
+    offset = np.asarray(point_mm, dtype=np.float64) - canal.centreline_mm[at]
+    across, behind = float(offset @ canal.left[at]), float(offset @ canal.back[at])
+    turn = round(float(np.arctan2(behind, across)) / (2 * np.pi) * ANGLES) % ANGLES
+    if abs(float(np.linalg.norm(offset)) - float(canal.wall_mm[at, turn])) > _NEAR_MM:
+        return None
+    return WallPlace(int(bridges_of(canal)[at, turn]), "left" if across > 0 else "right")
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """A part of the wall that is no bone, at one level. between: the vertebrae between whose middles it lies, None beyond the named ones.
+    side: of a foramen, else None. s_mm: where it begins and ends, in mm along the canal from its head end; area_mm2: of the wall."""
+
+    kind: int
+    between: tuple[str, str] | None
+    side: Side | None
+    s_mm: tuple[float, float]
+    area_mm2: float
+
+
+def bridges(anatomy: Anatomy) -> tuple[Bridge, ...]:
+    """All that bridges the wall or stands for it, head to foot; at each level by kind, left before right."""
+    canal, levels = anatomy.canal, anatomy.levels
+    if len(canal.centreline_mm) < 2:
+        return ()
+    kinds, s = bridges_of(canal), canal.s_mm
+    patch_mm2 = _areas_mm2(canal)
+    place = np.searchsorted([level.s_mm for level in levels], s, side="right")
+    left = np.cos(np.radians(_DIRECTIONS_DEG)) > 0
+    found = []
+    for n in np.unique(place):
+        between = (levels[n - 1].name, levels[n].name) if 0 < n < len(levels) else None
+        rows = np.flatnonzero(place == n)
+        for kind in range(FORAMEN, len(LETTERS)):
+            sides: tuple[tuple[Side | None, NDArray[np.bool_]], ...] = ((None, np.ones(ANGLES, dtype=np.bool_)),)
+            for side, turned in ((("left", left), ("right", ~left)) if kind == FORAMEN else sides):
+                here = (kinds[rows] == kind) & turned
+                area_mm2 = float(patch_mm2[rows][here].sum())
+                if area_mm2 >= _LEAST_MM2:
+                    run = s[rows[here.any(axis=1)]]
+                    found.append(Bridge(kind, between, side, (float(run[0]), float(run[-1])), area_mm2))
+    return tuple(found)
+
+
+def _areas_mm2(canal: Canal) -> Floats:
+    """(n, ANGLES): how much of the wall each direction of each cross-section stands for."""
+    return np.asarray(np.gradient(canal.s_mm)[:, None] * canal.wall_mm * (2 * np.pi / ANGLES))

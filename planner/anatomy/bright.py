@@ -43,19 +43,20 @@ _NEITHER, _BONE, _CONTRAST = 0, 1, 2
 class Bright:
     """bone: without contrast. contrast: the voxels of `box` of the scan that hold contrast, in the sac and outside it. even: those of them
     that are as even as a fluid and no denser than the sac, which the blurred edge of bone or metal is not, nor a sleeve around its root.
-    curve: the middle of the canal as far as it shows between dense bone."""
+    curve: the middle of the canal as far as it shows between dense bone. lit: whether it fills the sac; else it lies outside alone."""
 
     bone: Bone
     contrast: NDArray[np.bool_]
     even: NDArray[np.bool_]
     box: tuple[slice, slice, slice]
     curve: Curve
+    lit: bool = True
 
-    def taken_from(self, volume: Volume) -> Volume:
+    def taken_from(self, volume: Volume, instead_hu: float = _SOFT_HU) -> Volume:
         """The scan with soft tissue where contrast was, bone as it is."""
         voxels = volume.voxels.copy()
         part = voxels[self.box]
-        part[self.contrast & (volume.values(self.box) > _SOFT_HU)] = np.asarray(volume.to_stored(_SOFT_HU)).astype(part.dtype)
+        part[self.contrast & (volume.values(self.box) > instead_hu)] = np.asarray(volume.to_stored(instead_hu)).astype(part.dtype)
         return replace(volume, voxels=voxels)
 
 

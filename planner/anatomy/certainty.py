@@ -15,7 +15,7 @@ from planner.anatomy.track import Path
 from planner.anatomy.wall import Wall, area_of
 from planner.geometry import Floats
 
-_WEAK = 0.6  # confidence below this is uncertain
+WEAK = 0.6  # confidence below this is uncertain
 # Logistic regression on 1302 cross-sections of the cohort's patients 0, 6, 18 and 43 (tests/bench/anatomy/patients.py). In those of 3, 12,
 # 15 and 39 (1297 too) what is said 0.97 is right in 98 of 100, 0.93 in 97, 0.86 in 93, 0.77 in 96, 0.61 in 80, 0.2 in 52; Brier score 0.038
 _SURE, _LEAKY, _BRIDGED, _ROUGH = 5.26, 3.26, 2.17, 17.6
@@ -52,9 +52,9 @@ def confidence_of(path: Path, curve: Curve, wall: Wall) -> Floats:
 def canal_structure(canal: Canal, levels: tuple[Level, ...]) -> Structure:
     """How the canal as a whole is known, and at which levels it is weak: uncertain, bridged, beside metal, without an arch."""
     kinds = bridges_of(canal)
-    weak = canal.confidence < _WEAK
+    weak = canal.confidence < WEAK
     open_ = np.isin(kinds, (FORAMEN, WINDOW, DISC)).mean(axis=1)
-    places = _Places(canal, levels)
+    places = Places(canal, levels)
     most = places.most(open_)
     sentences = [f"{round(100 * float(open_.mean()))} % of the wall is bridged over openings" + (f", most at {most}." if most else ".")]
     if weak.any():
@@ -69,7 +69,7 @@ def canal_structure(canal: Canal, levels: tuple[Level, ...]) -> Structure:
     return Structure("found", round(float(np.median(canal.confidence)), 2), " ".join(sentences))
 
 
-class _Places:
+class Places:
     """Bodies and discs along a canal, by name: `T12`, `T12-L1`, `L1`."""
 
     def __init__(self, canal: Canal, levels: tuple[Level, ...]) -> None:

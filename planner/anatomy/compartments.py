@@ -48,9 +48,10 @@ class CompartmentVolume:
 
 @dataclass(frozen=True, eq=False)
 class Compartments:
-    """map: uint8 [k, j, i] on the scan's grid, 0 outside the epidural space, else 1 + the compartment's place in COMPARTMENTS. volumes: per
-    level, head to foot, those of the levels that were named."""
+    """frame, map: the scan's grid, and uint8 [k, j, i] on it, 0 outside the epidural space, else 1 + the compartment's place in
+    COMPARTMENTS. volumes: per level, head to foot, those of the levels that were named."""
 
+    frame: Frame
     map: NDArray[np.uint8]
     volumes: tuple[CompartmentVolume, ...]
 
@@ -61,6 +62,16 @@ class Compartments:
     def volume_ml(self, level: str, compartment: Compartment) -> float:
         """The room of a compartment at a level; 0 where there is none."""
         return sum(held.volume_ml for held in self.volumes if (held.level, held.compartment) == (level, compartment))
+
+    def words_at(self, index: tuple[int, ...], level: str) -> str:
+        """`ventral epidural space, 0.8 mL at L3-L4`: the compartment that a voxel [k, j, i] belongs to; empty outside all."""
+        place = int(self.map[index])
+        if not place:
+            return ""
+        name = COMPARTMENTS[place - 1]
+        where = name if name.endswith(("recess", "foramen")) else f"{name} epidural space"
+        held_ml = self.volume_ml(level, name)
+        return f"{where}, {held_ml:.1f} mL at {level}" if held_ml else where
 
 
 def angle_deg(across_mm: Reals, behind_mm: Reals) -> Reals:
@@ -108,7 +119,7 @@ def compartments(anatomy: Anatomy, progress: Progress = silent) -> Compartments:
     order = ["-".join((a.name, b.name)) for a, b in itertools.pairwise(anatomy.levels)]
     volumes.sort(key=lambda one: (order.index(one.level) if one.level in order else len(order), COMPARTMENTS.index(one.compartment)))
     progress(1.0, "Epidural space divided")
-    return Compartments(divided, tuple(volumes))
+    return Compartments(frame, divided, tuple(volumes))
 
 
 def _places(anatomy: Anatomy, part: Frame, index: NDArray[np.intp]) -> Floats:

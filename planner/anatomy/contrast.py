@@ -165,6 +165,8 @@ def _spots(bright: NDArray[np.uint8], sj: float, si: float) -> list[tuple[int, i
     across, down, size_mm2 = stats[:, 2] * si, stats[:, 3] * sj, stats[:, 4] * sj * si
     likely = (across >= 5.0) & (across <= 28.0) & (down >= 5.0) & (down <= 26.0) & (size_mm2 >= 25.0)
     likely[0] = False  # what is not bright
+    angles, steps = 2 * np.pi * np.arange(_RAYS) / _RAYS, np.arange(3.0, _REACH_MM, 1.0)
+    rays = np.sin(angles)[:, None] * steps / sj, np.cos(angles)[:, None] * steps / si
     found = []
     for n in np.flatnonzero(likely).tolist():
         left, top, width, height = (int(value) for value in stats[n, :4])
@@ -175,26 +177,29 @@ def _spots(bright: NDArray[np.uint8], sj: float, si: float) -> list[tuple[int, i
             continue
         rows, columns = np.nonzero(filled)
         middle = (float(rows.mean()) + top, float(columns.mean()) + left)
-        found.append((top, left, filled, middle, _enclosed(bright, parts, n, middle, sj, si)))
+        found.append((top, left, filled, middle, _enclosed(parts, n, *middle, *rays)))
     return found
 
 
 def _filled(spot: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """A spot with its holes."""
-    around = np.pad(spot, 1).astype(np.uint8)
+    around = np.zeros((spot.shape[0] + 2, spot.shape[1] + 2), dtype=np.uint8)
+    around[1:-1, 1:-1] = spot
     cv2.floodFill(around, None, (0, 0), 2)
     return np.asarray(around[1:-1, 1:-1] != 2)
 
 
-def _enclosed(bright: NDArray[np.uint8], parts: NDArray[np.int32], own: int, middle: tuple[float, float], sj: float, si: float) -> float:
-    """Share of the rays from a spot's middle that meet other bright things within 22 mm."""
-    angles = 2 * np.pi * np.arange(_RAYS) / _RAYS
-    steps = np.arange(3.0, _REACH_MM, 1.0)
-    rows = np.rint(middle[0] + np.sin(angles)[:, None] * steps / sj).astype(int)
-    columns = np.rint(middle[1] + np.cos(angles)[:, None] * steps / si).astype(int)
-    inside = (rows >= 0) & (columns >= 0) & (rows < bright.shape[0]) & (columns < bright.shape[1])
-    here = parts[np.clip(rows, 0, bright.shape[0] - 1), np.clip(columns, 0, bright.shape[1] - 1)]
-    return float((inside & (here > 0) & (here != own)).any(axis=1).mean())
+@njit(cache=True, nogil=True)
+def _enclosed(parts: NDArray[np.int32], own: int, row: float, column: float, down: Floats, aside: Floats) -> float:
+    """Share of the rays from a spot's middle that meet other bright things. down, aside: (rays, steps) of their places, in voxels."""
+    hits = 0
+    for n in range(down.shape[0]):
+        for m in range(down.shape[1]):
+            j, i = int(np.rint(row + down[n, m])), int(np.rint(column + aside[n, m]))
+            if 0 <= j < parts.shape[0] and 0 <= i < parts.shape[1] and parts[j, i] > 0 and parts[j, i] != own:
+                hits += 1
+                break
+    return hits / down.shape[0]
 
 
 def _draw(chain: _Chain, out: NDArray[np.bool_]) -> None:
@@ -215,12 +220,15 @@ def _draw(chain: _Chain, out: NDArray[np.bool_]) -> None:
 def even_tubes(search: Volume, body: NDArray[np.bool_], bright_hu: float) -> NDArray[np.bool_]:
     """Bright things thicker than 6 mm everywhere, even inside, that run 40 mm or more along the body: opacified vessels, a full sac."""
     spacing = search.frame.spacing_mm
-    bright = ((search.voxels > bright_hu) & body).astype(np.uint8)
     size = [max(3, 2 * round(3.0 / s) + 1) for s in spacing[1:]]
     disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size[1], size[0]))
-    opened = np.stack([cv2.morphologyEx(plane, cv2.MORPH_OPEN, disk) for plane in bright])
+    opened = np.zeros(body.shape, dtype=np.uint8)
+    for stored, inside, plane in zip(search.voxels, body, opened):
+        cv2.morphologyEx(((stored > bright_hu) & inside).view(np.uint8), cv2.MORPH_OPEN, disk, dst=plane)
+    out = np.zeros(body.shape, dtype=np.bool_)
+    if not opened.any():
+        return out
     parts, _ = ndimage.label(opened)
-    out = np.zeros(bright.shape, dtype=np.bool_)
     for n, box in enumerate(ndimage.find_objects(parts), start=1):
         if (box[0].stop - box[0].start) * spacing[0] < _LEAST_LENGTH_MM:
             continue

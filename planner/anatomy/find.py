@@ -18,6 +18,7 @@ from planner.anatomy.bone import Bone, find_bone
 from planner.anatomy.bright import Bright, split_bright
 from planner.anatomy.certainty import canal_structure, confidence_of
 from planner.anatomy.clues import guess
+from planner.anatomy.crescents import find_crescents, with_crescents
 from planner.anatomy.grid import reduced
 from planner.anatomy.hazards.air import find_air
 from planner.anatomy.hazards.kidneys import find_kidneys, kidney_structure
@@ -33,7 +34,7 @@ from planner.anatomy.paint import paint_canal, paint_roots, paint_tissue, verteb
 from planner.anatomy.pedicles import find_pedicles
 from planner.anatomy.reformat import RADII, Curve, curve_through, polar
 from planner.anatomy.roots import find_roots, roots_structure, seen_in_sleeves
-from planner.anatomy.sac import find_sac
+from planner.anatomy.sac import FAT_HU, find_sac
 from planner.anatomy.sleeves import measure_sleeves, sleeve_hints, wide_sleeves
 from planner.anatomy.spine import NOT_CHECKED, Anatomy, Anchor, Canal, Foramen, Level, Structure, Window
 from planner.anatomy.track import Path, track_canal
@@ -75,7 +76,7 @@ def find(volume: Volume, anchor: Anchor | None = None, progress: Progress = sile
 class _Seen:
     """What of a CT is the same whatever its vertebrae are called. bone: without contrast. soft: codes of soft tissue, lung and gas on the
     search grid. row: the vertebrae without names. structures: how what lies around the spine is known. flat_mm: heights (z) of the slices
-    where the back is pressed flat."""
+    where the back is pressed flat. rim_told: whether bone beside the canal is dense enough to be told from contrast."""
 
     volume: Volume
     search: Frame
@@ -89,6 +90,7 @@ class _Seen:
     row: Row
     structures: Mapping[str, Structure]
     flat_mm: Floats
+    rim_told: bool
 
     def plain(self) -> Volume:
         """The scan without contrast in and around the sac, in which all bone is measured; the sac is measured in the scan as it is."""
@@ -108,9 +110,16 @@ def _find_in_ct(volume: Volume, anchor: Anchor | None, progress: Progress) -> An
     plain, bone, curve = (volume, bone, curve) if bright is None else (bright.taken_from(volume), bright.bone, bright.curve)
     curve, wall = canal_along(plain, curve, bone.threshold_hu, None, part(progress, 0.5, 0.6))
     curve, wall = trimmed(curve, wall)
+    rays = polar(plain, curve)
+    crescents = find_crescents(rays, wall, max(volume.frame.spacing_mm))
+    if crescents is not None and crescents.any:
+        bright = with_crescents(crescents, volume, search.frame, bone, curve, wall, bright)
+        plain, bone = bright.taken_from(volume), bright.bone
+        curve, wall = trimmed(*canal_along(plain, curve, bone.threshold_hu, None))
+        rays = polar(plain, curve)
     canal = as_canal(curve, wall, confidence_of(path, curve, wall))
     progress(0.62, "Counting the vertebrae")
-    openness = openness_of(polar(plain, curve), wall.radius_mm, RADII, bone.threshold_hu)
+    openness = openness_of(rays, wall.radius_mm, RADII, bone.threshold_hu)
     mask = Volume(search.frame, bone.mask.astype(np.uint8))
     column = find_column(search, mask, curve, wall.radius_mm, openness)
     row = bodies(curve, column)
@@ -118,7 +127,7 @@ def _find_in_ct(volume: Volume, anchor: Anchor | None, progress: Progress) -> An
     progress(0.66, "Finding lung, gas, kidneys and vessels")
     soft, around = _around(search, body, canal, row)
     flat = _flat_heights(search, body, canal)
-    seen = _Seen(volume, search.frame, body, bone, soft, bright, curve, canal, column, row, around, flat)
+    seen = _Seen(volume, search.frame, body, bone, soft, bright, curve, canal, column, row, around, flat, crescents is not None)
     return _named(seen, plain, levels, anchor, part(progress, 0.7, 1.0))
 
 
@@ -142,22 +151,24 @@ def _named(seen: _Seen, plain: Volume, levels: tuple[Level, ...], anchor: Anchor
     windows = find_windows(plain, bone.threshold_hu, canal, levels)
     progress(0.4, "Finding the sac")
     sure_names = anchor is not None and anchor.by == "user"
-    sac = find_sac(volume, seen.curve, canal, levels, sure_names)
+    bright = seen.bright
+    lit = bright is not None and bright.lit
+    # a dark sac is seen against leaked contrast as it is against fat
+    sac = find_sac(volume if bright is None or lit else bright.taken_from(volume, FAT_HU), seen.curve, canal, levels, sure_names)
     roots = find_roots(plain, bone.threshold_hu, canal, sac.sections.radius_mm, foramina)
-    if seen.bright is not None:
-        roots = seen_in_sleeves(roots, seen.bright, volume.frame, canal, sac.sections.radius_mm)
+    if bright is not None and lit:
+        roots = seen_in_sleeves(roots, bright, volume.frame, canal, sac.sections.radius_mm)
     progress(0.6, "Writing labels")
     labels = _paint_tissue(plain, seen, levels, windows)
     paint_canal(labels, volume.frame, canal, sac.sections.radius_mm, sac.sections.cord_mm, _flavum(canal, levels))
     paint_roots(labels, volume.frame, roots)
     arteries = find_neck_arteries(plain, bone.threshold_hu, canal, levels)
     paint_neck_arteries(labels, volume.frame, arteries)
-    bright = seen.bright
     pools = () if bright is None else find_pools(bright, labels, volume.frame, canal, sac.sections.radius_mm, levels)
     paint_pools(labels, pools)
     hints = leak_hints(pools, canal)
     landmarks = find_landmarks(sides, labels, volume.frame, canal, levels, pedicles)
-    if bright is not None:
+    if bright is not None and lit:
         sleeves = measure_sleeves(volume, bright, labels, canal, sac.sections.radius_mm, roots)
         hints += sleeve_hints(wide_sleeves(sleeves, volume.frame), canal, hints)
     structures = {
@@ -169,7 +180,7 @@ def _named(seen: _Seen, plain: Volume, levels: tuple[Level, ...], anchor: Anchor
         "windows": NOT_CHECKED,
         "landmarks": landmarks_structure(landmarks),
         "roots": roots_structure(roots) if roots else NOT_CHECKED,
-        "contrast outside": contrast_structure(bright is not None, canal, levels, hints),
+        "contrast outside": contrast_structure(lit, seen.rim_told, canal, levels, hints),
         "skin": _skin_structure(labels, seen.flat_mm, levels),
         "bone": Structure("found", 0.9, None if max(volume.frame.spacing_mm) <= 2.0 else "Thin bone is blurred in slices this thick."),
         **seen.structures,
@@ -235,8 +246,8 @@ def _around(search: Volume, body: NDArray[np.bool_], canal: Canal, row: Row) -> 
     kidney, kidneys = find_kidneys(search, body, canal)
     vessels = find_vessels(search, body, canal, np.array([middle for _, middle, _ in row.bodies]).reshape(-1, 3))
     soft = np.full(search.frame.shape, codes.SOFT_TISSUE, dtype=np.uint8)
-    soft[kidney], soft[vessels.aorta], soft[vessels.cava] = codes.KIDNEY, codes.AORTA, codes.VENA_CAVA
-    soft[lung], soft[gas] = codes.LUNG, codes.BOWEL_GAS
+    for code, where in zip((*_ORGANS, codes.LUNG, codes.BOWEL_GAS), (kidney, vessels.aorta, vessels.cava, lung, gas)):
+        np.copyto(soft, np.uint8(code), where=where)
     return soft, {
         "lung": Structure("found", 0.9, None if bool(lung.any()) else "There is no lung in view."),
         "bowel gas": Structure("found", 0.7, "Only gas shows bowel; bowel without gas is not checked."),

@@ -67,4 +67,4 @@ def nearest_indices(source: Frame, target: Frame) -> tuple[NDArray[np.intp], NDA
 def onto(mask: NDArray[Mask], source: Frame, target: Frame) -> NDArray[Mask]:
     """A mask or label map of one axial frame on another, nearest voxel."""
     k, j, i = nearest_indices(source, target)
-    return mask[k][:, j][:, :, i]
+    return mask[k][:, j][:, :, i] if len(k) < len(mask) else mask[:, j][:, :, i][k]

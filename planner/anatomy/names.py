@@ -29,6 +29,7 @@ from planner.refusal import Refusal
 
 _WITHOUT_SIZES = {"T13": "T12", "L6": "L5"}  # no table gives any for them
 _FALSE_ENDS = 2
+_TOLD = 0.2  # a name that the program is less sure of is none: the sizes of vertebrae alone tell it no better than a throw of dice
 _LEVEL = re.compile(r"\b[CTLS]\d+\b")
 _CLICK = "Click into the body of a vertebra that lies wholly in the scan."
 
@@ -82,13 +83,15 @@ def kept_names(count: int, at: int, anchor: Anchor) -> tuple[int, tuple[str, ...
 
 
 def name_levels(row: Row, anchor: Anchor | None, guessed: Callable[[list[Body]], Anchor]) -> tuple[tuple[Level, ...], Anchor | None]:
-    """Named levels and the anchor that they rest on, which is guessed where a person named none. Raises Refusal for an anchor that names no
-    vertebra of which the scan shows a part."""
-    if anchor is None and not row.bodies:
+    """Named levels and the anchor that they rest on, which is guessed where a person named none; no anchor where nothing in view tells a
+    name, for then the levels' names only tell them apart. Raises Refusal for an anchor that names no vertebra of which the scan shows a
+    part."""
+    if anchor is not None:
+        return counted_from(anchor, row), anchor
+    if not row.bodies:
         return (), None
-    if anchor is None:
-        anchor = _that_fits(guessed(list(row.bodies)), list(row.bodies))
-    return counted_from(anchor, row), anchor
+    guess = _that_fits(guessed(list(row.bodies)), list(row.bodies))
+    return counted_from(guess, row), guess if guess.confidence is None or guess.confidence >= _TOLD else None
 
 
 def counted_from(anchor: Anchor, row: Row) -> tuple[Level, ...]:
@@ -218,21 +221,23 @@ def _sac_in_labels(anatomy: Anatomy) -> Floats:
 
 
 def levels_structure(levels: tuple[Level, ...], anchor: Anchor | None) -> Structure:
-    """How the levels are known: found by their discs; named by a person, or only guessed."""
+    """How the levels are known: found by their discs; named by a person, only guessed, or not known by name."""
     if not levels:
         return Structure("not checked", None, "No vertebra could be told from its neighbours.")
     weak = [level.name for level in levels if level.confidence < 0.5]
     sentences = []
-    if anchor is None or anchor.by == "program":
-        sure = 0.0 if anchor is None or anchor.confidence is None else anchor.confidence
+    if anchor is None:
+        sentences.append(f"Which vertebrae these are is unknown, {levels[0].name} and the others are stand-ins: name one vertebra.")
+    elif anchor.by == "program":
+        sure = anchor.confidence or 0.0
         if sure < number("anatomy.sure_name_confidence"):
-            told = f", by {anchor.why}" if anchor is not None and anchor.why else ""
+            told = f", by {anchor.why}" if anchor.why else ""
             sentences.append(f"The names are a guess ({round(100 * sure)} %{told}): name one vertebra.")
     held = {level.name for level in levels}
     sentences += [f"{name} has the usual sizes of {usual}." for name, usual in _WITHOUT_SIZES.items() if name in held]
     if weak:
         sentences.append(f"The borders of {', '.join(weak)} are uncertain.")
-    confidence = float(np.mean([level.confidence for level in levels]))
+    confidence = float(np.mean([level.confidence for level in levels])) if anchor is not None else 0.0
     if anchor is not None and anchor.by == "program" and anchor.confidence is not None:
         confidence = min(confidence, anchor.confidence)
     return Structure("found", round(confidence, 2), " ".join(sentences) or None)

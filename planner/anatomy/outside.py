@@ -84,7 +84,10 @@ def find_pools(
     hearts = in_view & past_sac
     before_or_behind = np.abs(along[:, 1]) < np.where(along[:, 1] > 0, sac_mm[row, 0], sac_mm[row, ANGLES // 2])
     least = 1 if max(frame.spacing_mm) < _COARSE_MM else 2
-    pooled = _grown(free, index[hearts & before_or_behind], frame, 2) | _grown(free, index[hearts & even], frame, least)
+    if bright.lit:
+        pooled = _grown(free, index[hearts & before_or_behind], frame, 2) | _grown(free, index[hearts & even], frame, least)
+    else:  # whatever is bright was judged already, and a dark sac has no sleeves
+        pooled = free
     number_of = ndimage.label(pooled, np.ones((3, 3, 3), dtype=np.bool_))[0][tuple(index.T)]
     past_wall = radius - canal.wall_mm[row, turn]
     followed = _followed(levels)
@@ -151,11 +154,15 @@ def hint_words(canal: Canal, levels: tuple[Level, ...], hint: LeakHint) -> str:
     return f"Bright fluid {_WHERE[hint.place]}{at}, {hint.volume_ml:.1f} mL: looks like leaked contrast."
 
 
-def contrast_structure(looked: bool, canal: Canal, levels: tuple[Level, ...], hints: tuple[LeakHint, ...]) -> Structure:
-    """How contrast outside the sac is known. looked: whether the scan is a myelogram."""
-    if not looked:
-        return Structure("not checked", None, "Leaked contrast is looked for only where contrast fills the sac.")
+def contrast_structure(lit: bool, told: bool, canal: Canal, levels: tuple[Level, ...], hints: tuple[LeakHint, ...]) -> Structure:
+    """How contrast outside the sac is known. lit: whether contrast fills the sac. told: whether bone could be told from contrast around a
+    dark one, which says nothing of a leak that no contrast came out of."""
     words = [hint_words(canal, levels, hint) for hint in hints]
+    if not lit and not hints:
+        none = "none was seen beside it" if told else "in this scan none beside it could be told from bone"
+        return Structure("not checked", None, f"The sac holds no contrast, and {none}: whether it leaks is not known.")
+    if not lit:
+        return Structure("found", 0.5, " ".join([*words, "The sac itself is dark: calcified ligament or thick bone may look so."]))
     if not any(hint.why == "contrast outside" for hint in hints):
         none = f"None was seen. Less than {_LEAST_ML:.1f} mL, or contrast in a root's sleeve, is not told apart."
         return Structure("found", 0.5, " ".join([none, *words]))

@@ -18,7 +18,8 @@ from planner.anatomy.spine import ANGLES, Canal, Conus, Level, SacSections, Stru
 from planner.evidence import evidence, number
 from planner.geometry import Floats, Volume
 
-_FAT_HU = -30.0
+FAT_HU = -100.0
+_FAT_HU = -30.0  # below this is fat, or some of it
 _OPACIFIED_HU = 130.0  # a sac of this median or more holds contrast
 _UNNAMED = "T12"  # whose sizes are taken where no level could be told
 UNSURE_NAMES = " Its size follows level names that are not confirmed."

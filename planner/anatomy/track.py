@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from planner.anatomy.bone import Bone
+from planner.anatomy.morphology import along_slices, box_of
 from planner.geometry import Floats, Volume
 from planner.progress import Progress, silent
 
@@ -23,7 +25,11 @@ _SIDEWAYS = 0.8  # tangent of the steepest course to a side
 _CORRIDOR_MM, _BENDS = 10.0, 0.35  # a spine goes on no farther to a side than this, and this much a mm
 _BREAK_MM, _BREAK_SCORE = 15.0, 0.35  # over this length below this score the path leaves the canal
 _OPEN_ARCH = 0.6  # what a place is worth that bone encloses but for its back, where laminae may have been taken away
-_UNKNOWN = 2  # in a grid of walls: neither bone nor none
+_POOLED_MM = 9.0
+_FREE_MM = (2.5, 16.0)  # from the nearest bone in a slice
+_STEP = 0.8  # of a voxel: steps of a ray
+_SURELY, _ROUNDING = 0.96, 1.42  # what a distance of cv2 holds at least; a ray's places are rounded to voxels, and so are walls
+_UNKNOWN = 255  # in a grid of walls: neither bone nor none
 _MISSED, _UNSEEN = -1.0, -2.0  # a ray that meets no bone; one that ends at the scan's border or at metal
 
 
@@ -41,77 +47,88 @@ class Path:
 @njit(cache=True, nogil=True)
 def _enclosure(
     walls: NDArray[np.uint8],
-    allowed: NDArray[np.bool_],
-    distance: NDArray[np.float32],
+    apart: NDArray[np.float32],
+    content: NDArray[np.bool_],
     sj: float,
     si: float,
     stride: int,
-    reach: float,
     area0: float,
     area_sd: float,
+    weight: float,
     score: NDArray[np.float32],
     unroofed: NDArray[np.float32],
     enclosed: NDArray[np.float32],
 ) -> None:
-    nk, nj, ni = walls.shape
-    step = 0.8 * min(sj, si)
-    count = int(reach / step)
-    dj = np.empty(32)
-    di = np.empty(32)
-    for n in range(32):
-        dj[n] = np.sin(2 * np.pi * n / 32) * step / sj
-        di[n] = np.cos(2 * np.pi * n / 32) * step / si
-    radius = np.empty(32)
-    for k in range(nk):
-        for b in range(score.shape[1]):
-            for c in range(score.shape[2]):
-                j, i = b * stride, c * stride
-                if not allowed[k, j, i] or distance[k, j, i] < 2.5 or distance[k, j, i] > 16.0:
-                    continue
-                hits, valid, hits_behind, valid_behind, total = 0, 0, 0, 0, 0.0
-                for n in range(32):
-                    radius[n] = _MISSED
-                    y, x = float(j), float(i)
-                    for m in range(1, count + 1):
-                        y += dj[n]
-                        x += di[n]
-                        a, d = int(y + 0.5), int(x + 0.5)
-                        if a < 0 or d < 0 or a >= nj or d >= ni or walls[k, a, d] == _UNKNOWN:
-                            radius[n] = _UNSEEN
-                            break
-                        if walls[k, a, d]:
-                            radius[n] = m * step
-                            break
-                    behind = abs(n - 8) <= 4
-                    if radius[n] > 0:
-                        hits += 1
-                        hits_behind += behind
-                        total += radius[n]
-                    if radius[n] != _UNSEEN:
-                        valid += 1
-                        valid_behind += behind
-                if valid < 16 or hits < 8:
-                    continue
-                mean = total / hits
-                area, gap, longest, gap_aside, longest_aside = 0.0, 0, 0, 0, 0
-                for n in range(64):
-                    if radius[n % 32] > 0:
-                        gap, gap_aside = 0, 0
-                    elif radius[n % 32] == _MISSED:
-                        gap += 1
-                        gap_aside += abs(n % 32 - 8) > 4
-                        longest, longest_aside = max(longest, gap), max(longest_aside, gap_aside)
-                for n in range(32):
-                    r0 = radius[n] if radius[n] > 0 else mean
-                    r1 = radius[(n + 1) % 32] if radius[(n + 1) % 32] > 0 else mean
-                    area += 0.5 * r0 * r1 * 0.19509
-                z = (area - area0) / area_sd
-                usual = np.exp(-0.25 * z * z)
-                arc, arc_aside = min(longest, 32) * 11.25, min(longest_aside, 32) * 11.25
-                share, share_aside = hits / valid, (hits - hits_behind) / max(valid - valid_behind, 1)
-                score[k, b, c] = share * np.exp(-((arc / 160.0) ** 2)) * usual
-                unroofed[k, b, c] = share_aside * np.exp(-((arc_aside / 160.0) ** 2)) * usual
-                enclosed[k, b, c] = share
+    """Raise the scores of a slice at those places of the content that bone encloses better than they say.
+
+    walls: 1, 0, or unknown. apart: voxels to the nearest that is not 0, at most so far wrong as `cv2.distanceTransform` is."""
+    nj, ni = walls.shape
+    step = _STEP * min(sj, si)
+    count = int(_REACH_MM / step)
+    margin = int(_REACH_MM / min(sj, si)) + 2
+    leaps = np.full((nj + 2 * margin, ni + 2 * margin), _UNKNOWN, dtype=np.uint8)  # how many steps surely meet nothing; 0: a wall
+    for j in range(nj):
+        for i in range(ni):
+            if walls[j, i] < _UNKNOWN:
+                sure = (apart[j, i] * min(sj, si) * _SURELY - _ROUNDING * max(sj, si)) / step
+                leaps[j + margin, i + margin] = 0 if walls[j, i] else max(min(int(sure), count), 1)
+    flat = leaps.ravel()
+    way = np.empty((RAYS, count + 1), dtype=np.int64)
+    for n in range(RAYS):
+        for m in range(count + 1):
+            down = int(np.floor(np.sin(2 * np.pi * n / RAYS) * m * step / sj + 0.5))
+            way[n, m] = down * leaps.shape[1] + int(np.floor(np.cos(2 * np.pi * n / RAYS) * m * step / si + 0.5))
+    radius = np.empty(RAYS)
+    for b in range(score.shape[0]):
+        for c in range(score.shape[1]):
+            j, i = b * stride, c * stride
+            free_mm = np.float32(apart[j, i] * np.float32(min(sj, si)))
+            if not content[j, i] or walls[j, i] or free_mm < _FREE_MM[0] or free_mm > _FREE_MM[1]:
+                continue
+            here = (j + margin) * leaps.shape[1] + i + margin
+            hits, valid, hits_behind, valid_behind, total = 0, 0, 0, 0, 0.0
+            for n in range(RAYS):
+                m = int(flat[here])
+                leap = 1
+                while m <= count:
+                    leap = int(flat[here + way[n, m]])
+                    if leap == 0 or leap == _UNKNOWN:
+                        break
+                    m += leap
+                behind = abs(n - 8) <= 4
+                radius[n] = _MISSED if m > count else _UNSEEN if leap else m * step
+                if radius[n] > 0:
+                    hits += 1
+                    hits_behind += behind
+                    total += radius[n]
+                if radius[n] != _UNSEEN:
+                    valid += 1
+                    valid_behind += behind
+            if valid < 16 or hits < 8:
+                continue
+            mean = total / hits
+            area, gap, longest, gap_aside, longest_aside = 0.0, 0, 0, 0, 0
+            for n in range(2 * RAYS):
+                if radius[n % RAYS] > 0:
+                    gap, gap_aside = 0, 0
+                elif radius[n % RAYS] == _MISSED:
+                    gap += 1
+                    gap_aside += abs(n % RAYS - 8) > 4
+                    longest, longest_aside = max(longest, gap), max(longest_aside, gap_aside)
+            for n in range(RAYS):
+                r0 = radius[n] if radius[n] > 0 else mean
+                r1 = radius[(n + 1) % RAYS] if radius[(n + 1) % RAYS] > 0 else mean
+                area += 0.5 * r0 * r1 * 0.19509
+            z = (area - area0) / area_sd
+            usual = np.exp(-0.25 * z * z)
+            arc, arc_aside = min(longest, RAYS) * 11.25, min(longest_aside, RAYS) * 11.25
+            share, share_aside = hits / valid, (hits - hits_behind) / max(valid - valid_behind, 1)
+            closed = np.float32(weight) * np.float32(share * np.exp(-((arc / 160.0) ** 2)) * usual)
+            if closed > score[b, c]:
+                score[b, c] = closed
+                enclosed[b, c] = share
+            without = np.float32(weight) * np.float32(share_aside * np.exp(-((arc_aside / 160.0) ** 2)) * usual)
+            unroofed[b, c] = max(unroofed[b, c], without)
 
 
 @njit(cache=True, nogil=True)
@@ -119,21 +136,25 @@ def _best_path(gain: NDArray[np.float32], reach: int, cost_back: float, cost_lef
     nk, nb, nc = gain.shape
     value = np.zeros((nk, nb, nc), dtype=np.float32)
     origin = np.full((nk, nb, nc), -1, dtype=np.int32)
+    pays = np.zeros((nk, nb), dtype=np.bool_)  # a row of whose places any is worth coming from
+    top, source = np.empty(nc), np.empty(nc, dtype=np.int64)
     best, at = -1.0, 0
     for k in range(nk):
         for b in range(nb):
+            top[:] = 0.0
+            source[:] = -1
+            for p in range(max(b - reach, 0), min(b + reach + 1, nb)):
+                if k == 0 or not pays[k - 1, p]:
+                    continue
+                for dc in range(-reach, reach + 1):
+                    for c in range(max(-dc, 0), min(nc - dc, nc)):
+                        there = value[k - 1, p, c + dc] - cost_back * abs(p - b) - cost_left * abs(dc)
+                        if there > top[c]:
+                            top[c], source[c] = there, p * nc + c + dc
             for c in range(nc):
-                top, source = 0.0, -1
-                if k > 0:
-                    for db in range(-reach, reach + 1):
-                        for dc in range(-reach, reach + 1):
-                            p, q = b + db, c + dc
-                            if 0 <= p < nb and 0 <= q < nc:
-                                there = value[k - 1, p, q] - cost_back * abs(db) - cost_left * abs(dc)
-                                if there > top:
-                                    top, source = there, p * nc + q
-                value[k, b, c] = top + gain[k, b, c]
-                origin[k, b, c] = source
+                value[k, b, c] = top[c] + gain[k, b, c]
+                origin[k, b, c] = source[c]
+                pays[k, b] |= value[k, b, c] > 0
                 if value[k, b, c] > best:
                     best, at = value[k, b, c], (k * nb + b) * nc + c
     length = 0
@@ -142,10 +163,10 @@ def _best_path(gain: NDArray[np.float32], reach: int, cost_back: float, cost_lef
         k, b, c = at // (nb * nc), at // nc % nb, at % nc
         path[length, 0], path[length, 1], path[length, 2] = k, b, c
         length += 1
-        source = origin[k, b, c]
-        if source < 0:
+        back = origin[k, b, c]
+        if back < 0:
             break
-        at = (k - 1) * nb * nc + source
+        at = (k - 1) * nb * nc + back
     return best, path[:length]
 
 
@@ -174,27 +195,22 @@ def _neighbourhood(
 
 def score_places(search: Volume, body: NDArray[np.bool_], bone: Bone, stride: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """(score, enclosed) on every stride-th row and column of the search grid: how much a place looks like the inside of the canal."""
-    spacing = search.frame.spacing_mm
-    smooth = np.stack([cv2.blur(plane, (3, 3)) for plane in search.voxels])
-    content = body & (((smooth > -130) & (smooth < 160)) | bone.tube)
-    shape = (search.frame.shape[0], -(-search.frame.shape[1] // stride), -(-search.frame.shape[2] // stride))
+    frame = search.frame
+    spacing = frame.spacing_mm
+    shape = (frame.shape[0], -(-frame.shape[1] // stride), -(-frame.shape[2] // stride))
     score, enclosed, unroofed = (np.zeros(shape, dtype=np.float32) for _ in range(3))
     solid = bone.mask if bone.glare is None else bone.mask & ~bone.glare
     # arches and gaps alternate along the body, so bone is pooled over 9 mm; where the canal is steep (sacrum) that would close it
-    for pooled_mm, weight in ((9.0, 1.0), (0.0, 0.9)):
-        length = 2 * round(pooled_mm / 2 / spacing[0]) + 1
-        walls = ndimage.maximum_filter1d(solid.astype(np.uint8), length, axis=0)
-        if bone.glare is not None:
-            walls[(walls == 0) & bone.glare] = _UNKNOWN
-        inward = np.stack([cv2.distanceTransform((plane == 0).astype(np.uint8), cv2.DIST_L2, 3) for plane in walls])
-        distance = (np.minimum(inward, 1000.0) * min(spacing[1:])).astype(np.float32)
-        one, without, share = (np.zeros(shape, dtype=np.float32) for _ in range(3))
-        inside = content & (walls == 0)
-        _enclosure(walls, inside, distance, spacing[1], spacing[2], stride, _REACH_MM, _AREA_MM2, _AREA_SD_MM2, one, without, share)
-        better = weight * one > score
-        score = np.where(better, weight * one, score)
-        enclosed = np.where(better, share, enclosed)
-        unroofed = np.maximum(unroofed, weight * without)
+    walls = np.stack([along_slices(solid, round(_POOLED_MM / 2 / spacing[0])), solid], axis=1).view(np.uint8)
+    if bone.glare is not None:
+        walls[(walls == 0) & bone.glare[:, None]] = _UNKNOWN
+    for k, values in enumerate(search.voxels):
+        smooth = cv2.blur(values, (3, 3))
+        content = body[k] & (((smooth > -130) & (smooth < 160)) | bone.tube[k])
+        for plane, weight in zip(walls[k], (1.0, 0.9)):
+            apart = cv2.distanceTransform((plane == 0).view(np.uint8), cv2.DIST_L2, 3)
+            one = score[k], unroofed[k], enclosed[k]
+            _enclosure(plane, apart, content, spacing[1], spacing[2], stride, _AREA_MM2, _AREA_SD_MM2, weight, *one)
     front, back = _neighbourhood(bone.mask, spacing, stride)
     return np.maximum(score * back, _OPEN_ARCH * unroofed) * front, enclosed
 
@@ -202,6 +218,11 @@ def score_places(search: Volume, body: NDArray[np.bool_], bone: Bone, stride: in
 def track_canal(search: Volume, body: NDArray[np.bool_], bone: Bone, progress: Progress = silent) -> Path | None:
     """The best path of places that look like the canal, or None where no slice looks like it at all."""
     stride = 2
+    box = box_of(bone.mask)
+    if box is None:
+        return None
+    frame = search.frame
+    search, body, bone, corner = _around(box, search, body, bone, stride)
     score, enclosed = score_places(search, body, bone, stride)
     progress(0.6, "Following the canal")
     spacing = search.frame.spacing_mm
@@ -221,10 +242,30 @@ def track_canal(search: Volume, body: NDArray[np.bool_], bone: Bone, progress: P
         in_line = np.where(_corridor(kept, gain.shape, stride, spacing), gain, np.float32(-1.0))
         kept = _kept(score, _best_path(in_line, 1, *costs)[1], stride, spacing)
     cells = kept
-    index = np.stack([cells[:, 0], cells[:, 1] * stride, cells[:, 2] * stride], axis=1)
+    index = cells * [1, stride, stride] + corner
     along = score[cells[:, 0], cells[:, 1], cells[:, 2]].astype(np.float64)
     shares = enclosed[cells[:, 0], cells[:, 1], cells[:, 2]].astype(np.float64)
-    return Path(search.frame.to_world(index), along, shares, float(best - second) / (len(cells) * spacing[0]))
+    return Path(frame.to_world(index), along, shares, float(best - second) / (len(cells) * spacing[0]))
+
+
+def _around(
+    box: tuple[slice, slice, slice], search: Volume, body: NDArray[np.bool_], bone: Bone, stride: int
+) -> tuple[Volume, NDArray[np.bool_], Bone, NDArray[np.int64]]:
+    """All of the scan's slices as far beside a box as a ray reaches from a place that a ray from the box reaches; and their corner."""
+    beside = []
+    for part, size, step in zip(box[1:], search.frame.shape[1:], search.frame.spacing_mm[1:]):
+        reach = int(2 * _REACH_MM / step) + 1
+        beside.append(slice(max(part.start - reach, 0) // stride * stride, min(part.stop + reach, size)))
+    rows, columns = beside
+
+    def part_of(values: NDArray[Any]) -> NDArray[Any]:
+        return np.ascontiguousarray(values[:, rows, columns])
+
+    corner = (0, rows.start, columns.start)
+    frame = search.frame.crop(corner, (search.frame.shape[0], rows.stop, columns.stop))
+    near = replace(search, frame=frame, voxels=part_of(search.voxels))
+    glare = None if bone.glare is None else part_of(bone.glare)
+    return near, part_of(body), replace(bone, mask=part_of(bone.mask), tube=part_of(bone.tube), glare=glare), np.array(corner)
 
 
 def _kept(score: NDArray[np.float32], cells: NDArray[np.int64], stride: int, spacing: tuple[float, float, float]) -> NDArray[np.int64]:

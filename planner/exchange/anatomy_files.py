@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.anatomy import labels
+from planner.anatomy.bridges import LETTERS, bridges, bridges_of, kind_name
 from planner.anatomy.compartments import compartments
 from planner.anatomy.hazards.arterial import ArterialZone, arterial_zones
 from planner.anatomy.hazards.corridor import CorridorLimit, corridor_limits
 from planner.anatomy.outside import hint_level, hint_words
 from planner.anatomy.spine import Anatomy, Landmarks, LeakHint
+from planner.anatomy.where import explained
 from planner.exchange.contract_json import number, numbers, write_json
 from planner.geometry import Frame, resample, write_nifti
 from planner.refusal import Refusal
@@ -62,6 +64,8 @@ def anatomy_content(anatomy: Anatomy, series_uid: str, part: int) -> dict[str, A
             "centreline": [numbers(point) for point in canal.centreline_mm.tolist()],
             "area_mm2": numbers(canal.area_mm2.tolist(), 2),
             "confidence": numbers(canal.confidence.tolist()),
+            "wall": _wall(anatomy),
+            "bridges": _bridges(anatomy),
         },
         "levels": [
             {"name": level.name, "centre": numbers(level.centre_mm), "confidence": number(level.confidence)} for level in anatomy.levels
@@ -82,6 +86,32 @@ def anatomy_content(anatomy: Anatomy, series_uid: str, part: int) -> dict[str, A
         "landmarks": [_landmarks(marks) for marks in anatomy.landmarks] if anatomy.landmarks else None,
         "compartments": _compartments(anatomy),
     }
+
+
+def _wall(anatomy: Anatomy) -> dict[str, Any]:
+    """The wall as distances from the centreline by direction, and what it is made of, one letter a direction."""
+    canal = anatomy.canal
+    letters = np.array(list(LETTERS))[bridges_of(canal)]
+    return {
+        "left": [numbers(vector) for vector in canal.left.tolist()],
+        "back": [numbers(vector) for vector in canal.back.tolist()],
+        "radius_mm": [numbers(section, 1) for section in canal.wall_mm.tolist()],
+        "made_of": ["".join(section) for section in letters.tolist()],
+        "letters": {letter: kind_name(kind, anatomy.modality) for kind, letter in enumerate(LETTERS)},
+    }
+
+
+def _bridges(anatomy: Anatomy) -> list[dict[str, Any]]:
+    return [
+        {
+            "kind": kind_name(bridge.kind, anatomy.modality),
+            "between": None if bridge.between is None else list(bridge.between),
+            "side": bridge.side,
+            "s_mm": numbers(bridge.s_mm, 1),
+            "area_mm2": number(bridge.area_mm2, 1),
+        }
+        for bridge in bridges(anatomy)
+    ]
 
 
 def _foramina(anatomy: Anatomy) -> list[dict[str, Any]]:
@@ -208,11 +238,7 @@ def numbering_content(anatomy: Anatomy) -> dict[str, int]:
 def structures_content(anatomy: Anatomy) -> dict[str, dict[str, Any]]:
     """Every structure with how it is known; one that nobody looked for is "not checked"."""
     names = (*STRUCTURES, *(name for name in anatomy.structures if name not in STRUCTURES))
+    known = {name: explained(anatomy, name) for name in names}
     return {
-        name: {
-            "provenance": anatomy.structure(name).provenance,
-            "confidence": number(anatomy.structure(name).confidence),
-            "problem": anatomy.structure(name).problem,
-        }
-        for name in names
+        name: {"provenance": one.provenance, "confidence": number(one.confidence), "problem": one.problem} for name, one in known.items()
     }

@@ -2,11 +2,12 @@
 
 from planner.geometry.angles import NeedleAngles, PatientPosition, needle_angles
 from planner.geometry.frame import Floats, Frame, axial_frame_over
-from planner.geometry.nifti import nifti_place, read_nifti, write_nifti
+from planner.geometry.nifti import NOWHERE, nifti_place, read_nifti, write_nifti
 from planner.geometry.sampling import resample, trilinear
 from planner.geometry.volume import Volume
 
 __all__ = [
+    "NOWHERE",
     "Floats",
     "Frame",
     "NeedleAngles",

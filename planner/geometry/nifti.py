@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from planner.geometry.frame import Floats, Frame
 
+NOWHERE = "The file gives no position and no orientation."
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _REVERSED = [2, 1, 0, 3]
 
@@ -64,7 +65,7 @@ def nifti_place(image: Any, shape: Sequence[int]) -> tuple[Frame, str | None]:
     if s_code and q_code and np.abs(sform - qform).max() > 0.01:
         problem = "The two positions in the file (sform and qform) differ; the sform is used."
     if not s_code and not q_code:
-        problem = "The file gives no position and no orientation."
+        problem = NOWHERE
     affine = sform if s_code else qform if q_code else image.affine
     try:
         return Frame((shape[2], shape[1], shape[0]), _lps(affine)), problem

@@ -52,7 +52,7 @@ def kind_of(head: bytes, name: str) -> Kind:
         return "zip"
     if head[344:348] in (b"n+1\0", b"ni1\0") or head[4:8] in (b"n+2\0", b"ni2\0"):
         return "nifti" if lower.endswith(".nii") else "other"
-    if head[:4] == b"NRRD" and lower.endswith(".nrrd"):
+    if (head[:4] == b"NRRD" and lower.endswith((".nrrd", ".nhdr"))) or (b"NDims" in head and lower.endswith((".mha", ".mhd"))):
         return "image"
     # DICOM without preamble begins with a tag of group 0002 or 0008, in either byte order
     if head[:2] in (b"\x02\x00", b"\x08\x00") and head[3:4] == b"\x00":
@@ -66,7 +66,7 @@ def kind_of(head: bytes, name: str) -> Kind:
 
 def plain(text: str) -> str:
     """One line without control characters: this is shown and printed."""
-    return "".join(letter for letter in text if letter.isprintable())[:500]
+    return (text if text.isprintable() else "".join(letter for letter in text if letter.isprintable()))[:500]
 
 
 def find(root: Path, progress: Progress) -> tuple[list[Found], list[Skipped]]:
@@ -221,7 +221,7 @@ def as_path(place: Place) -> Iterator[Path]:
     if place.member is None:
         yield place.path
         return
-    kinds = (".nii.gz", ".nii", ".nrrd")
+    kinds = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
     ending = next((kind for kind in kinds if place.member.name.lower().endswith(kind)), "")
     with tempfile.TemporaryDirectory(prefix="duraplan-") as folder:
         path = Path(folder) / f"image{ending}"

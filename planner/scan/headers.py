@@ -6,14 +6,16 @@ import logging
 import struct
 import warnings
 from io import BufferedIOBase
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 import pydicom
 from pydicom import config
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.tag import Tag
 
+from planner.scan.elements import elements
 from planner.scan.files import Found, open_place, plain
 from planner.scan.series import Identity, Pixels, Slice, Triple
 
@@ -32,9 +34,10 @@ TAGS = [
 ]  # fmt: skip
 
 _TAG = {name: Tag(name) for name in TAGS}  # looking a value up by its tag is twice as quick as by its name
+_WANTED = np.array(sorted(_TAG.values()), np.uint32)
 
 _LOCALIZER_WORDS = {"LOCALIZER", "SCOUT", "TOPOGRAM", "SURVIEW", "REF_SURVIEW", "SCANOGRAM"}
-_LONG_VR = {b"OB", b"OW", b"OD", b"OF", b"OL", b"OV", b"UN", b"UT", b"UC", b"UR", b"SQ"}
+_PIXEL_KINDS = (b"OB", b"OW", b"UN")
 _NOT_IMAGES = {
     "RTPLAN": "A radiotherapy plan, not a scan.",
     "RTSTRUCT": "A radiotherapy structure set, not a scan.",
@@ -60,10 +63,15 @@ class Unreadable(Exception):  # noqa: N818 - a sentence for the user
 def read_header(found: Found) -> list[Slice]:
     """The slices of a DICOM file. Raises Unreadable with a sentence without patient data."""
     try:
-        with open_place(found.place) as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            header = pydicom.dcmread(file, stop_before_pixels=True, force=True, specific_tags=list(TAGS))
-            return _slices(header, file, found)
+        with open_place(found.place) as file:
+            quick = elements(file, _WANTED)
+            if quick is not None:
+                return _slices(quick, file, found)
+            file.seek(0)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                header = pydicom.dcmread(file, stop_before_pixels=True, force=True, specific_tags=list(TAGS))
+                return _slices(_Whole(header, file), file, found)
     except Unreadable:
         raise
     except OSError as error:
@@ -72,9 +80,32 @@ def read_header(found: Found) -> list[Slice]:
         raise Unreadable("The file's header is damaged and cannot be read.") from error
 
 
-def _slices(header: Dataset, file: BufferedIOBase, found: Found) -> list[Slice]:
+class _Header(Protocol):
+    """Values by tag, None where there is none, and where the pixels lie: length None where encapsulated, offset 0 where deflated."""
+
+    syntax: str
+    offset: int
+    length: int | None
+
+    def value(self, tag: int) -> Any: ...
+
+
+class _Whole:
+    """A header that pydicom read. offset: -1 where no pixels follow it."""
+
+    def __init__(self, header: Dataset, file: BufferedIOBase) -> None:
+        self.dataset = header
+        self.syntax = _syntax(header)
+        self.offset, self.length = _pixel_data(header, file)
+
+    def value(self, tag: int) -> Any:
+        element = self.dataset.get(tag)
+        return None if element is None else element.value
+
+
+def _slices(header: _Header, file: BufferedIOBase, found: Found) -> list[Slice]:
     modality = _text(header, "Modality").upper()
-    if "DirectoryRecordSequence" in header:
+    if _value(header, "DirectoryRecordSequence") is not None:
         raise Unreadable("An index of the disc (DICOMDIR), not an image; the files themselves are read.")
     if modality in _NOT_IMAGES:
         raise Unreadable(_NOT_IMAGES[modality])
@@ -91,46 +122,50 @@ def _slices(header: Dataset, file: BufferedIOBase, found: Found) -> list[Slice]:
     frames = max(1, _whole(header, "NumberOfFrames") or 1)
     if frames > _MOST_FRAMES:
         raise Unreadable("The header promises more images than the file can hold.")
-    offset, length = _pixel_data(header, file)
+    offset, length = header.offset, header.length
+    if offset < 0:
+        raise Unreadable("A DICOM file without an image, or one that breaks off before it.")
     bits = _whole(header, "BitsAllocated") or 16
     stored = _whole(header, "BitsStored") or bits
     if bits not in (8, 16, 32) or not 0 < stored <= bits:
         raise Unreadable(f"Pixels of {bits} bits are not read.")
+    high = _whole(header, "HighBit")
+    if high is not None and not stored - 1 <= high < bits:
+        raise Unreadable(f"The header is damaged: it places the highest of {stored} bits at {high}.")
     frame_bytes = rows * columns * bits // 8
-    if length is None and _syntax(header) in _NATIVE:
+    if length is None and header.syntax in _NATIVE:
         raise Unreadable("The pixels are compressed, and the file does not say how.")
     if length is not None:
         held = min(length, found.size - offset)
-        deflated = _syntax(header).endswith(".1.99")
-        if not deflated and held < frame_bytes * frames:
+        deflated = header.syntax.endswith(".1.99")
+        if not deflated and (held < frame_bytes * frames or held < length):
             whole = max(0, held // frame_bytes)
             if whole == 0 or frames == 1:
-                raise Unreadable(f"The file breaks off inside the image: {held} of {frame_bytes} bytes are there.")
-            frames = whole
+                raise Unreadable(f"The file breaks off inside the image: {held} of {max(frame_bytes, length)} bytes are there.")
+            frames = min(frames, whole)
     elif not _is_whole(file, offset, found.size):
         raise Unreadable("The file breaks off inside the image.")
     return [_slice(header, found, frame, frames, offset, length, rows, columns, bits, stored) for frame in range(frames)]
 
 
 def _pixel_data(header: Dataset, file: BufferedIOBase) -> tuple[int, int | None]:
-    """Offset and length of the PixelData value; length None where it is encapsulated, offset 0 where the file is deflated."""
+    """Offset and length of the PixelData value, as `_Header` has them; offset -1 where there is none."""
     syntax = _syntax(header)
     if syntax.endswith(".1.99"):
         return 0, 0
     big = syntax == "1.2.840.10008.1.2.2"
-    implicit = bool(header.original_encoding[0])
     order = ">" if big else "<"
     start = file.read(12)
     if len(start) < 8 or struct.unpack(order + "HH", start[:4]) != (0x7FE0, 0x0010):
-        raise Unreadable("A DICOM file without an image, or one that breaks off before it.")
-    if implicit:
+        return -1, 0
+    # what the bytes say counts more than what the header promised of them
+    if start[4:6] in _PIXEL_KINDS and start[6:8] == b"\0\0":
+        length = struct.unpack(order + "I", start[8:12])[0]
+    elif header.original_encoding[0]:
         length = struct.unpack(order + "I", start[4:8])[0]
         file.seek(-(len(start) - 8), 1)
-    elif start[4:6] in _LONG_VR:
-        length = struct.unpack(order + "I", start[8:12])[0]
     else:
-        length = struct.unpack(order + "H", start[6:8])[0]
-        file.seek(-4, 1)
+        return -1, 0
     return file.tell(), None if length == _UNDEFINED else int(length)
 
 
@@ -156,7 +191,7 @@ def _syntax(header: Dataset) -> str:
 
 
 def _slice(
-    header: Dataset, found: Found, frame: int, frames: int, offset: int, length: int | None,
+    header: _Header, found: Found, frame: int, frames: int, offset: int, length: int | None,
     rows: int, columns: int, bits: int, stored: int,
 ) -> Slice:  # fmt: skip
     groups = _Groups(header, frame)
@@ -165,10 +200,10 @@ def _slice(
     position = groups.numbers("PlanePositionSequence", "ImagePositionPatient", 3)
     slope = groups.numbers("PixelValueTransformationSequence", "RescaleSlope", 1)
     intercept = groups.numbers("PixelValueTransformationSequence", "RescaleIntercept", 1)
-    image_type = [str(word).upper() for word in _many(_value(header, "ImageType"))]
+    image_type = [str(word).strip().upper() for word in _many(_value(header, "ImageType"))]
     high = _whole(header, "HighBit")
     pixels = Pixels(
-        syntax=_syntax(header), offset=offset, length=length, frame=frame, frames=frames, rows=rows, columns=columns, samples=1,
+        syntax=header.syntax, offset=offset, length=length, frame=frame, frames=frames, rows=rows, columns=columns, samples=1,
         bits_allocated=bits, bits_stored=stored, high_bit=stored - 1 if high is None else high,
         signed=_whole(header, "PixelRepresentation") == 1,
         photometric=_text(header, "PhotometricInterpretation").upper(),
@@ -202,7 +237,7 @@ def _slice(
 class _Groups:
     """Values of one frame: from its functional groups where the file has them (PS3.3 C.7.6.16), else from the header itself."""
 
-    def __init__(self, header: Dataset, frame: int) -> None:
+    def __init__(self, header: _Header, frame: int) -> None:
         shared, each = _value(header, "SharedFunctionalGroupsSequence"), _value(header, "PerFrameFunctionalGroupsSequence")
         own = each[frame] if each is not None and frame < len(each) else None
         self.places: list[Dataset] = [place for place in (own, shared[0] if shared else None) if place is not None]
@@ -225,12 +260,11 @@ class _Groups:
 
     def text(self, group: str, name: str, plain: str | None = None) -> str:
         value = self.value(group, name, plain)
-        return "" if value is None else str(value)
+        return "" if value is None else str(value).strip()
 
 
-def _value(header: Dataset, name: str) -> Any:
-    element = header.get(_TAG[name])
-    return None if element is None else element.value
+def _value(header: _Header, name: str) -> Any:
+    return header.value(_TAG[name])
 
 
 def _many(value: Any) -> list[Any]:
@@ -243,15 +277,15 @@ def _triple(values: tuple[float, ...]) -> Triple | None:
     return (values[0], values[1], values[2]) if len(values) == 3 else None
 
 
-def _text(header: Dataset, name: str) -> str:
+def _text(header: _Header, name: str) -> str:
     try:
         value = _value(header, name)
     except Exception:  # a value that cannot be decoded is as good as none
         return ""
-    return "" if value is None else str(value).strip()
+    return "" if value is None else "\\".join(str(one) for one in _many(value)).strip()
 
 
-def _whole(header: Dataset, name: str) -> int | None:
+def _whole(header: _Header, name: str) -> int | None:
     try:
         values = _many(_value(header, name))
         return int(values[0]) if values else None
@@ -259,7 +293,7 @@ def _whole(header: Dataset, name: str) -> int | None:
         return None
 
 
-def _padding(header: Dataset, stored: int) -> int | None:
+def _padding(header: _Header, stored: int) -> int | None:
     """PixelPaddingValue as the pixels hold it: files give it as unsigned where the pixels are signed."""
     value = _whole(header, "PixelPaddingValue")
     if value is None:

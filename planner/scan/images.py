@@ -1,21 +1,24 @@
-"""Scans that are one file: NIfTI and NRRD. Found, judged, and read."""
+"""Scans that are one file: NIfTI, NRRD and MetaImage. Found, judged, and read."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
 from dataclasses import dataclass
+from math import prod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.geometry import Frame, read_nifti
+from planner.geometry import NOWHERE, Frame, read_nifti
 from planner.scan.files import MOST_RATIO, Found, as_path
 from planner.scan.headers import Unreadable
 from planner.scan.judge import refused, with_frame
 from planner.scan.memory import free_bytes
 from planner.scan.series import Place, Series
+from planner.scan.thumbnail import thumbnail
 
 AIR_HU = -500.0  # a scan with whole numbers below this is a CT: MR has no negative values
 _STORED_OFFSET = 1024.0  # what a CT without its rescale lies too high
@@ -23,6 +26,9 @@ _TISSUE_SHARE = 0.4  # of what is not air, within -150 to 250 HU: CT 0.5 and mor
 _MOST_LABELS = 500
 _LABEL_SHARE = 0.8  # neighbours with equal values, where neither is background: 0.9 and more in label maps, under 0.3 in images
 _UNFIT = "The file holds no single three-dimensional image."
+_TOO_MUCH = "The file promises more voxels than it holds, or than fit into memory."
+_HEADER_BYTES = 16 << 10
+_SPACES = ("right-anterior-superior", "left-anterior-superior", "left-posterior-superior", "ras", "las", "lps")
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,22 +43,23 @@ class ImageFile:
 
 
 def judge_image(found: Found) -> Series:
-    """The series that a NIfTI or NRRD file is. Raises Unreadable with a sentence for label maps and what is no 3D image."""
+    """The series that such a file is. Raises Unreadable with a sentence for label maps and what is no 3D image."""
     image = read_image(found.place, found.size)
     if _is_label_map(image.voxels):
         raise Unreadable("A label map, not a scan: it can be loaded as labels.")
     low = float(image.voxels.min()) * image.slope + image.intercept
-    name = "NRRD image" if found.kind == "image" else "NIfTI image"
+    ending = found.place.name.lower().rpartition(".")[2]
+    name = "NIfTI image" if found.kind == "nifti" else "MetaImage" if ending in ("mha", "mhd") else "NRRD image"
     digest = _digest(image)
     zeros = (0.0, 0.0, 0.0)
     base = Series(
         uid=f"2.25.{int(digest, 16)}", part=0, description=name, modality="CT" if low <= AIR_HU else "MR", plane="oblique",
         slices=image.frame.shape[0], size=image.frame.shape, spacing_mm=zeros, extent_mm=zeros, verdict="refused", reasons=(), repairs=(),
-        file=found.place, digest=digest,
+        file=found.place, digest=digest, thumbnail=_thumbnail_of(image, "CT" if low <= AIR_HU else "MR"),
     )  # fmt: skip
     reasons = (image.problem,) if image.problem else ()
     judged = with_frame(base, image.frame, reasons, ())
-    if image.problem and "no orientation" in image.problem:
+    if image.problem == NOWHERE:
         return refused(judged, reasons, "Export the scan again with its position, or load the DICOM files.")
     if low > AIR_HU and _lies_too_high(image):
         reason = "Its values look like a CT's that were written without their rescale: tissue lies about 1024 HU too high."
@@ -60,6 +67,13 @@ def judge_image(found: Found) -> Series:
     if min(image.frame.shape) < 3:
         return refused(judged, (f"Only {min(image.frame.shape)} slices: a volume needs at least 3.",), "Load a whole volume.")
     return judged
+
+
+def _thumbnail_of(image: ImageFile, modality: str) -> NDArray[np.uint8]:
+    """Of the middle slice along the slowest axis of the file."""
+    affine = image.frame.affine
+    middle = image.voxels[image.frame.shape[0] // 2]
+    return thumbnail(middle * image.slope + image.intercept, modality, affine[:3, 1], affine[:3, 2])
 
 
 def _lies_too_high(image: ImageFile) -> bool:
@@ -70,11 +84,11 @@ def _lies_too_high(image: ImageFile) -> bool:
 
 
 def read_image(place: Place, size: int | None = None) -> ImageFile:
-    """Read a NIfTI or NRRD file whole. Raises Unreadable with a sentence."""
+    """Read a NIfTI, NRRD or MetaImage file whole. Raises Unreadable with a sentence."""
     try:
         with as_path(place) as path:
             held = path.stat().st_size if size is None else size
-            image = _nrrd(str(path)) if place.name.lower().endswith(".nrrd") else _nifti(path, held)
+            image = _nifti(path, held) if path.name.lower().endswith((".nii", ".gz")) else _with_text_header(path, held)
     except OSError as error:
         raise Unreadable("The file cannot be read.") from error
     if not np.isfinite([image.slope, image.intercept]).all() or image.slope == 0:
@@ -92,7 +106,7 @@ def _nifti(path: Any, held: int) -> ImageFile:
         raise Unreadable("The file is not a whole NIfTI image.") from error
     most = held * MOST_RATIO if path.name.endswith(".gz") else held
     if promised > most or promised > free_bytes():
-        raise Unreadable("The file promises more voxels than it holds, or than fit into memory.")
+        raise Unreadable(_TOO_MUCH)
     try:
         image = read_nifti(path)
     except ValueError as error:
@@ -102,26 +116,58 @@ def _nifti(path: Any, held: int) -> ImageFile:
     return ImageFile(image.frame, compact(image.voxels), image.slope, image.intercept, image.problem)
 
 
-def _nrrd(path: str) -> ImageFile:
+def _with_text_header(path: Path, held: int) -> ImageFile:
+    """NRRD and MetaImage. Their voxels may lie in a file of their own beside the header, and nowhere else."""
     import SimpleITK
 
+    lines = _header_lines(path)
+    voxels_in = lines.get("data file") or lines.get("datafile") or lines.get("elementdatafile", "LOCAL")
+    if voxels_in != "LOCAL":
+        if "/" in voxels_in or "\\" in voxels_in or not path.with_name(voxels_in).is_file():
+            raise Unreadable("The voxels are in another file, which does not lie beside this one.")
+        held = path.with_name(voxels_in).stat().st_size
+    reader = SimpleITK.ImageFileReader()
+    reader.SetFileName(str(path))
     try:
-        image = SimpleITK.ReadImage(path)
+        reader.ReadImageInformation()
+        if reader.GetDimension() != 3 or reader.GetNumberOfComponents() != 1:
+            raise Unreadable(_UNFIT)
+        promised = prod(reader.GetSize()) * SimpleITK.Image(1, 1, 1, reader.GetPixelID()).GetSizeOfPixelComponent()
+        packed = lines.get("encoding", "raw") != "raw" or lines.get("compresseddata", "").lower() == "true"
+        if promised > (held * MOST_RATIO if packed else held) or promised > free_bytes():
+            raise Unreadable(_TOO_MUCH)
+        image = reader.Execute()
     except RuntimeError as error:
-        raise Unreadable("The NRRD file is damaged.") from error
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        raise Unreadable(_UNFIT)
+        raise Unreadable("The file is damaged or breaks off.") from error
     voxels = SimpleITK.GetArrayFromImage(image)
     direction = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
     affine = np.eye(4)
     affine[:3, :3], affine[:3, 3] = direction[:, ::-1], image.GetOrigin()
-    return ImageFile(Frame(voxels.shape, affine), compact(voxels), 1.0, 0.0, None)
+    # without these SimpleITK takes the axes of the file for those of the patient
+    oriented = lines.get("space", "").lower() in _SPACES or {"transformmatrix", "rotation", "orientation"} & set(lines)
+    return ImageFile(Frame(voxels.shape, affine), compact(voxels), 1.0, 0.0, None if oriented else NOWHERE)
+
+
+def _header_lines(path: Path) -> dict[str, str]:
+    """The header's values by their names in small letters: "name: value" in NRRD, "Name = value" in MetaImage."""
+    with path.open("rb") as file:
+        head = file.read(_HEADER_BYTES).decode("latin-1")
+    lines: dict[str, str] = {}
+    for line in head.splitlines():
+        name, mark, value = line.partition(":" if head.startswith("NRRD") else "=")
+        if mark and not line.startswith("#"):
+            lines.setdefault(name.strip().lower(), value.strip())
+        if not line.strip() or name.strip() == "ElementDataFile":
+            break
+    return lines
 
 
 def compact(voxels: NDArray[Any]) -> NDArray[Any]:
     """The same values as int16 where they are whole and fit, else as they are or as float32; NaN becomes the least value."""
     if voxels.dtype == np.int16:
         return voxels
+    if voxels.dtype == np.uint16 and voxels.max() <= np.iinfo(np.int16).max:
+        return voxels.view(np.int16)
     if voxels.dtype.kind == "f":
         voxels = voxels.astype(np.float32, copy=False)
         finite = np.isfinite(voxels)

@@ -22,7 +22,7 @@ from planner.scan.memory import free_bytes
 from planner.scan.series import Place
 
 _WHOLE = 0.01  # a label stored as a fraction is this near to a whole number
-_MOST = 65535
+MOST = 65535
 _KINDS = "Give a label map as NIfTI (.nii, .nii.gz), NRRD (.nrrd, .seg.nrrd) or DICOM SEG."
 _NO_PLACE = "Write it anew with its position and orientation."
 _MOST_HEADER_BYTES = 1 << 20
@@ -59,7 +59,9 @@ def read_label_file(path: Path) -> LabelFile:
             kind = kind_of(file.read(HEAD_BYTES), path.name)
     except (OSError, ValueError) as error:
         raise Refusal(f"There is no label map {plain(path.name)}.", _KINDS) from error
-    read = {"nifti": _nifti, "image": _nrrd, "dicom": _dicom_seg}.get(kind)
+    from planner.scan.dicom_seg import read_dicom_seg  # which makes what this file defines
+
+    read = {"nifti": _nifti, "image": _nrrd, "dicom": read_dicom_seg}.get(kind)
     if read is None:
         raise Refusal(f"{plain(path.name)} is no label map.", _KINDS)
     try:
@@ -101,7 +103,7 @@ def _sidecar(path: Path) -> tuple[Mapping[int, tuple[str, ...]] | None, str | No
     held = content.get("labels", content)
     names = {}
     for number, name in held.items() if isinstance(held, dict) else ():
-        if str(number).isdecimal() and 0 < int(number) <= _MOST and isinstance(name, str):
+        if str(number).isdecimal() and 0 < int(number) <= MOST and isinstance(name, str):
             names[int(number)] = (plain(name),)
     return MappingProxyType(names) if names else None, scheme if isinstance(scheme, str) else None
 
@@ -114,13 +116,13 @@ def _whole(voxels: NDArray[Any], slope: float, intercept: float) -> Numbers:
         values = np.rint(exact)
         if not np.isfinite(exact).all() or np.abs(exact - values).max() > _WHOLE:
             raise Unreadable(_not_whole())
-    if int(values.min()) < 0 or int(values.max()) > _MOST:
+    if int(values.min()) < 0 or int(values.max()) > MOST:
         raise Unreadable(_not_whole())
     return values.astype(np.uint16)
 
 
 def _not_whole() -> str:
-    return f"its values are not whole numbers from 0 to {_MOST}."
+    return f"its values are not whole numbers from 0 to {MOST}."
 
 
 # ---- NIfTI --------------------------------------------------------------------------------------------------------------------------
@@ -178,7 +180,7 @@ def _nrrd(path: Path) -> LabelFile:
     affine[:3, :3] = (np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing()))[:, ::-1]
     affine[:3, 3] = image.GetOrigin()
     layers = [_whole(np.ascontiguousarray(voxels[..., n]), 1.0, 0.0) for n in range(voxels.shape[3])]
-    frame = _frame(layers[0].shape, affine)
+    frame = frame_of(layers[0].shape, affine)
     held, names = _slicer_segments(fields, layers)
     return LabelFile(frame, held, names, program="3D Slicer" if names else "")
 
@@ -201,12 +203,12 @@ def _slicer_segments(fields: Mapping[str, str], layers: list[Numbers]) -> tuple[
         if len(layers) > 1:
             raise Unreadable("It holds several values a voxel and no names of segments.")
         return tuple(layers), {}
-    tables = [np.zeros(_MOST + 1, dtype=np.uint16) for _ in layers]
+    tables = [np.zeros(MOST + 1, dtype=np.uint16) for _ in layers]
     names = {}
     for n in range(count):
         layer = _int(fields.get(f"Segment{n}_Layer"), n if len(layers) == count else 0)
         value = _int(fields.get(f"Segment{n}_LabelValue"), 1)
-        if not 0 <= layer < len(layers) or not 0 < value <= _MOST:
+        if not 0 <= layer < len(layers) or not 0 < value <= MOST:
             raise Unreadable("Its list of segments does not fit its voxels.")
         number = value if len(layers) == 1 else n + 1
         tables[layer][value] = number
@@ -224,112 +226,9 @@ def _int(text: str | None, otherwise: int) -> int:
         raise Unreadable("Its list of segments is damaged.") from error
 
 
-def _frame(shape: tuple[int, ...], affine: NDArray[np.float64]) -> Frame:
+def frame_of(shape: tuple[int, ...], affine: NDArray[np.float64]) -> Frame:
+    """A grid. Raises Unreadable for one that is none."""
     try:
         return Frame((shape[0], shape[1], shape[2]), affine)
     except (ValueError, np.linalg.LinAlgError) as error:
         raise Unreadable("The file's geometry is damaged.") from error
-
-
-# ---- DICOM SEG ----------------------------------------------------------------------------------------------------------------------
-
-_SEG, _LABELMAP_SEG = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"
-
-
-def _dicom_seg(path: Path) -> LabelFile:
-    """A segmentation object: binary, fractional (from one half up) or label map (PS3.3 A.51, A.98)."""
-    import pydicom
-
-    try:
-        data = pydicom.dcmread(path, force=True)
-        if data.get("SOPClassUID") not in (_SEG, _LABELMAP_SEG):
-            raise Unreadable("A DICOM file, but no segmentation (SEG).")
-        count = int(data.get("NumberOfFrames", 1))
-        if int(data.Rows) * int(data.Columns) * count * 2 > free_bytes():
-            raise Unreadable("It does not fit into memory.")
-        pixels = np.asarray(data.pixel_array).reshape(count, int(data.Rows), int(data.Columns))
-        places, names = _Places(data, count), _segment_names(data)
-        program = plain(str(data.get("ManufacturerModelName") or data.get("Manufacturer") or ""))[:40]
-        if str(data.get("SegmentationType", "BINARY")) == "LABELMAP" or data.SOPClassUID == _LABELMAP_SEG:
-            layer = np.zeros(places.frame.shape, dtype=np.uint16)
-            layer[places.slices] = pixels
-            return LabelFile(places.frame, (layer,), names, program=program)
-        notes: tuple[str, ...] = ()
-        if str(data.get("SegmentationType")) == "FRACTIONAL":
-            pixels = pixels >= (int(data.MaximumFractionalValue) + 1) // 2
-            notes = ("Fractions count from one half up.",)
-        segments = [_first(data, n, "SegmentIdentificationSequence").ReferencedSegmentNumber for n in range(count)]
-        layers = _packed(pixels != 0, np.array(segments, dtype=np.int64), places)
-        return LabelFile(places.frame, layers, names, program=program, notes=notes)
-    except (Unreadable, MemoryError):
-        raise
-    except Exception as error:  # pydicom and its decoders raise what their many parts raise
-        raise Unreadable("The DICOM SEG is damaged.") from error
-
-
-def _first(data: Any, frame: int, sequence: str) -> Any:
-    """The functional group of a frame: its own, else the one that all share."""
-    own = data.PerFrameFunctionalGroupsSequence[frame] if "PerFrameFunctionalGroupsSequence" in data else {}
-    return (own if sequence in own else data.SharedFunctionalGroupsSequence[0])[sequence].value[0]
-
-
-class _Places:
-    """The grid that a segmentation's frames lie on, and the slice of each frame."""
-
-    def __init__(self, data: Any, count: int) -> None:
-        turns = np.array([_first(data, n, "PlaneOrientationSequence").ImageOrientationPatient for n in range(count)], dtype=np.float64)
-        corners = np.array([_first(data, n, "PlanePositionSequence").ImagePositionPatient for n in range(count)], dtype=np.float64)
-        measures = _first(data, 0, "PixelMeasuresSequence")
-        down_mm, right_mm = (float(value) for value in measures.PixelSpacing)
-        if np.abs(turns - turns[0]).max() > 1e-3:
-            raise Unreadable("Its frames are turned against each other.")
-        right, down = turns[0, :3], turns[0, 3:]
-        normal = np.cross(right, down)
-        if np.abs((corners - corners[0]) @ np.stack([right, down], axis=1)).max() > 0.1:
-            raise Unreadable("Its frames are shifted against each other.")
-        along = corners @ normal
-        steps = np.diff(np.unique(np.round(along, 2)))
-        thickness = float(measures.get("SpacingBetweenSlices", 0) or measures.get("SliceThickness", 0) or 1.0)
-        step = float(steps.min()) if len(steps) else thickness
-        if len(steps) and steps.min() > 1.5 * thickness > 0 and np.abs(steps / thickness - np.rint(steps / thickness)).max() < 0.1:
-            step = thickness  # every neighbour of a slice with something may be empty and left out
-        at = (along - along.min()) / step
-        if np.abs(at - np.rint(at)).max() > 0.2:
-            raise Unreadable("Its frames are not evenly apart.")
-        self.slices = np.rint(at).astype(np.int64)
-        shape = (int(self.slices.max()) + 1, int(data.Rows), int(data.Columns))
-        if float(np.prod(shape, dtype=np.float64)) * 2 > free_bytes():
-            raise Unreadable("It does not fit into memory.")
-        affine = np.eye(4)
-        affine[:3, 0], affine[:3, 1], affine[:3, 2] = normal * step, down * down_mm, right * right_mm
-        affine[:3, 3] = corners[int(along.argmin())]
-        self.frame = _frame(shape, affine)
-
-
-def _packed(masks: NDArray[np.bool_], segments: NDArray[np.int64], places: _Places) -> tuple[Numbers, ...]:
-    """Segments in as few layers as hold them without overlap."""
-    if segments.min() < 1 or segments.max() > _MOST:
-        raise Unreadable("Its segments are not numbered from 1.")
-    layers: list[Numbers] = []
-    for segment in np.unique(segments):
-        frames = np.flatnonzero(segments == segment)
-        free = (layer for layer in layers if not any((layer[places.slices[n]][masks[n]]).any() for n in frames))
-        layer = next(free, None)
-        if layer is None:
-            if (len(layers) + 1) * 2.0 * np.prod(places.frame.shape) > free_bytes():
-                raise MemoryError
-            layer = np.zeros(places.frame.shape, dtype=np.uint16)
-            layers.append(layer)
-        for n in frames:
-            layer[places.slices[n]][masks[n]] = segment
-    return tuple(layers)
-
-
-def _segment_names(data: Any) -> dict[int, tuple[str, ...]]:
-    names = {}
-    for item in data.SegmentSequence:
-        kind = [str(code.get("CodeMeaning", "")) for code in item.get("SegmentedPropertyTypeCodeSequence", ())]
-        said = (str(item.get("SegmentLabel", "")), str(item.get("SegmentDescription", "")), *kind)
-        names[int(item.SegmentNumber)] = tuple(plain(name) for name in said if name)
-    names.pop(0, None)  # the background of a label map
-    return names

@@ -1,11 +1,13 @@
-"""A folder with one mask for each structure, as TotalSegmentator writes it without --ml and 3D Slicer exports it, read as one label map."""
+"""A folder read as one label map: one mask for each structure, as TotalSegmentator writes it without --ml and 3D Slicer exports it, or the
+DICOM SEG objects of one scan."""
 
 from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from planner.geometry import Frame, nifti_place
 from planner.geometry.sampling import resample
 from planner.progress import Progress, silent
 from planner.refusal import Refusal
+from planner.scan.dicom_seg import SegHead, segmentations
 from planner.scan.files import MOST_RATIO, plain
 from planner.scan.headers import Unreadable
 from planner.scan.label_files import LabelFile, Numbers, read_label_file
@@ -26,6 +29,7 @@ _MOST_MASKS = 1000
 _MOST_SPREAD = 8.0  # masks that together span so many times the largest of them are not of one scan
 _LATTICE = 0.01  # of a voxel: grids that differ by less are one
 _MOST_BEHIND = 1 << 20  # bytes behind the voxels
+_GIVE = "Give the folder with one mask for each structure (NIfTI or NRRD), with the DICOM SEG of one scan, or a file."
 _AGAIN = "Have the program write the folder anew, or take that file out of it."
 
 Mask = NDArray[np.bool_]
@@ -45,10 +49,13 @@ def read_label_folder(folder: Path, wanted: Callable[[str], bool], progress: Pro
     """All masks of a folder, or of the folder in it that holds the most, as one label map whose names are those of the files.
 
     wanted: whether a structure of this name is of use; the files of others are not opened. Masks that overlap come in layers. Masks on
-    several grids are laid on the grid of the most, made as wide as all of them together. Raises Refusal where there is none, where one is
-    damaged or no mask of one structure, and where they are not of one scan.
+    several grids are laid on the grid of the most, made as wide as all of them together. Without such masks, the DICOM SEG objects of the
+    folder are read. Raises Refusal where there is none, where one is damaged or no mask of one structure, and where they are of several
+    scans.
     """
     paths = _masks_in(folder, wanted)
+    if not paths:
+        return _of_segmentations(folder, wanted, progress)
     if len(paths) == 1:
         alone = read_label_file(paths[0])
         if not wanted(_stem(paths[0])) or np.count_nonzero(np.bincount(alone.layers[0].ravel())[1:]) > 1:
@@ -64,6 +71,14 @@ def read_label_folder(folder: Path, wanted: Callable[[str], bool], progress: Pro
     for number, path in enumerate(useful, start=1):
         progress(0.1 * number / len(useful), "Looking at the masks")
         masks.append(_opened(path, number))
+    names = {mask.number: useful[mask.path] for mask in masks}
+    return _together(masks, names, tuple(_stem(path) for path in paths if path not in useful), folder, progress)
+
+
+def _together(
+    masks: Sequence[_Mask], names: Mapping[int, tuple[str, ...]], unread: tuple[str, ...], folder: Path, progress: Progress
+) -> LabelFile:
+    """Masks of one scan as one label map."""
     frame = _common([mask.frame for mask in masks], folder)
     layers: list[Numbers] = [np.zeros(frame.shape, dtype=np.uint16)]
     try:
@@ -75,13 +90,11 @@ def read_label_folder(folder: Path, wanted: Callable[[str], bool], progress: Pro
         raise Refusal(sentence, "Close other programs, or take masks that are not needed out of the folder.") from error
     moved = sum(_shift(mask.frame, frame) is None for mask in masks)
     note = f"{moved} of {len(masks)} masks have another grid than the rest: every voxel took the nearest."
-    names = {mask.number: useful[mask.path] for mask in masks}
-    unread = tuple(_stem(path) for path in paths if path not in useful)
     return LabelFile(frame, tuple(layers), names, notes=(note,) if moved else (), unread=unread)
 
 
 def _masks_in(folder: Path, wanted: Callable[[str], bool]) -> list[Path]:
-    """The image files of a folder, or of the folder in it that holds the most of use, by name."""
+    """The image files of a folder, or of the folder in it that holds the most of use, by name; none where it holds none."""
 
     def use(paths: Sequence[Path]) -> tuple[int, int]:
         return sum(wanted(_stem(path)) for path in paths), len(paths)
@@ -90,23 +103,27 @@ def _masks_in(folder: Path, wanted: Callable[[str], bool]) -> list[Path]:
         found = max(_held(folder), key=use)
     except OSError as error:
         raise Refusal(f"The folder {plain(folder.name)} cannot be opened.", "Check that it is there and may be read.") from error
-    if not found or len(found) > _MOST_MASKS:
-        count = "no masks" if not found else f"{len(found)} images"
-        way_out = "Give the folder with one mask for each structure (NIfTI or NRRD), or a file."
-        raise Refusal(f"The folder {plain(folder.name)} holds {count}.", way_out)
+    if len(found) > _MOST_MASKS:
+        raise Refusal(f"The folder {plain(folder.name)} holds {len(found)} images.", _GIVE)
     return found
 
 
 def _held(folder: Path) -> list[list[Path]]:
     """The image files of a folder, and those of each folder in it."""
+    return [[path for path in paths if path.name.lower().endswith(_ENDINGS)] for paths in _files(folder)]
+
+
+def _files(folder: Path) -> list[list[Path]]:
+    """The files of a folder, and those of each folder in it."""
     places = [folder, *(place for place in sorted(folder.iterdir()) if place.is_dir())]
-    return [sorted(path for path in place.iterdir() if path.name.lower().endswith(_ENDINGS) and path.is_file()) for place in places]
+    return [sorted(path for path in place.iterdir() if path.is_file()) for place in places]
 
 
 def stamp_of_folder(folder: Path) -> tuple[int, int] | None:
-    """Size of all masks in bytes and time of the last change in ns; None for a folder that cannot be opened."""
+    """Size of all masks in bytes and time of the last change in ns, without masks of all files; None for a folder that cannot be opened."""
     try:
-        states = [path.stat() for paths in _held(folder) for path in paths]
+        masks = [path for paths in _held(folder) for path in paths]
+        states = [path.stat() for path in masks or (path for paths in _files(folder) for path in paths)]
     except OSError:
         return None
     return sum(state.st_size for state in states), max((state.st_mtime_ns for state in states), default=0)
@@ -127,6 +144,61 @@ def _prefix(stems: Sequence[str]) -> str:
 def _said(path: Path, prefix: str) -> tuple[str, ...]:
     stem = _stem(path)
     return (stem, stem.removeprefix(prefix)) if prefix else (stem,)
+
+
+# ---- DICOM SEG ----------------------------------------------------------------------------------------------------------------------
+
+
+def _of_segmentations(folder: Path, wanted: Callable[[str], bool], progress: Progress) -> LabelFile:
+    """The DICOM SEG objects of a folder, or of the folder in it that holds the most, as one label map."""
+    progress(0.0, "Looking for segmentations")
+    try:
+        heads = max((segmentations(paths) for paths in _files(folder)), key=len)
+    except OSError as error:
+        raise Refusal(f"The folder {plain(folder.name)} cannot be opened.", "Check that it is there and may be read.") from error
+    objects = list({head.whole or str(head.path): head for head in heads}.values())  # one file of each is enough: it finds its parts
+    if not objects:
+        raise Refusal(f"The folder {plain(folder.name)} holds no masks.", _GIVE)
+    _of_one_scan(objects, folder)
+    if len(objects) == 1:
+        return read_label_file(objects[0].path)
+    masks: list[_Mask] = []
+    names: dict[int, tuple[str, ...]] = {}
+    unread: list[str] = []
+    programs: set[str] = set()
+    notes: set[str] = set()
+    for done, head in enumerate(objects):
+        progress(0.1 * done / len(objects), "Reading the segmentations")
+        file = read_label_file(head.path)
+        programs.add(file.program)
+        notes.update(file.notes)
+        for number in sorted({int(value) for layer in file.layers for value in np.flatnonzero(np.bincount(layer.ravel())) if value}):
+            said = file.names.get(number, ())
+            if said and not any(map(wanted, said)):
+                unread.append(said[0])
+                continue
+            twice = next((name for name in said[:1] if any(name == other[0] for other in names.values() if other)), None)
+            if twice is not None:
+                sentence = f"Two segmentations in the folder {plain(folder.name)} hold a segment called {plain(twice)}."
+                raise Refusal(sentence, "Leave only the one that counts in the folder, or give that file.")
+            masks.append(_Mask(head.path, len(masks) + 1, file.frame, partial(_segment, file, number)))
+            names[len(masks)] = said
+    if not masks:
+        raise Refusal(f"No segment in the folder {plain(folder.name)} is of a structure that is planned by.", _GIVE)
+    made = _together(masks, names, tuple(unread), folder, progress)
+    return replace(made, program=programs.pop() if len(programs) == 1 else "", notes=(*made.notes, *sorted(notes)))
+
+
+def _of_one_scan(objects: Sequence[SegHead], folder: Path) -> None:
+    """Raises Refusal where segmentations do not lie in one frame of reference."""
+    places = {head.frame_of_reference for head in objects}
+    if len(places) > 1:
+        sentence = f"The segmentations in the folder {plain(folder.name)} are of {len(places)} scans: their frames of reference differ."
+        raise Refusal(sentence, "Give a folder with those of one scan.")
+
+
+def _segment(file: LabelFile, number: int) -> Mask:
+    return np.asarray(np.any([layer == number for layer in file.layers], axis=0))
 
 
 # ---- one mask -----------------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -23,11 +24,15 @@ _WORKING_SHARE = 0.8  # of the free memory, for the scan and its resampled copy
 _EXPORT_AGAIN = "Copy the scan again from the disc or the archive."
 
 
-def load(series: Series, progress: Progress = silent) -> Volume:
+Each = Callable[[Callable[[int], None], Iterable[int]], Iterable[None]]
+"""Does a piece of work for each of some numbers and says when one is done, in their order: `map`, or one that works on several at once."""
+
+
+def load(series: Series, progress: Progress = silent, each: Each = map) -> Volume:
     """The voxels of a series in the standard frame (axial, rectangular; LPS mm), int16 where they fit.
 
     Sheared and oblique scans are resampled (trilinear); all others are kept to the bit. Raises Refusal for a refused series, for
-    one that does not fit into memory, and for slices that have become unreadable.
+    one that does not fit into memory, and for slices that have become unreadable. each: how slices are read, one or several at a time.
     """
     if not series.usable or series.frame is None:
         raise Refusal(" ".join(series.reasons) or "The series cannot be loaded.", series.way_out)
@@ -37,7 +42,7 @@ def load(series: Series, progress: Progress = silent) -> Volume:
         if series.file is not None:
             volume = _load_file(series)
         else:
-            volume = _load_slices(series, series.frame, part(progress, 0.0, 1.0 if series.frame.is_aligned else 0.6))
+            volume = _load_slices(series, series.frame, each, part(progress, 0.0, 1.0 if series.frame.is_aligned else 0.6))
         if not series.frame.is_aligned:
             volume = _without_padding(volume)
         volume = volume.to_axial(part(progress, 0.6, 1.0))
@@ -66,7 +71,7 @@ def _load_file(series: Series) -> Volume:
     return Volume(image.frame, image.voxels, series.modality, image.slope, image.intercept)
 
 
-def _load_slices(series: Series, frame: Frame, progress: Progress) -> Volume:
+def _load_slices(series: Series, frame: Frame, each: Each, progress: Progress) -> Volume:
     pictures = series.pictures
     slope, intercept = rescale_of(pictures[len(pictures) // 2])
     one_scale = all(rescale_of(one) == (slope, intercept) for one in pictures)
@@ -76,13 +81,18 @@ def _load_slices(series: Series, frame: Frame, progress: Progress) -> Volume:
     shifts = all(rescale_of(one)[0] == slope and abs(by - round(by)) < 1e-6 for one, by in zip(pictures, shift))
     # one rescale: stored values as they are. Intercepts that differ: shifted. Slopes that differ: values themselves
     voxels = np.empty(frame.shape, kind if one_scale else np.int32 if shifts else np.float32)
-    for n, picture in enumerate(pictures):
-        progress(n / len(pictures), "Reading slices")
-        out = voxels[n] if voxels.dtype == stored_type(picture.pixels) else np.empty(frame.shape[1:], stored_type(picture.pixels))
+
+    def read_slice(n: int) -> None:
+        picture = pictures[n]
+        own = stored_type(picture.pixels)
+        in_place = one_scale and voxels.dtype == own
+        out = voxels[n] if in_place else np.empty(frame.shape[1:], own)
         try:
             read_pixels(picture, out)
         except Undecodable as reason:
             raise Refusal(f"Slice {n + 1} of {len(pictures)} cannot be read. {reason}", _EXPORT_AGAIN) from reason
+        if in_place:
+            return
         if one_scale:
             voxels[n] = out
         elif shifts:
@@ -90,6 +100,9 @@ def _load_slices(series: Series, frame: Frame, progress: Progress) -> Volume:
         else:
             own_slope, own_intercept = rescale_of(picture)
             voxels[n] = out * np.float32(own_slope) + np.float32(own_intercept)
+
+    for n, _ in enumerate(each(read_slice, range(len(pictures)))):
+        progress(n / len(pictures), "Reading slices")
     if not one_scale and not shifts:
         slope, intercept = 1.0, 0.0
     padding = pictures[0].pixels.padding if one_scale else None

@@ -138,25 +138,16 @@ def _read_native(file: BufferedIOBase, pixels: Pixels, out: Stored) -> None:
     else:
         file.seek(pixels.offset + size * pixels.frame)
         # the common case, CT of 16 bits: no copy, no temporary
-        if _is_plain(pixels, out):
+        if pixels.syntax != BIG_ENDIAN and pixels.bits_allocated == out.itemsize * 8 and out.flags.c_contiguous and np.little_endian:
             if file.readinto(out.data.cast("B")) != size:
                 raise Undecodable("The file breaks off inside the image.")
+            _drop_spare_bits(out, pixels)
             return
         data = file.read(size)
     if len(data) != size:
         raise Undecodable("The file breaks off inside the image.")
     order = ">" if pixels.syntax == BIG_ENDIAN else "<"
     out[:] = _values(np.frombuffer(data, f"{order}u{pixels.bits_allocated // 8}"), pixels)
-
-
-def _is_plain(pixels: Pixels, out: Stored) -> bool:
-    return (
-        pixels.syntax != BIG_ENDIAN
-        and pixels.bits_allocated == pixels.bits_stored == out.itemsize * 8
-        and pixels.high_bit == pixels.bits_stored - 1
-        and out.flags.c_contiguous
-        and np.little_endian
-    )
 
 
 def _inflated(file: BufferedIOBase) -> bytes:
@@ -201,14 +192,24 @@ def _decode(data: bytes, pixels: Pixels) -> Stored:
 
 
 def _values(stored: Stored, pixels: Pixels) -> Stored:
-    """Stored bits -> values: the bits above BitsStored are dropped, or repeat the sign."""
-    flat = stored.reshape(pixels.rows, pixels.columns)
-    width = flat.dtype.itemsize * 8
-    unsigned = flat.astype(flat.dtype.newbyteorder("=")).view(f"u{width // 8}")
+    """Stored bits -> values, as a copy in the machine's byte order."""
+    own = stored.reshape(pixels.rows, pixels.columns).astype(stored.dtype.newbyteorder("="))
+    _drop_spare_bits(own, pixels)
+    return own.view(f"i{own.itemsize}") if pixels.signed else own.view(f"u{own.itemsize}")
+
+
+def _drop_spare_bits(stored: Stored, pixels: Pixels) -> None:
+    """In place: the bits above BitsStored are dropped, or repeat the sign; older files fill them with overlays."""
+    width = stored.itemsize * 8
+    unsigned, signed = stored.view(f"u{stored.itemsize}"), stored.view(f"i{stored.itemsize}")
     lowest = pixels.high_bit + 1 - pixels.bits_stored
     if lowest > 0 and pixels.syntax in NATIVE:
-        unsigned = unsigned >> lowest
+        unsigned >>= lowest
+    spare = width - pixels.bits_stored
+    if spare <= 0:
+        return
     if pixels.signed:
-        spare = max(0, width - pixels.bits_stored)
-        return (unsigned << spare).view(f"i{width // 8}") >> spare
-    return unsigned & ((1 << pixels.bits_stored) - 1) if pixels.bits_stored < width else unsigned
+        unsigned <<= spare
+        signed >>= spare
+    else:
+        unsigned &= (1 << pixels.bits_stored) - 1

@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from planner.progress import Progress, part, silent
 from planner.refusal import Refusal
@@ -17,18 +19,19 @@ from planner.scan.group import by_geometry, by_series, by_time, uid_of, without_
 from planner.scan.headers import Unreadable, read_header
 from planner.scan.images import AIR_HU, judge_image
 from planner.scan.judge import judge, refused
-from planner.scan.pixels import Undecodable, read_pixels, stored_type
+from planner.scan.pixels import Undecodable, read_pixels, rescale_of, stored_type
 from planner.scan.series import Scan, Series, Skipped, Slice
+from planner.scan.thumbnail import thumbnail
 
 MOST_SKIPPED = 1000
 _PLAIN_REASONS = {
     "empty": "An empty file.",
     "text": "A text file, not an image.",
     "gzip": "A gzip file: unpack it first.",
-    "other": "Not a DICOM, NIfTI or NRRD image.",
+    "other": "Not a DICOM, NIfTI, NRRD or MetaImage file.",
     "zip": "A ZIP file.",
 }
-_WAY_OUT = "Choose the folder with the patient's DICOM files, a NIfTI file (.nii, .nii.gz), or a ZIP file of either."
+_WAY_OUT = "Choose the folder with the patient's DICOM files, a NIfTI, NRRD or MetaImage file, or a ZIP file of them."
 
 
 def read(path: Path, progress: Progress = silent) -> Scan:
@@ -114,18 +117,19 @@ def _volumes(slices: Sequence[Slice], progress: Progress) -> tuple[list[Series],
 
 
 def _with_pixels_tried(series: Series) -> Series:
-    """The series, refused where its middle slice cannot be decoded, or where a CT has no HU."""
-    if not series.usable:
-        return series
+    """The series with a thumbnail of its middle slice; refused where that cannot be decoded, or where a CT has no HU."""
     middle = series.pictures[len(series.pictures) // 2]
     pixels = middle.pixels
     stored = np.empty((pixels.rows, pixels.columns), stored_type(pixels))
     try:
         read_pixels(middle, stored)
     except Undecodable as reason:
+        if not series.usable:
+            return series
         way_out = "Export the series again without compression, or with JPEG 2000 or JPEG-LS lossless."
         return refused(series, (str(reason),), way_out)
-    if series.modality != "CT":
+    series = replace(series, thumbnail=_thumbnail_of(middle, stored))
+    if series.modality != "CT" or not series.usable:
         return series
     image = stored if pixels.padding is None else stored[stored != pixels.padding]
     low = float(np.percentile(image, 1)) * (pixels.slope or 1.0) + (pixels.intercept or 0.0) if image.size else AIR_HU
@@ -136,6 +140,14 @@ def _with_pixels_tried(series: Series) -> Series:
         return refused(series, (sentence,), "Load the original series.")
     note = f"The middle slice shows no air (its darkest parts read {low:.0f} HU): check that the values are HU."
     return replace(series, reasons=(*series.reasons, note), notes=(*series.notes, note))
+
+
+def _thumbnail_of(picture: Slice, stored: NDArray[Any]) -> NDArray[np.uint8]:
+    """Greys of a decoded slice; one that does not say how it lies is shown as it was stored."""
+    slope, intercept = rescale_of(picture)
+    down = np.array(picture.along_column or (0.0, 1.0, 0.0)) * (picture.row_mm or 1.0)
+    right = np.array(picture.along_row or (1.0, 0.0, 0.0)) * (picture.column_mm or 1.0)
+    return thumbnail(stored * slope + intercept, picture.modality, down, right)
 
 
 def _in_order(series: list[Series]) -> list[Series]:

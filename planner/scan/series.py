@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from planner.geometry import Frame
 
 Plane = Literal["axial", "sagittal", "coronal", "oblique"]
@@ -112,6 +115,7 @@ class Series:
     way_out: what a person can do about a refused one.
     frame: the grid as stored, possibly oblique or sheared; None for a refused one without a grid.
     pictures: the slices in the order of `frame`; empty for a scan that is one file (`file`).
+    thumbnail: greys [row, column] of one slice, uint8; None where none could be had.
     """
 
     uid: str
@@ -134,6 +138,7 @@ class Series:
     file: Place | None = field(default=None, repr=False)
     digest: str = field(default="", repr=False)
     identity: Identity = field(default=Identity(), repr=False)
+    thumbnail: NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
 
     @property
     def key(self) -> str:

@@ -10,7 +10,7 @@ from PySide6.QtGui import QImage, QPainter
 from tests.viewer.conftest import collect, drag, pixels, turn_wheel
 from tests.viewer.patient import CANAL_Y, sphere
 from viewer.furniture import paint_title
-from viewer.scene import Measurement, Scene
+from viewer.scene import HIDDEN_AT_FIRST, Measurement, Scene
 from viewer.slice_view import SliceView
 from viewer.theme import theme
 
@@ -89,7 +89,12 @@ def test_canal_sac_patch_needle_and_leak_have_their_colours(axial, scene):
     red, green, blue = image[y - 1 : y + 2, x - 1 : x + 2].mean(axis=(0, 1))
     assert red > green + 40 and red > blue + 40  # the patch, behind the sac
     hidden = Scene(
-        scene.volume, scene.anatomy, frozenset({"canal", "sac", "needles", "leaks", "patch"}), scene.leaks, scene.needles, scene.patch
+        scene.volume,
+        scene.anatomy,
+        HIDDEN_AT_FIRST | {"canal", "sac", "needles", "leaks", "patch"},
+        scene.leaks,
+        scene.needles,
+        scene.patch,
     )
     axial.set_scene(hidden)
     image = pixels(axial)
@@ -101,7 +106,7 @@ def test_the_outline_of_the_canal_lies_on_its_wall(axial):
     axial.set_crosshair((0.0, 0.0, 0.0))
     axial.set_crosshair_shown(False)
     scene = axial.scene
-    axial.set_scene(Scene(scene.volume, scene.anatomy, frozenset({"sac"})))
+    axial.set_scene(Scene(scene.volume, scene.anatomy, HIDDEN_AT_FIRST | {"sac"}))
     axial.set_window(20000, 10)  # black
     rows, columns = np.nonzero(near(pixels(axial), theme("dark").colour("canal"), 120)[45:])
     centre = axial.pose.to_screen((0.0, CANAL_Y, 0.0))

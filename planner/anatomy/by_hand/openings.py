@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from math import dist
 
 import numpy as np
+from numpy.typing import NDArray
 
 from planner.anatomy import labels as codes
+from planner.anatomy.beside import both_sides
 from planner.anatomy.by_hand.edits import AddedForamen, AddedWindow, Edit, Point, Stroke, structure_of
-from planner.anatomy.spine import ANGLES, Anatomy, Foramen, Window
+from planner.anatomy.levels import Column, openness_of
+from planner.anatomy.openings import find_foramina
+from planner.anatomy.reformat import RADII, Curve, polar
+from planner.anatomy.spine import ANGLES, Anatomy, Canal, Foramen, Level, Side, Window
 from planner.anatomy.windows import find_windows
 from planner.geometry import Floats, Volume
 
@@ -18,20 +24,22 @@ _NEAR_OPENING_MM = 12.0  # bone that bounds an opening lies within this of its m
 _UNMEASURED, _ON_LABELS = 0.3, 0.6  # confidence in a size of before bone was changed, and in one measured anew on what was drawn
 _LEAST_MM = 1.0  # a window that is left smaller is closed
 _SEEN_MM, _BESIDE_MM = 35.0, 75.0  # of the canal beyond two vertebrae, and beside it: laminae hang down
+_CORE, _FILLED, _ALONG_MM = 0.8, 0.9, np.arange(-6.0, 7.0)  # of a foramen's size and of its face; along its axis: bone there closes it
+_SLACK_MM = 1.5  # two measures of one foramen's middle
+_PER_SECTION = ("centreline_mm", "left", "back", "wall_mm", "bridged", "area_mm2", "confidence")
 _BONE_HU = 1000.0  # of a voxel that is labelled bone
 
 
 def with_remeasured(now: Anatomy, before: Anatomy, edits: Sequence[Edit]) -> tuple[Anatomy, dict[str, str]]:
     """The openings after bone was changed beside them, and what is to be said of `windows` and `foramina`. before: as found.
 
-    A window is measured in the labels before and after, and changes by the difference: so voxels' size cancels out. A foramen, and a window
-    that labels do not show, keeps its size and is unsure. What a hand has put there is as it was put.
+    An opening is measured in the labels before and after, and changes by the difference: so voxels' size cancels out. One that labels do
+    not show keeps its size and is unsure. What a hand has put there is as it was put.
     """
     shaped = _shaped_by(edits)
     put = {edit.centre_mm for edit in edits if isinstance(edit, AddedWindow | AddedForamen)}
     kept = [one for one in now.windows if one.centre_mm in put]
-    foramina = [one for one in now.foramina if one.centre_mm in put]
-    words: dict[str, list[str]] = {"measured": [], "closed": [], "opened": [], "windows": [], "foramina": []}
+    words: dict[str, list[str]] = {"measured": [], "closed": [], "opened": [], "unseen": []}
     found = {one.between: one for one in before.windows}
     by_hand = {one.between for one in kept}
     for pair in dict.fromkeys([*found, *((above.name, below.name) for above, below in pairwise(now.levels))]):
@@ -47,25 +55,47 @@ def with_remeasured(now: Anatomy, before: Anatomy, edits: Sequence[Edit]) -> tup
         if old is None:
             words["opened"] += ["-".join(pair)] if made is not None else []
         else:
-            words["closed" if made is None else "windows" if first is None else "measured"].append(old.level)
-    sides = {(one.between, one.side) for one in foramina}
-    for hole in before.foramina:
-        if (hole.between, hole.side) not in sides:
-            near = shaped.is_near(hole.centre_mm)
-            foramina.append(replace(hole, confidence=min(hole.confidence, _UNMEASURED)) if near else hole)
-            words["foramina"] += [f"{hole.level} {hole.side}"] if near else []
+            words["closed" if made is None else "unseen" if first is None else "measured"].append(old.level)
+    foramina, holes = _foramina(now, before, shaped, put)
     now = replace(
         now,
         windows=tuple(sorted(kept, key=lambda one: codes.rank(one.between[0]))),
         foramina=tuple(sorted(foramina, key=lambda one: codes.rank(one.between[0]))),
     )
-    said = {
-        "windows": [f"{verb} by what was drawn: {', '.join(words[key])}." for key, verb in _VERBS.items() if words[key]],
-        "foramina": [],
-    }
-    for name in ("windows", "foramina"):
-        said[name] += [f"Bone was changed by hand at {', '.join(words[name])}: the size there is that of before."] if words[name] else []
-    return now, {name: " ".join(sentences) for name, sentences in said.items() if sentences}
+    said = {"windows": _sentences(words), "foramina": _sentences(holes)}
+    return now, {name: sentence for name, sentence in said.items() if sentence}
+
+
+def _foramina(now: Anatomy, before: Anatomy, shaped: _Shaped, put: Set[Point]) -> tuple[list[Foramen], dict[str, list[str]]]:
+    """The foramina after bone was changed beside them, and the names of those that changed. put: middles of those that a hand has put."""
+    kept = [one for one in now.foramina if one.centre_mm in put]
+    words: dict[str, list[str]] = {"measured": [], "closed": [], "opened": [], "unseen": []}
+    by_hand = {(one.between, one.side) for one in kept}
+    seen: dict[tuple[str, str], tuple[Mapping[Side, Foramen], Mapping[Side, Foramen]]] = {}
+    for old in before.foramina:
+        if (old.between, old.side) in by_hand:
+            continue
+        if not shaped.is_near(old.centre_mm):
+            kept.append(old)
+            continue
+        if old.between not in seen:
+            seen[old.between] = _holes_in_labels(before, old.between), _holes_in_labels(now, old.between)
+        first, then = (holes.get(old.side) for holes in seen[old.between])
+        made = None if _is_filled(now, old) else _changed_hole(old, first, then)
+        kept += [made] if made is not None else []
+        if made is None:
+            words["closed"].append(f"{old.level} {old.side}")
+        elif made is not old:
+            words["unseen" if made.centre_mm == old.centre_mm else "measured"].append(f"{old.level} {old.side}")
+    return kept, words
+
+
+def _sentences(words: Mapping[str, Sequence[str]]) -> str:
+    """What is said of openings whose bone was changed."""
+    sentences = [f"{verb} by what was drawn: {', '.join(words[key])}." for key, verb in _VERBS.items() if words[key]]
+    if words["unseen"]:
+        sentences.append(f"Bone was changed by hand at {', '.join(words['unseen'])}: the size there is that of before.")
+    return " ".join(sentences)
 
 
 _VERBS = {"measured": "Changed", "closed": "Closed", "opened": "Opened"}
@@ -105,11 +135,38 @@ def _in_labels(anatomy: Anatomy, pair: tuple[str, str]) -> Window | None:
     levels, canal = tuple(level for level in anatomy.levels if level.name in pair), anatomy.canal
     if len(levels) < 2 or len(canal.centreline_mm) < 4:
         return None
-    rows = (canal.s_mm > levels[0].s_mm - _SEEN_MM) & (canal.s_mm < levels[1].s_mm + _SEEN_MM)
-    box = anatomy.frame.box_around(canal.centreline_mm[rows], _BESIDE_MM)
+    bone = _bone_around(anatomy, canal.centreline_mm[_rows_about(canal, levels)])
+    return next(iter(find_windows(bone, _BONE_HU / 2, canal, levels)), None)
+
+
+def _holes_in_labels(anatomy: Anatomy, pair: tuple[str, str]) -> Mapping[Side, Foramen]:
+    """The foramina between two vertebrae as the labelled bone shows them, where their pedicles were seen."""
+    whole = anatomy.canal
+    levels = tuple(level for level in anatomy.levels if level.name in pair)
+    pedicles = tuple(one for marks in anatomy.landmarks if marks.vertebra in pair for one in marks.pedicles)
+    if len(levels) < 2 or not pedicles or len(whole.centreline_mm) < 4:
+        return {}
+    rows = np.flatnonzero(_rows_about(whole, levels))
+    canal = replace(whole, bridge=None, **{name: getattr(whole, name)[rows] for name in _PER_SECTION})
+    levels = tuple(replace(level, s_mm=level.s_mm - float(whole.s_mm[rows[0]])) for level in levels)
+    bone = _bone_around(anatomy, canal.centreline_mm)
+    curve = Curve(canal.centreline_mm, canal.left, canal.back, np.cross(canal.left, canal.back))
+    openness = openness_of(polar(bone, curve), canal.wall_mm, RADII, _BONE_HU / 2)
+    column = Column((), np.zeros(0), 0.0, np.zeros(0), openness)
+    found = find_foramina(both_sides(bone, _BONE_HU / 2, canal), anatomy.frame, canal, column, levels, pedicles)
+    return {one.side: one for one in found}
+
+
+def _rows_about(canal: Canal, levels: Sequence[Level]) -> NDArray[np.bool_]:
+    """(n,): the cross-sections that lie near two vertebrae."""
+    return np.asarray((canal.s_mm > levels[0].s_mm - _SEEN_MM) & (canal.s_mm < levels[-1].s_mm + _SEEN_MM))
+
+
+def _bone_around(anatomy: Anatomy, points_mm: Floats) -> Volume:
+    """Labelled bone around points, as a scan in which nothing else shows."""
+    box = anatomy.frame.box_around(points_mm, _BESIDE_MM)
     bone = np.isin(anatomy.labels[box], codes.BONE).astype(np.int16) * np.int16(_BONE_HU)
-    part = Volume(anatomy.frame.crop([side.start for side in box], [side.stop for side in box]), bone, "CT")
-    return next(iter(find_windows(part, _BONE_HU / 2, canal, levels)), None)
+    return Volume(anatomy.frame.crop([side.start for side in box], [side.stop for side in box]), bone, "CT")
 
 
 def _changed(old: Window | None, first: Window | None, then: Window | None) -> Window | None:
@@ -126,6 +183,51 @@ def _changed(old: Window | None, first: Window | None, then: Window | None) -> W
     x, y, z = (float(value) for value in np.add(old.centre_mm, np.subtract(then.centre_mm, first.centre_mm)))
     tilt = old.tilt_deg + then.tilt_deg - first.tilt_deg
     return replace(old, centre_mm=(x, y, z), height_mm=height, width_mm=width, tilt_deg=tilt, confidence=min(old.confidence, _ON_LABELS))
+
+
+def _is_filled(anatomy: Anatomy, hole: Foramen) -> bool:
+    """Whether labelled bone lies right across a foramen somewhere along its axis."""
+    axis = np.array(hole.axis) / np.linalg.norm(hole.axis)
+    at = anatomy.canal.nearest(hole.centre_mm)
+    up = -np.cross(anatomy.canal.left[at], anatomy.canal.back[at])
+    up = (up - (up @ axis) * axis) / np.linalg.norm(up - (up @ axis) * axis)
+    across = np.cross(axis, up)
+    spread = np.linspace(-_CORE, _CORE, 9) / 2
+    high, wide = (part[np.hypot(*np.meshgrid(spread, spread)) <= _CORE / 2] for part in np.meshgrid(spread, spread))
+    face = hole.height_mm * high[:, None] * up + hole.width_mm * wide[:, None] * across
+    places = np.array(hole.centre_mm) + _ALONG_MM[:, None, None] * axis + face
+    index = np.clip(np.rint(anatomy.frame.to_index(places)).astype(int), 0, np.array(anatomy.frame.shape) - 1)
+    bone = np.isin(anatomy.labels[tuple(np.moveaxis(index, -1, 0))], codes.BONE)
+    return bool(bone.mean(axis=1).max() >= _FILLED)
+
+
+def _changed_hole(old: Foramen, first: Foramen | None, then: Foramen | None) -> Foramen | None:
+    """A foramen that in the labels went from one size to another; None where it is closed, itself where nothing changed. Where it moved
+    farther than its borders did, what was measured then is another gap."""
+    moved_mm = np.inf if first is None or then is None else dist(first.centre_mm, then.centre_mm)
+    if first is None or then is None or moved_mm > _moves_at_most_mm(first, then):
+        return replace(old, confidence=min(old.confidence, _UNMEASURED))
+    if (then.height_mm, then.width_mm, then.centre_mm) == (first.height_mm, first.width_mm, first.centre_mm):
+        return old
+    height, width = old.height_mm + then.height_mm - first.height_mm, old.width_mm + then.width_mm - first.width_mm
+    if min(height, width) < _LEAST_MM:
+        return None
+    x, y, z = (float(value) for value in np.add(old.centre_mm, np.subtract(then.centre_mm, first.centre_mm)))
+    axis = np.add(old.axis, np.subtract(then.axis, first.axis))
+    out_x, out_y, out_z = (float(value) for value in axis / np.linalg.norm(axis))
+    thirds, area = old.thirds_mm, old.area_mm2
+    if thirds is not None and then.thirds_mm is not None and first.thirds_mm is not None:
+        upper, middle, lower = (max(was + b - a, 0.0) for was, a, b in zip(thirds, first.thirds_mm, then.thirds_mm))
+        thirds = upper, middle, lower
+    if area is not None and then.area_mm2 is not None and first.area_mm2 is not None:
+        area = max(area + then.area_mm2 - first.area_mm2, 0.0)
+    sure = min(old.confidence, _ON_LABELS)
+    return Foramen(old.between, old.side, (x, y, z), (out_x, out_y, out_z), height, width, sure, thirds, area)
+
+
+def _moves_at_most_mm(first: Foramen, then: Foramen) -> float:
+    """A middle moves by half of what one border does."""
+    return (abs(then.height_mm - first.height_mm) + abs(then.width_mm - first.width_mm)) / 2 + _SLACK_MM
 
 
 def with_window(now: Anatomy, edit: AddedWindow) -> tuple[Window, ...]:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from planner.anatomy import labels as codes
+from planner.anatomy.bridges import DRAWN, bridges_of
 from planner.anatomy.by_hand.edits import Edit, Stroke
 from planner.anatomy.by_hand.tube import LEAST_MM, MOST_MM, with_wall
 from planner.anatomy.reformat import RADIAL_MM, RADII, THETA, Curve, curve_through
@@ -90,6 +91,7 @@ def _with_piece(labels: NDArray[np.uint8], frame: Frame, canal: Canal, piece: Fl
         np.concatenate([first.bridged, last.bridged]),
         np.concatenate([first.area_mm2, last.area_mm2]),
         np.concatenate([first.confidence, last.confidence]),
+        np.concatenate([bridges_of(first), bridges_of(last)]),
     )
 
 
@@ -107,5 +109,6 @@ def _up_to_bone(labels: NDArray[np.uint8], frame: Frame, curve: Curve, wall_mm: 
 def _painted(labels: NDArray[np.uint8], frame: Frame, curve: Curve, wall_mm: Floats) -> Canal:
     """The tube as a canal, its labels painted as epidural space."""
     seen, sure = np.zeros(wall_mm.shape, dtype=np.bool_), np.ones(len(wall_mm))
-    nothing = Canal(curve.points_mm, curve.left, curve.back, np.full_like(wall_mm, -1.0), seen, area_of(wall_mm), sure)
+    drawn = np.full(wall_mm.shape, DRAWN, dtype=np.uint8)
+    nothing = Canal(curve.points_mm, curve.left, curve.back, np.full_like(wall_mm, -1.0), seen, area_of(wall_mm), sure, drawn)
     return with_wall(labels, frame, nothing, wall_mm)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from planner.anatomy import labels as codes
+from planner.anatomy.bridges import bridges_of
 from planner.anatomy.by_hand.edits import CentrelinePoint, WallPoint
 from planner.anatomy.paint import along_canal
 from planner.anatomy.reformat import RADIAL_MM, RADII, THETA, curve_through
@@ -102,9 +103,10 @@ def moved_tube(canal: Canal, edit: CentrelinePoint) -> Canal:
     low = np.minimum(at.astype(int), len(points) - 2)
     part = at - low
     wall = canal.wall_mm[low] * (1 - part[:, None]) + canal.wall_mm[low + 1] * part[:, None]
-    bridged = canal.bridged[np.rint(at).astype(int)]
+    nearest = np.rint(at).astype(int)
     confidence = np.interp(at, np.arange(len(points)), canal.confidence)
-    return Canal(curve.points_mm, curve.left, curve.back, np.asarray(wall), bridged, area_of(wall), confidence)
+    bridged, kinds = canal.bridged[nearest], bridges_of(canal)[nearest]
+    return Canal(curve.points_mm, curve.left, curve.back, np.asarray(wall), bridged, area_of(wall), confidence, kinds)
 
 
 # ---- labels that follow ---------------------------------------------------------------------------------------------------------------

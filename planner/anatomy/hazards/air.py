@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from planner.anatomy.morphology import closed, grown, pieces_of, shrunk
 from planner.geometry import Volume
 
 _LUNG_HU, _GAS_HU = -500.0, -300.0
@@ -20,27 +20,20 @@ def find_air(search: Volume, body: NDArray[np.bool_]) -> tuple[NDArray[np.bool_]
 
     A piece that the scan's end cuts is lung from 10 mL on; a pocket of pure gas (stomach, colon) is gas whatever its size.
     """
-    air = (search.voxels < _LUNG_HU) & body
-    parts, count = ndimage.label(air)
+    air = search.voxels < _LUNG_HU
+    air &= body
     lung = np.zeros(body.shape, dtype=np.bool_)
-    if count:
-        volume_ml = np.bincount(parts.ravel(), minlength=count + 1) * search.frame.voxel_ml
-        cut = np.isin(np.arange(count + 1), parts[[0, -1]])
-        large = np.flatnonzero((volume_ml > _LUNG_ML) | (cut & (volume_ml > _CUT_LUNG_ML)))
-        boxes = ndimage.find_objects(parts)
-        for n in large[large > 0]:
-            part = parts[boxes[n - 1]] == n
-            values = search.voxels[boxes[n - 1]]
-            core = ndimage.binary_erosion(part, iterations=2)  # without its blurred edge
-            if np.median(values[core if core.any() else part]) > _PURE_GAS_HU:
-                lung[boxes[n - 1]] |= part
-        if lung.any():
-            lung |= ndimage.binary_closing(lung, ndimage.generate_binary_structure(3, 1), 2) & body  # which loses the end slices
-    gas = (search.voxels < _GAS_HU) & body & ~ndimage.binary_dilation(lung, iterations=2)
-    parts, count = ndimage.label(gas)
-    if count:
-        volume_ml = np.bincount(parts.ravel(), minlength=count + 1) * search.frame.voxel_ml
-        keep = volume_ml >= _GAS_ML
-        keep[0] = False
-        gas = keep[parts]
-    return lung, gas
+    pieces = pieces_of(air)
+    volume_ml = pieces.sizes * search.frame.voxel_ml
+    for n in np.flatnonzero((volume_ml > _LUNG_ML) | (pieces.cut & (volume_ml > _CUT_LUNG_ML))):
+        part = pieces.mask(np.arange(pieces.count) == n)
+        core = shrunk(part, 2)  # without its blurred edge
+        if np.median(search.voxels[core if core.any() else part]) > _PURE_GAS_HU:
+            lung |= part
+    if lung.any():
+        lung |= closed(lung, 2) & body  # which loses the end slices
+    gas = search.voxels < _GAS_HU
+    gas &= body
+    gas &= ~grown(lung, 2)
+    pockets = pieces_of(gas)
+    return lung, pockets.mask(pockets.sizes * search.frame.voxel_ml >= _GAS_ML)

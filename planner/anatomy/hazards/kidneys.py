@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from planner.anatomy.grid import nearest_indices, reduced
+from planner.anatomy.grid import onto, reduced
 from planner.anatomy.spine import Canal, Side, Structure
 from planner.geometry import Floats, Volume
 
@@ -45,7 +45,7 @@ def find_kidneys(search: Volume, body: NDArray[np.bool_], canal: Canal) -> tuple
     """
     coarse = reduced(search, _GRID_MM)
     frame = coarse.frame
-    inside = body[np.ix_(*nearest_indices(search.frame, frame))]
+    inside = onto(body, search.frame, frame)
     aside, behind = _from_canal(coarse, canal)
     out = np.zeros(frame.shape, dtype=np.bool_)
     kidneys = []
@@ -58,7 +58,9 @@ def find_kidneys(search: Volume, body: NDArray[np.bool_], canal: Canal) -> tuple
             out |= found[1]
     if not kidneys:
         return np.zeros(search.frame.shape, dtype=np.bool_), ()
-    fine = out[np.ix_(*nearest_indices(frame, search.frame))] & (search.voxels > _LEAST_HU)
+    fine = onto(out, frame, search.frame)
+    for plane, values in zip(fine, search.voxels):
+        plane &= values > _LEAST_HU
     return fine, tuple(kidneys)
 
 

@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from planner.anatomy import labels as codes
 from planner.anatomy.bare import bare
+from planner.anatomy.bridges import IMPORTED, bridges_of
 from planner.anatomy.find import find
 from planner.anatomy.imports.given import Given, not_on_this_scan, read_given
 from planner.anatomy.imports.refined import by_bone, by_canal, spilt_share
@@ -359,12 +360,13 @@ def _body(base: Anatomy, canal: Canal, given: Codes, name: str) -> tuple[float, 
 
 
 def canal_of(mask: NDArray[np.bool_], anatomy: Anatomy) -> Canal:
-    """The canal as a tube through a mask on the anatomy's frame; what was bridged is taken over from the found canal."""
+    """The canal as a tube through a mask on the anatomy's frame; what its wall is made of is taken over from the found canal."""
     curve, radius = _tube(mask, anatomy)
     old = anatomy.canal
     nearest = np.array([old.nearest(point) for point in curve.points_mm]) if len(old.centreline_mm) else None
     bridged = np.zeros(radius.shape, dtype=np.bool_) if nearest is None else old.bridged[nearest]
-    return Canal(curve.points_mm, curve.left, curve.back, radius, bridged, area_of(radius), np.full(len(radius), _SURE))
+    kinds = np.full(radius.shape, IMPORTED, dtype=np.uint8) if nearest is None else bridges_of(old)[nearest]
+    return Canal(curve.points_mm, curve.left, curve.back, radius, bridged, area_of(radius), np.full(len(radius), _SURE), kinds)
 
 
 def _tube(mask: NDArray[np.bool_], anatomy: Anatomy) -> tuple[Curve, Floats]:

@@ -17,6 +17,7 @@ from planner.anatomy.levels import Body, Column, Row, bodies
 from planner.anatomy.mr.canal import around_sac, open_sides, see_canal
 from planner.anatomy.mr.contrast import Contrast, contrast_of, contrast_on_t1
 from planner.anatomy.mr.cord import cord_in, cord_structure, told_from_roots
+from planner.anatomy.mr.foramina import foramina_structure, see_foramina
 from planner.anatomy.mr.levels import centred, find_discs, usual_foramina, usual_windows
 from planner.anatomy.mr.sac import SeenSac, above_its_end, see_sac
 from planner.anatomy.mr.t1 import (
@@ -183,7 +184,7 @@ def _named(seen: _Seen, levels: tuple[Level, ...], anchor: Anchor | None, progre
     in_sight = np.zeros(len(radius), dtype=np.bool_) if cord is None else cord.seen
     sac = SacSections(radius, (seen.sac.edge > _SEEN) & (radius > 0), cord_mm, in_sight, conus)
     progress(0.0, "Placing the openings")
-    foramina = usual_foramina(volume, canal, seen.column, levels)
+    foramina = see_foramina(volume, canal, seen.sac, usual_foramina(volume, canal, seen.column, levels))
     windows = usual_windows(canal, seen.column, levels)
     roots = find_roots(volume, np.inf, canal, radius, foramina)
     progress(0.3, "Writing labels")
@@ -202,7 +203,7 @@ def _named(seen: _Seen, levels: tuple[Level, ...], anchor: Anchor | None, progre
         "sac": _sac_structure(sac, canal, levels, seen.contrast),
         "cord": cord_structure(sac, canal, levels, sure_names),
         "levels": levels_structure(levels, anchor),
-        "foramina": Structure("modelled", 0.3, "Foramina have the usual size of their level.") if foramina else foramina_missing,
+        "foramina": foramina_structure(foramina) if foramina else foramina_missing,
         "windows": Structure("modelled", 0.3, "Windows have the usual size and tilt of their level.") if windows else NOT_CHECKED,
         "roots": Structure("modelled", 0.3, "Roots are modelled tubes, not seen.") if roots else foramina_missing,
         "contrast outside": Structure("not checked", None, _FLUID_OUTSIDE),

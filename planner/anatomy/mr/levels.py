@@ -98,7 +98,7 @@ def usual_foramina(volume: Volume, canal: Canal, column: Column, levels: tuple[L
     for upper, lower in itertools.pairwise(levels):
         if upper.name[0] == "S":
             continue
-        at = _place(canal, 0.55 * upper.s_mm + 0.45 * lower.s_mm - 2.0)
+        at = _place(canal, 0.55 * upper.s_mm + 0.45 * lower.s_mm - 3.0)
         height, width = at_level("foramen_mm", upper.name)
         for side, sign, direction in (("left", 1.0, 0), ("right", -1.0, ANGLES // 2)):
             beside = float(canal.wall_mm[at, direction]) + 0.5 * float(at_level("pedicle_width_mm", upper.name))

@@ -10,7 +10,7 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from planner.anatomy.reformat import OUTSIDE, RADIAL_MM, RADII, THETA, Curve, curve_through, polar
+from planner.anatomy.reformat import OUTSIDE, RADIAL_MM, RADII, THETA, Curve, curve_through, polar, smooth
 from planner.anatomy.sac import ellipse
 from planner.anatomy.spine import Canal, Level
 from planner.anatomy.wall import centroids, closed_paths
@@ -23,17 +23,22 @@ _DURA_MM = 0.55  # from the steepest fall of the fluid's blurred edge to the dur
 _FALL = 0.35  # from the sac to the line; this and the next in shares of the fluid's brightness
 _FAT, _DARK = (0.4, 0.55), (0.2, 0.35)  # as bright as the second is fat; as dark as the first is ligament or cortical bone
 _MARROW, _MARROW_MM, _AHEAD = (0.2, 0.8), 6.0, -0.3  # its brightness; over which it is even; sine of the directions to the front
+_DIP, _DIP_MM = 0.12, 2.0  # a dura between fluid and as bright a fluid or fat: so much darker than what lies within so much on both sides
 _BEHIND_A_LINE = 1.0  # the share that an edge loses where a dura was passed
-_FRONTS_MM = np.arange(2.0, 10.1, 0.5)  # half-axes that are tried: to the front and back of the middle, and to the sides
-_BACKS_MM = np.arange(2.0, 11.1, 0.5)
-_WIDTHS_MM = np.arange(2.5, 12.1, 0.5)
+_FRONTS_MM = np.arange(1.0, 10.1, 0.5)  # half-axes that are tried: to the front and back of the middle, and to the sides
+_BACKS_MM = np.arange(1.0, 11.1, 0.5)
+_WIDTHS_MM = np.arange(1.5, 12.1, 0.5)
+_SHIFTS_MM, _SHIFT_SPREAD_MM = np.arange(-3.0, 3.1, 0.5), 1.5  # of the middle to the sides
+_WIDER_MM = np.arange(-1.0, 2.1, 0.5)
 _USUAL_HALF_WIDTH_MM, _HALF_WIDTH_SPREAD_MM = 8.2, 2.0  # T6 to S1, clinical.md 3.6
 _USUAL_SHAPE, _SHAPE_SPREAD = 0.83, 0.15  # depth over width
 _RAYS = slice(None, None, 2)
 _SECTIONS = 2  # an ellipse in every second section
 _ALONG_MM = 1.5  # over which the line is seen together
+_NEARLY_MM = 1e-6  # a sac is no exact ellipse: the line counts so near to it too
 _CHANGE = 0.05  # of the score for every 0.5 mm that a half-axis changes from one ellipse to the next
 _BENDS_MM = 5.0  # the curve along which the sac is found bends as it does
+_STEADY_MM = 2.0
 _STRAIGHT_MM = 12.0  # a sac that narrows does not bend the axis along which bodies and discs are looked for
 _OFF_ELLIPSE_MM = 1.2
 _END_MM, _DARKER = 120, 0.8  # over this length at the foot end of the canal its end is looked for; how dark it is below
@@ -42,12 +47,13 @@ _END_MM, _DARKER = 120, 0.8  # over this length at the foot end of the canal its
 @dataclass(frozen=True, eq=False)
 class SeenSac:
     """The sac along a curve through its middle. radius_mm, edge (0..1, how clearly its outline is seen): (n, ANGLES). fluid: (n,), the
-    brightness of the fluid."""
+    brightness of the fluid above dark, the darkest value around it."""
 
     curve: Curve
     radius_mm: Floats
     edge: Floats
     fluid: Floats
+    dark: float
 
 
 def see_sac(volume: Volume, curve: Curve) -> SeenSac:
@@ -60,7 +66,9 @@ def see_sac(volume: Volume, curve: Curve) -> SeenSac:
 
 def moved(curve: Curve, u_mm: Floats, v_mm: Floats, smoothing_mm: float = _STRAIGHT_MM) -> Curve:
     """A curve through places beside this one, (n,) to the left and to the back of each of its points."""
-    return curve_through(curve.points_mm + u_mm[:, None] * curve.left + v_mm[:, None] * curve.back, smoothing_mm)
+    points = curve.points_mm + u_mm[:, None] * curve.left + v_mm[:, None] * curve.back
+    rough = smooth(points, smoothing_mm)
+    return curve_through(rough + smooth(points - rough, smoothing_mm), _STEADY_MM)  # smoothed twice, which leaves a bend where it is
 
 
 def sac_along(volume: Volume, curve: Curve) -> SeenSac:
@@ -72,7 +80,7 @@ def sac_along(volume: Volume, curve: Curve) -> SeenSac:
     relative = rays / fluid[:, None, None]
     line = _line(relative)
     radius, edge = _outline(line, _ellipses(line, relative))
-    return SeenSac(curve, radius, edge, fluid)
+    return SeenSac(curve, radius, edge, fluid, dark)
 
 
 def fluid_of(rays: Floats) -> Floats:
@@ -94,7 +102,8 @@ def _line(relative: Floats) -> Floats:
     inside = 0.5 * (padded[:, :, :last] + relative)
     line, beyond = np.min(ahead[:near], axis=0), np.max(ahead[near:], axis=0)
     fall = inside - line
-    dura = np.clip(fall / _FALL, 0.0, 1.0) * np.clip((beyond - _FAT[0]) / (_FAT[1] - _FAT[0]), 0.0, 1.0)
+    fat = np.clip((beyond - _FAT[0]) / (_FAT[1] - _FAT[0]), 0.0, 1.0)
+    dura = np.maximum(np.clip(fall / _FALL, 0.0, 1.0) * fat, _thin(relative))
     wall = np.clip(fall / _FALL, 0.0, 1.0) * np.clip((_DARK[1] - line) / (_DARK[1] - _DARK[0]), 0.0, 1.0)
     drop = relative - ahead[0]
     steepest = ndimage.maximum_filter1d(drop, 2 * near + 1, axis=2)  # an edge is one place, not a whole slope
@@ -103,6 +112,18 @@ def _line(relative: Floats) -> Floats:
     passed = np.pad(passed, ((0, 0), (0, 0), (near, 0)))[:, :, :last]
     marrow = np.clip(fall / _FALL, 0.0, 1.0) * _marrow_ahead(relative)
     return np.asarray(here * np.maximum(np.maximum(dura, marrow), wall * (1.0 - _BEHIND_A_LINE * passed)))
+
+
+def _thin(relative: Floats) -> Floats:
+    """(n, ANGLES, radii) 0..1: how much a dark line begins at a radius that goes on from section to section and around, bright on both
+    sides: the dura amid fluid."""
+    quiet = ndimage.gaussian_filter(relative, (1.0, 1.0, 0.0), mode=("nearest", "wrap", "nearest"))
+    reach = round(_DIP_MM / RADIAL_MM)
+    inside = ndimage.maximum_filter1d(quiet, reach, axis=2, origin=(reach - 1) // 2)
+    beyond = ndimage.maximum_filter1d(quiet, reach, axis=2, origin=-(reach // 2))
+    dip = np.minimum(inside, beyond) - quiet
+    ahead = np.pad(dip[:, :, 1:], ((0, 0), (0, 0), (0, 1)))  # the line begins before its darkest place
+    return np.clip(ahead / _DIP, 0.0, 1.0)
 
 
 def _marrow_ahead(relative: Floats) -> Floats:
@@ -120,7 +141,8 @@ def _ellipses(line: Floats, relative: Floats) -> Floats:
     radii = ellipse(grid[:, 0], grid[:, 1], grid[:, 2])[:, _RAYS]
     index = np.clip(np.rint(radii / RADIAL_MM) - 1, 0, len(RADII) - 1).astype(np.int64)
     inside = np.clip((relative - _GREY) / _GREY, -1.0, 0.1) * RADII * RADIAL_MM / 30.0
-    table = ndimage.gaussian_filter1d(line + np.cumsum(inside, axis=2), _ALONG_MM, axis=0, mode="nearest")[::_SECTIONS, _RAYS]
+    near = ndimage.gaussian_filter(line, (_ALONG_MM, 0.0, _NEARLY_MM / RADIAL_MM), mode="nearest")
+    table = (near + ndimage.gaussian_filter1d(np.cumsum(inside, axis=2), _ALONG_MM, axis=0, mode="nearest"))[::_SECTIONS, _RAYS]
     score = np.zeros((len(table), len(grid)), dtype=np.float32)
     _scores(table.astype(np.float32), index, score)
     shape = (grid[:, 0] + grid[:, 1]) / (2 * grid[:, 2])
@@ -129,9 +151,37 @@ def _ellipses(line: Floats, relative: Floats) -> Floats:
     best = np.zeros(len(score), dtype=np.int64)
     _smoothest(score.reshape(-1, len(_FRONTS_MM), len(_BACKS_MM), len(_WIDTHS_MM)), _CHANGE, best)
     sizes = ndimage.gaussian_filter1d(grid[best], 1.0, axis=0, mode="nearest")
+    aside = _shifted(table, sizes)
     at = np.arange(len(line)) / _SECTIONS
-    front, back, width = (np.interp(at, np.arange(len(sizes)), sizes[:, m]) for m in range(3))
-    return ellipse(front, back, width)
+    front, back, width, shift = (np.interp(at, np.arange(len(sizes)), part) for part in (sizes[:, 0], sizes[:, 1], *aside))
+    return _beside(front, back, width, shift, THETA)
+
+
+def _beside(front: Floats, back: Floats, width: Floats, shift: Floats, theta: Floats) -> Floats:
+    """(..., directions): radii of ellipses whose middle lies `shift` to the left of the curve's."""
+    shift, width = np.clip(shift, -0.8 * width, 0.8 * width)[..., None], width[..., None]
+    depth = np.where(np.sin(theta) > 0, back[..., None], front[..., None])
+    across, along = np.cos(theta) / width, np.sin(theta) / depth
+    square = across**2 + along**2
+    half = across * shift / width
+    return np.asarray((half + np.sqrt(np.maximum(half**2 - square * ((shift / width) ** 2 - 1.0), 0.0))) / square)
+
+
+def _shifted(table: Floats, sizes: Floats) -> tuple[Floats, Floats]:
+    """(width, shift): of the ellipses, front and back as they are, moved to the side where the line is clearer there: a curved spine's
+    sac lies against one side of the canal."""
+    shift, wider = (grid.ravel() for grid in np.meshgrid(_SHIFTS_MM, _WIDER_MM, indexing="ij"))
+    front, back = (np.broadcast_to(sizes[:, m, None], (len(sizes), len(shift))) for m in (0, 1))
+    width = np.maximum(sizes[:, 2, None] + wider, _WIDTHS_MM[0])
+    radii = _beside(front, back, width, np.broadcast_to(shift, width.shape), THETA[_RAYS])
+    index = np.clip(np.rint(radii / RADIAL_MM) - 1, 0, len(RADII) - 1).astype(np.int64)
+    found = np.take_along_axis(table[:, None], index[..., None], axis=3)[..., 0].mean(axis=2)
+    score = (found - 0.02 * (shift / _SHIFT_SPREAD_MM) ** 2).astype(np.float32)
+    best = np.zeros(len(score), dtype=np.int64)
+    _smoothest(score.reshape(-1, len(_SHIFTS_MM), 1, len(_WIDER_MM)), _CHANGE, best)
+    chosen = np.stack([width[np.arange(len(best)), best], shift[best]], axis=1)
+    chosen = ndimage.gaussian_filter1d(chosen, 1.0, axis=0, mode="nearest")
+    return chosen[:, 0], chosen[:, 1]
 
 
 @njit(cache=True, nogil=True)

@@ -8,6 +8,7 @@ import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -238,3 +239,27 @@ def test_a_needle_that_the_program_took_is_said_to_be_a_proposal(sheet: Sheet) -
     proposed = replace(made.sites[0], site=replace(site, taken=replace(site.taken, by_program=True)))
     assert any("nobody has taken" in caution for caution in sheet_of(replace(made, sites=(proposed,))).cards[0].cautions)
     assert not any("nobody has taken" in caution for caution in sheet.cards[0].cautions)
+
+
+def pages_of(path: Path) -> list[str]:
+    """The words of each page of a PDF."""
+    if shutil.which("pdftotext") is None:
+        pytest.skip("pdftotext is not installed")
+    whole = subprocess.run(["pdftotext", "-layout", str(path), "-"], capture_output=True, text=True, check=True).stdout
+    return [" ".join(page.split()) for page in whole.split("\f") if page.strip()]
+
+
+@pytest.mark.parametrize(("by", "words"), [("user", "levels counted from L2, named by"), ("program", "counted from L2, guessed by")])
+def test_every_page_says_what_its_levels_rest_on(by: Literal["user", "program"], words: str, tmp_path: Path) -> None:
+    plan = hand_made.plan()
+    assert plan.anatomy.anchor is not None
+    anatomy = replace(plan.anatomy, anchor=replace(plan.anatomy.anchor, by=by))
+    made = sheet_of(replace(plan, anatomy=anatomy, sites=tuple(replace(site, anatomy=anatomy) for site in plan.sites)))
+    write_pdf(made, tmp_path / "report.pdf")
+    pages = pages_of(tmp_path / "report.pdf")
+    assert len(pages) > 1
+    for number, page in enumerate(pages, start=1):
+        assert words in page, f"page {number}"
+    assert words in sheet_html(made).partition('class="behind"')[2].lower().replace("l2", "L2")
+    ways = next(section.table for section in made.sections if section.table is not None and "Opening" in section.table.head)
+    assert all(("?" in row.cells[1]) == (by == "program") for row in ways.rows)

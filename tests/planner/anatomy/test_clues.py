@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from planner.anatomy.clues import guess
-from planner.anatomy.levels import Body
+from planner.anatomy.levels import Body, Row
+from planner.anatomy.names import levels_structure, name_levels
 from planner.anatomy.reformat import Curve
 from planner.geometry import Frame, Volume
 
@@ -82,3 +83,14 @@ def test_without_a_clue_the_name_is_hardly_sure(seen: tuple[Volume, Curve, list[
     bone, curve, found = seen
     made = guess(bone, bone, curve, found)
     assert made.confidence is not None and made.confidence <= 0.2
+
+
+def test_where_nothing_tells_a_name_none_is_said() -> None:
+    """The levels keep stand-ins for names, which tell them apart; no anchor, no confidence, and a sentence that asks for a name."""
+    bone, curve, found = spine({}, count=3)
+    levels, anchor = name_levels(Row(curve, tuple(found)), None, lambda bodies: guess(bone, bone, curve, bodies))
+    assert anchor is None and len(levels) == 3
+    known = levels_structure(levels, anchor)
+    assert known.confidence == 0.0 and "unknown" in str(known.problem) and "name one vertebra" in str(known.problem)
+    told = guess(*((spine({0: BOTH, 1: BOTH})[0],) * 2), *spine({0: BOTH, 1: BOTH})[1:])
+    assert name_levels(Row(curve, tuple(found)), None, lambda _: told)[1] is not None

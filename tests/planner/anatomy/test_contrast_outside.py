@@ -8,6 +8,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from planner.anatomy import Anatomy, Anchor, find, labels, rename
 from planner.anatomy.bone import Bone
@@ -148,6 +149,39 @@ def test_leaked_fluid_is_not_looked_for_without_contrast() -> None:
     mine = found("ct")
     assert mine.leak_hints == ()
     assert mine.structure("contrast outside").provenance == "not checked"
+
+
+@cache
+def around_a_dark_sac(leak: LeakName, leaked_hu: float) -> tuple[Phantom, NDArray[np.bool_], Anatomy]:
+    """A CT without contrast in the sac and with some outside it, where that lies, and its anatomy."""
+    building = importlib.import_module("planner.phantom.build")
+    paint = building.paint_leaks
+    codes: list[int] = []
+
+    def painted(canvas, layout, canal, sites, roots, names, fluid, contrast, sleeve_value, bone):  # type: ignore[no-untyped-def]
+        codes.append(names["contrast outside the sac"])
+        paint(canvas, layout, canal, sites, roots, names, leaked_hu, True, sleeve_value, bone)
+
+    with patch.object(building, "paint_leaks", painted):
+        one = build(PhantomParameters(modality="ct", leak=leak, spacing_mm=(1.3,) * 3, seed=3))
+    centre = next(level.centre for level in one.truth.levels if level.name == "L3")
+    return one, one.labels == codes[0], find(one.volume, Anchor("L3", centre, "user"))
+
+
+@pytest.mark.parametrize(("leak", "leaked_hu"), [("dorsal", 240.0), ("ventral", 160.0), ("dorsal", 115.0)])
+def test_contrast_around_a_dark_sac_is_offered_and_not_called_sure(leak: LeakName, leaked_hu: float) -> None:
+    """Also fainter than the 130 HU at which bone begins."""
+    one, leaked, mine = around_a_dark_sac(leak, leaked_hu)
+    assert {hint.place for hint in mine.leak_hints} == {leak}
+    places = one.volume.frame.to_world(np.argwhere(leaked))
+    for hint in mine.leak_hints:
+        assert np.linalg.norm(places - hint.position_mm, axis=1).min() < 4.0
+    found = mine.mask((labels.CONTRAST_OUTSIDE,))
+    assert leaked[found].mean() > 0.6  # the rest is ligament behind it
+    assert dice(leaked, found) > 0.4
+    known = mine.structure("contrast outside")
+    assert (known.confidence or 1.0) <= 0.5 and "calcified ligament" in (known.problem or "")
+    assert mine.mask(labels.BONE)[leaked].mean() < 0.15
 
 
 def test_a_hint_follows_the_names_of_the_levels() -> None:

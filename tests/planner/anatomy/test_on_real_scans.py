@@ -49,9 +49,10 @@ def test_a_canal_is_followed_over_nearly_all_that_is_in_view(name: str, length_m
     if volume.modality == "CT":
         assert 120 <= np.median(anatomy.canal.area_mm2) <= 420
     assert np.median(anatomy.canal.confidence) > 0.5
-    assert anatomy.anchor is not None
-    assert anatomy.anchor.by == "program"
-    assert (anatomy.anchor.confidence or 0) < 0.95
+    if name == "thoracic-ct":  # neither the last ribs nor the skull is in view
+        assert anatomy.anchor is None and "unknown" in str(anatomy.structure("levels").problem)
+    else:
+        assert anatomy.anchor is not None and anatomy.anchor.by == "program" and (anatomy.anchor.confidence or 0) < 0.95
 
 
 @pytest.mark.parametrize(

@@ -153,6 +153,26 @@ def test_landmarks_and_compartments_are_written(tmp_path: Path) -> None:
     assert {(one["level"], one["compartment"]) for one in made["compartments"]} >= {("L1-L2", "dorsal"), ("L1-L2", "left recess")}
 
 
+def test_the_wall_is_written_by_direction_and_its_bridges_by_level(tmp_path: Path) -> None:
+    known = hand_made.anatomy()
+    open_left = np.zeros_like(known.canal.bridged)
+    open_left[28:34, :4] = True  # 28 to 33 mm from its head end, 0 to 17 degrees from the left
+    write_anatomy(replace(known, canal=replace(known.canal, bridged=open_left, bridge=None)), _series(None), tmp_path)
+    canal = json.loads((tmp_path / "anatomy.json").read_text("utf-8"))["canal"]
+    wall, sections = canal["wall"], len(canal["centreline"])
+    assert list(wall) == ["left", "back", "radius_mm", "made_of", "letters"]
+    assert {len(wall[key]) for key in ("left", "back", "radius_mm", "made_of")} == {sections}
+    assert {len(one) for one in wall["radius_mm"]} == {len(one) for one in wall["made_of"]} == {64}
+    assert wall["made_of"][30] == "FFFF" + 60 * "B"
+    assert wall["made_of"][40] == 64 * "B"
+    assert {letter: wall["letters"][letter] for letter in "BLFWDM"} == {
+        "B": "bone", "L": "ligamentum flavum", "F": "foramen", "W": "interlaminar window", "D": "disc", "M": "metal",
+    }  # fmt: skip
+    (bridge,) = canal["bridges"]
+    assert list(bridge) == ["kind", "between", "side", "s_mm", "area_mm2"]
+    assert (bridge["kind"], bridge["between"], bridge["side"]) == ("foramen", ["L1", "L2"], "left")
+
+
 def test_a_leak_hint_is_written_with_its_level_and_its_sentence(tmp_path: Path) -> None:
     known = hand_made.anatomy()
     at = (0.0, 5.0, -32.0)

@@ -1,0 +1,111 @@
+"""Foramina on T2: bright fat with a grey root in it, seen from the side between the dark cortices of two pedicles, a disc and a joint."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.anatomy.mr.sac import SeenSac
+from planner.anatomy.norms import at_level
+from planner.anatomy.reformat import THETA
+from planner.anatomy.spine import Canal, Foramen, Structure
+from planner.geometry import Floats, Volume
+
+_STEP_MM = 0.75
+_DOWN_MM: Floats = np.arange(-18.0, 18.1, _STEP_MM)  # toward the feet of the usual place
+_DEEP_MM: Floats = np.arange(-15.0, 15.1, _STEP_MM)  # toward the back
+_ASIDE_MM = np.array([-4.0, -3.0, -2.0])  # in the inner half of the pedicles all borders stand; farther out the hole is open in front
+_BEYOND_PEDICLE_MM = 5.0  # from a foramen's roof or floor to the middle of the pedicle that bounds it
+_BRIGHTEST = 0.5  # of the fluid's brightness: what is brighter says no more
+_HEIGHTS = (0.75, 0.85, 0.95, 1.05, 1.15, 1.25, 1.35)  # that are tried, of the usual one
+_WIDTHS_MM = (6.0, 7.0, 8.0, 9.0, 10.0)
+_HEIGHT_SPREAD, _USUAL_WIDTH_MM, _WIDTH_SPREAD_MM = 0.2, 8.0, 2.0
+_CORNERS = 4.0  # exponent of its outline: a rectangle with round corners
+_RING_MM = (0.2, 1.8)  # outside it, where the cortex is
+_OFF_MM, _OFF_SPREAD_MM = 5.0, 3.0  # from the usual place
+_ODD = 0.02
+_CLEAR = 0.11  # a hole brighter than its ring by this is seen
+_UNSURE, _SURER, _SUREST = 0.3, 1.5, 0.7  # confidence of a usual place; with how clear a hole is it grows, up to the last
+_MOST = 0.7  # of the foramina are seen: they count as found
+
+
+def see_foramina(volume: Volume, canal: Canal, sac: SeenSac, usual: tuple[Foramen, ...]) -> tuple[Foramen, ...]:
+    """The usual foramina moved to where their borders are seen, with the size seen. Those of which too little is seen stay as they are but
+    for their distance from the middle, which follows the canal's width at the pedicles. sac: seen along the canal's centreline."""
+    return tuple(_seen(volume, canal, sac, one) for one in usual)
+
+
+def foramina_structure(foramina: tuple[Foramen, ...]) -> Structure:
+    """How the foramina as a whole are known, and which have the usual size of their level."""
+    unseen = ", ".join(f"{one.level} {one.side}" for one in foramina if one.confidence <= _UNSURE)
+    seen = sum(one.confidence > _UNSURE for one in foramina)
+    if not seen:
+        return Structure("modelled", _UNSURE, "Foramina have the usual size of their level.")
+    words = f"Foramina are seen as fat between dark borders; of usual size: {unseen}." if unseen else None
+    return Structure("found" if seen >= _MOST * len(foramina) else "modelled", round(0.3 + 0.3 * seen / len(foramina), 2), words)
+
+
+def _seen(volume: Volume, canal: Canal, sac: SeenSac, usual: Foramen) -> Foramen:
+    at = canal.nearest(usual.centre_mm)
+    sign = 1.0 if usual.side == "left" else -1.0
+    outward, back = sign * canal.left[at], canal.back[at]
+    feet = np.cross(canal.left[at], back)
+    feet = -feet if feet[2] > 0 else feet
+    start = np.array(usual.centre_mm)
+    start = start + (_beside(canal, at, usual) - float((start - canal.centreline_mm[at]) @ outward)) * outward
+    aside, down, deep = (grid[..., None] for grid in np.meshgrid(_ASIDE_MM, _DOWN_MM, _DEEP_MM, indexing="ij"))
+    values = volume.sample(start + aside * outward + down * feet + deep * back)
+    relative = np.clip(np.nan_to_num((values - sac.dark) / sac.fluid[at], nan=_BRIGHTEST), 0.0, _BRIGHTEST).mean(axis=0)
+    _, lower, behind, height, width, clear = max(_holes(relative.astype(np.float32), usual.height_mm))
+    if clear < _CLEAR:
+        return replace(usual, centre_mm=_point(start))
+    centre = _point(start + lower * feet + behind * back)
+    sure = round(min(_UNSURE + _SURER * clear, _SUREST), 2)
+    return replace(usual, centre_mm=centre, height_mm=round(height, 1), width_mm=width, confidence=sure)
+
+
+def _holes(relative: NDArray[np.float32], usual_mm: float) -> Iterator[tuple[float, ...]]:
+    """For each size that is tried: how well a bright hole of it in a dark ring fits best (score, place downward and to the back, height,
+    width, and how much brighter than its ring it is)."""
+    down, deep = _DOWN_MM[:, None], _DEEP_MM[None, :]
+    near = (np.abs(down) <= _OFF_MM) & (np.abs(deep) <= _OFF_MM)
+    off = (down**2 + deep**2) / _OFF_SPREAD_MM**2
+    for height, width in itertools.product((share * usual_mm for share in _HEIGHTS), _WIDTHS_MM):
+        clear = cv2.filter2D(relative, -1, _hole(height, width), borderType=cv2.BORDER_REPLICATE)
+        odd = ((height / usual_mm - 1.0) / _HEIGHT_SPREAD) ** 2 + ((width - _USUAL_WIDTH_MM) / _WIDTH_SPREAD_MM) ** 2
+        score = np.where(near, clear - _ODD * (off + odd), -np.inf)
+        k, m = np.unravel_index(int(score.argmax()), score.shape)
+        yield float(score[k, m]), float(_DOWN_MM[k]), float(_DEEP_MM[m]), height, width, float(clear[k, m])
+
+
+def _hole(height: float, width: float) -> NDArray[np.float32]:
+    """The mean inside less the mean in the ring, as a kernel on the grid."""
+    reach = np.arange(-round(height / 2 / _STEP_MM) - 4, round(height / 2 / _STEP_MM) + 5) * _STEP_MM
+    down, deep = np.meshgrid(reach, reach, indexing="ij")
+
+    def within(more: float) -> NDArray[np.bool_]:
+        return np.asarray(np.abs(down / (height / 2 + more)) ** _CORNERS + np.abs(deep / (width / 2 + more)) ** _CORNERS <= 1.0)
+
+    inside, ring = within(0.0), within(_RING_MM[1]) & ~within(_RING_MM[0])
+    return np.asarray(inside / inside.sum() - ring / ring.sum(), dtype=np.float32)
+
+
+def _beside(canal: Canal, at: int, usual: Foramen) -> float:
+    """mm from the canal's middle to a foramen's: its pedicles' middle, the one that lies farther in."""
+    across = (canal.wall_mm * np.cos(THETA)).max(axis=1) if usual.side == "left" else -(canal.wall_mm * np.cos(THETA)).min(axis=1)
+    s, reach = canal.s_mm, usual.height_mm / 2 + _BEYOND_PEDICLE_MM
+    sides = []
+    for vertebra, place in zip(usual.between, (s[at] - reach, s[at] + reach)):
+        here = np.abs(s - np.clip(place, s[0], s[-1])) <= 2.0
+        sides.append(float(np.median(across[here])) + 0.5 * float(at_level("pedicle_width_mm", vertebra)))
+    return min(sides)
+
+
+def _point(values: Floats) -> tuple[float, float, float]:
+    x, y, z = (float(value) for value in values)
+    return x, y, z

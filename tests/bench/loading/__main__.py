@@ -1,0 +1,91 @@
+"""Runs every way on every kind of series and writes docs/results/loading.md.
+
+python -m tests.bench.loading [--folder DIR] [--rounds N] [--out FILE]     DIR keeps the series, 1.6 GB, for the next time
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from tests.bench.loading.series import COMPRESSED, KINDS, SIDE, SLICES, write
+from tests.bench.loading.ways import WAYS
+
+ROOT = Path(__file__).resolve().parents[3]
+FLOOR, OURS = "floor copy", "Duraplan"
+VOLUME_MB = SLICES * SIDE * SIDE * 2 / 2**20
+GOALS = {"plain": 3.0, "header-rich": 4.0}  # times the floor copy: issue 10
+
+Run = dict[str, Any]
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--folder", type=Path)
+    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--kinds", nargs="*", default=list(KINDS), choices=KINDS)
+    options.add_argument("--out", type=Path, default=ROOT / "docs/results/loading.md")
+    chosen = options.parse_args()
+    with tempfile.TemporaryDirectory() as usual:
+        folder = chosen.folder or Path(usual)
+        text = "\n".join(_section(kind, _measured(kind, folder, chosen.rounds)) for kind in chosen.kinds)
+    chosen.out.write_text(_HEAD.format(load=os.getloadavg()[0], volume=VOLUME_MB, slices=SLICES, side=SIDE) + text, encoding="utf-8")
+
+
+_HEAD = """# Loading
+
+Made by `python -m tests.bench.loading`; {slices} slices of {side} x {side} with 16 bits ({volume:.0f} MB), file names in no order, warm
+file cache, load {load:.1f}. Each way in a process of its own, by the clock from the call to the array in memory, imports not counted, in
+turn; median of the rounds. Peak: memory beyond what the imports took, in shares of the volume (dcm2niix: its whole process, which
+writes a file that is then read).
+*Right*: four slices have the true values in the true place. The floor copies the pixels into one array and looks at nothing else.
+
+"""
+
+
+def _measured(kind: str, folder: Path, rounds: int) -> dict[str, list[Run]]:
+    place = folder / kind.replace(" ", "-")
+    if not place.exists():
+        part = place.with_suffix(".part")
+        shutil.rmtree(part, ignore_errors=True)
+        write(part, kind)
+        part.rename(place)
+    ways = [way for way in WAYS if not (way == FLOOR and kind in COMPRESSED) and not (way == "dcm2niix" and shutil.which(way) is None)]
+    runs: dict[str, list[Run]] = {way: [] for way in ways}
+    for n in range(rounds + 1):
+        for way in ways:
+            command = [sys.executable, "-m", "tests.bench.loading.ways", way, str(place)]
+            done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+            lines = done.stdout.strip().splitlines()
+            run = json.loads(lines[-1]) if lines else {"failed": f"exit {done.returncode}"}
+            if n:  # the first round fills the file cache
+                runs[way].append(run)
+    return runs
+
+
+def _section(kind: str, runs: dict[str, list[Run]]) -> str:
+    times = {way: median(run["seconds"] for run in done) for way, done in runs.items() if not any("failed" in run for run in done)}
+    base = FLOOR if FLOOR in times else OURS
+    goal = f" Goal: {GOALS[kind]:.0f} times the floor." if kind in GOALS else " Ratios are to Duraplan."
+    rows = [f"## {kind}\n", f"{goal.strip()}\n"]
+    rows += ["| way | s | ratio | peak, volumes | voxels | right |", "| --- | --- | --- | --- | --- | --- |"]
+    for way, done in runs.items():
+        if way not in times:
+            rows.append(f"| {way} | cannot: {next(run['failed'] for run in done if 'failed' in run)} | | | | |")
+            continue
+        peak = median(run["peak_mb"] for run in done) / VOLUME_MB
+        right = "yes" if all(run["right"] for run in done) else "**no**"
+        rows.append(f"| {way} | {times[way]:.2f} | {times[way] / times[base]:.1f} | {peak:.2f} | {done[0]['type']} | {right} |")
+    return "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    main()
