@@ -24,6 +24,7 @@ from planner.anatomy.mr.t1 import (
     T1_ENDS,
     around,
     fat_of,
+    lit_by_fat,
     open_sides_by_fat,
     see_canal_by_fat,
     seen_beside_fat,
@@ -57,13 +58,14 @@ _NOT_LOOKED_FOR = ("lung", "bowel gas", "kidney", "aorta", "vena cava", "vertebr
 @dataclass(frozen=True, eq=False)
 class _Seen:
     """What of an MR is the same whatever its vertebrae are called. body: on the search grid, threshold its edge. sac, cord: along the
-    canal. row: the vertebrae without names. canal_known: how the canal is known. contrast: what weights the scan."""
+    canal. lit: the sac with fluid as bright as it would be in the scan on T2. row: the vertebrae without names. canal_known: how the canal is known. contrast: what weights the scan."""
 
     volume: Volume
     search: Frame
     body: NDArray[np.bool_]
     threshold: float
     sac: SeenSac
+    lit: SeenSac
     cord: SeenCord | None
     canal: Canal
     column: Column
@@ -75,11 +77,12 @@ class _Seen:
 @dataclass(frozen=True, eq=False)
 class _Tube:
     """The sac and the wall around it. fluid: the scan in which fluid is bright. openness: (n, 2), of the wall's left and right.
-    about_mm: (n, ANGLES), about where the wall is, whatever is seen of it."""
+    lit: the sac with fluid as bright as it would be in the scan on T2. about_mm: (n, ANGLES), about where the wall is, whatever is seen of it."""
 
     contrast: Contrast
     fluid: Volume
     sac: SeenSac
+    lit: SeenSac
     wall: Wall
     about_mm: Floats
     openness: Floats
@@ -113,7 +116,7 @@ def _bright_tube(volume: Volume, points: Floats, clarity: float) -> _Tube:
         wall = Wall(around_sac(sac.radius_mm), np.ones(sac.radius_mm.shape, dtype=np.bool_))
     else:
         sac, wall = see_canal(volume, sac)
-    return _Tube(contrast, volume, sac, wall, around_sac(sac.radius_mm), open_sides(volume, sac, wall.radius_mm), clarity)
+    return _Tube(contrast, volume, sac, sac, wall, around_sac(sac.radius_mm), open_sides(volume, sac, wall.radius_mm), clarity)
 
 
 def _dark_tube(volume: Volume, search: Volume, body: NDArray[np.bool_]) -> _Tube | None:
@@ -130,7 +133,7 @@ def _dark_tube(volume: Volume, search: Volume, body: NDArray[np.bool_]) -> _Tube
         return None
     sac, wall = see_canal_by_fat(volume, fluid, sac, fat)
     openness = open_sides_by_fat(volume, sac, wall.radius_mm, fat)
-    return _Tube(contrast, fluid, seen_beside_fat(volume, sac, fat), wall, wall.radius_mm, openness, clarity)
+    return _Tube(contrast, fluid, seen_beside_fat(volume, sac, fat), lit_by_fat(sac, fat), wall, wall.radius_mm, openness, clarity)
 
 
 def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Anatomy:
@@ -151,11 +154,11 @@ def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Ana
     cord = cord_in(tube.fluid, sac, np.minimum(sac.radius_mm, np.maximum(wall.radius_mm - 0.3, 0.0)))
     cord = replace(cord, ends=False) if cord is not None and neck else cord
     shortest_mm = _SHORTEST_IN_NECK_MM if neck else _SHORTEST_MM
-    column = find_discs(volume, sac.curve, tube.about_mm, tube.openness, shortest_mm)
+    column = find_discs(volume, sac.curve, tube.about_mm, tube.openness, shortest_mm, tube.contrast.weighting == "T1")
     row = centred(volume, canal, bodies(sac.curve, column))
     levels, anchor = name_levels(row, anchor, lambda found: _guess(found, canal, cord, neck))
     known = _canal_structure(canal.confidence, wall, tube.contrast)
-    seen = _Seen(volume, search.frame, body, threshold, sac, cord, canal, column, row, known, tube.contrast)
+    seen = _Seen(volume, search.frame, body, threshold, sac, tube.lit, cord, canal, column, row, known, tube.contrast)
     return _named(seen, levels, anchor, part(progress, 0.65, 1.0))
 
 
@@ -184,7 +187,7 @@ def _named(seen: _Seen, levels: tuple[Level, ...], anchor: Anchor | None, progre
     in_sight = np.zeros(len(radius), dtype=np.bool_) if cord is None else cord.seen
     sac = SacSections(radius, (seen.sac.edge > _SEEN) & (radius > 0), cord_mm, in_sight, conus)
     progress(0.0, "Placing the openings")
-    foramina = see_foramina(volume, canal, seen.sac, usual_foramina(volume, canal, seen.column, levels))
+    foramina = see_foramina(volume, canal, seen.lit, usual_foramina(volume, canal, seen.column, levels))
     windows = usual_windows(canal, seen.column, levels)
     roots = find_roots(volume, np.inf, canal, radius, foramina)
     progress(0.3, "Writing labels")

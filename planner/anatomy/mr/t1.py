@@ -26,6 +26,7 @@ _FILM_MM, _GAP_MM, _CORTEX_MM, _REACH_MM = 0.8, 2.0, 1.0, 6.0  # of the dura; of
 _EDGE_MM = (0.5, 2.5)  # beyond the sac's outline fat shows within so much
 _FAT = 0.7  # of the fat's brightness: as bright as this is fat, no marrow
 _NEAR_MM, _BRIGHT_MM, _DIP = 1.5, 2.5, 0.1  # the rim is so near to the wall and what is brighter to the rim, by so much
+_FAT_ON_T2 = 0.6  # of the fluid's brightness (clinical.md 3.6)
 _MUSCLE = 500.0  # about, in the scan turned over
 T1_ENDS = 0.1  # of a clear tube: what bounds it on T1 changes from body to disc, and some of it bounds it hardly
 _TUBE_MM = 40.0
@@ -178,6 +179,11 @@ def brightness_along(curve: Curve, fat: Volume) -> Floats:
     """(n,): how bright fat is beside each point of a curve."""
     index = fat.frame.to_index(curve.points_mm)
     return np.asarray(ndimage.map_coordinates(fat.voxels, index.T, order=1, mode="nearest"), dtype=np.float64)
+
+
+def lit_by_fat(sac: SeenSac, fat: Volume) -> SeenSac:
+    """The sac with fluid as bright as it would be beside this fat on T2."""
+    return replace(sac, fluid=brightness_along(sac.curve, fat) / _FAT_ON_T2, dark=0.0)
 
 
 def seen_beside_fat(volume: Volume, sac: SeenSac, fat: Volume) -> SeenSac:
