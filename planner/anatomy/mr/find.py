@@ -23,6 +23,7 @@ from planner.anatomy.mr.sac import SeenSac, above_its_end, see_sac
 from planner.anatomy.mr.t1 import (
     T1_ENDS,
     around,
+    brightness_along,
     fat_of,
     lit_by_fat,
     open_sides_by_fat,
@@ -128,7 +129,7 @@ def _dark_tube(volume: Volume, search: Volume, body: NDArray[np.bool_]) -> _Tube
         return None
     fluid = turned_over(around(volume, points), fat)
     sac = see_sac(fluid, curve_through(points, 6.0))
-    contrast = contrast_on_t1(sac, seen_beside_fat(volume, sac, fat))
+    contrast = contrast_on_t1(volume, sac, seen_beside_fat(volume, sac, fat), brightness_along(sac.curve, fat))
     if contrast is None:
         return None
     sac, wall = see_canal_by_fat(volume, fluid, sac, fat)

@@ -75,20 +75,6 @@ def test_a_narrow_field_beside_the_middle_is_no_obstacle() -> None:
     assert dice(sac, mine.mask(_SAC)[part]) > 0.8
 
 
-def _as_t1(one: Phantom) -> Volume:
-    """The patient on T1: fat brightest, marrow and cord grey, fluid dark; noise as it was."""
-    shown = np.interp(one.volume.voxels / 1000.0, [0.0, 0.05, 0.12, 0.35, 0.6, 1.0], [0.0, 0.05, 0.4, 0.6, 1.0, 1.0])
-    shown[true_mask(one, "thecal sac")] = 0.2
-    shown[true_mask(one, "spinal cord")] = 0.45
-    blurred = ndimage.gaussian_filter(shown, 0.4) * 1000.0 + np.random.default_rng(1).normal(0.0, 20.0, shown.shape)
-    return replace(one.volume, voxels=np.maximum(blurred, 0.0).astype(np.int16))
-
-
-def test_a_t1_scan_is_refused_by_its_values() -> None:
-    with pytest.raises(Refusal, match="not T2-weighted"):
-        find(_as_t1(phantom("mr")))
-
-
 def test_with_suppressed_fat_the_wall_is_only_modelled() -> None:
     """STIR: epidural fat is as dark as bone, so that no rim can be seen around it."""
     one = phantom("mr").volume
@@ -145,13 +131,6 @@ def test_a_bundle_of_roots_is_not_called_the_end_of_the_cord() -> None:
     same = rename(mine, Anchor(level.name, level.centre_mm, "user"))
     assert "not confirmed" in (mine.structure("cord").problem or "")
     assert "not confirmed" not in (same.structure("cord").problem or "")
-
-
-@pytest.mark.real
-def test_a_real_t1_scan_is_refused() -> None:
-    """Its cord is brighter than the fluid around it and would pass for a sac."""
-    with pytest.raises(Refusal, match="not T2-weighted"):
-        find(nifti_volume(real("cervical-mr") / "t1-crop.nii.gz", "MR"))
 
 
 @pytest.mark.real
