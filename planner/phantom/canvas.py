@@ -29,7 +29,8 @@ class Canvas:
     """The scan in the making; painters change `image` and `labels` in place.
 
     image, labels: [k, j, i]. origin, step: design mm of voxel 0 and between voxels, as x, y, z. bend: side curve, see `to_design`.
-    texture: a cube of smooth noise with SD 1, repeated through space. scale, shift: world = design * scale + shift. shows: what of the tissues.
+    texture: a cube of smooth noise with SD 1, repeated through space. scale, shift: world = design * scale + shift. shows: what
+    of the tissues.
     """
 
     frame: Frame

@@ -19,8 +19,8 @@ _PLAIN_MUSCLE = 0.2  # what is darker than this is T2 without doubt
 _OUTSHINES = 0.8  # of the fluid: in a fluid-bright scan nine tenths of what lies around are darker than this
 _FAT = 0.4  # of the fluid: where a tenth of what lies around is brighter, fat is; on STIR nothing is
 _GREY_CORE = 0.87  # of the fluid around: a cord in the neck's fluid; on T1 the cord is brighter than the fluid
-_T1_EDGE, _T1_FAT = 0.5, 0.22  # of the outline that is seen in the scan turned over, and seen against fat: 0.6 and 0.3 on T1, 0.4 and 0.2 elsewhere
-_T1_FLUID, _T1_MUSCLE = 0.25, 0.5  # of the fat's brightness: 0.1 and 0.3 on T1 (clinical.md 3.6); 0.3 and 0.6 and more where fat is suppressed
+_T1_EDGE, _T1_FAT = 0.5, 0.22  # of the outline that is seen in the scan turned over, and against fat: 0.6, 0.3 on T1, 0.4, 0.2 elsewhere
+_T1_FLUID, _T1_MUSCLE = 0.25, 0.5  # of the fat's brightness: 0.1, 0.3 on T1 (clinical.md 3.6); 0.3, 0.6 where fat is suppressed
 _MIDDLE, _RIM = 0.4, (0.65, 0.9)  # of the way to the tube's edge
 _BESIDE_MM: Floats = np.concatenate([np.arange(-28.0, -9.0, 2.0), np.arange(10.0, 29.0, 2.0)])
 _BEHIND_MM: Floats = np.arange(20.0, 36.0, 2.0)
@@ -65,8 +65,9 @@ def contrast_of(volume: Volume, sac: SeenSac) -> Contrast:
         return Contrast("T2" if around > _FAT else "T2 without fat", muscle)
     if around > _OUTSHINES and core > _GREY_CORE:
         raise Refusal(
-            "No spinal canal was found: the scan is not T2-weighted, nor T1-weighted with dark fluid before bright fat. The tube that was "
-            f"followed is no bright fluid: muscle has {_percent(muscle)} of its brightness, less than {_percent(_T2_MUSCLE)} are usual on T2.",
+            "No spinal canal was found: the scan is not T2-weighted, nor T1-weighted with dark fluid before bright fat. The tube that "
+            f"was followed is no bright fluid: muscle has {_percent(muscle)} of its brightness, less than {_percent(_T2_MUSCLE)} are usual "
+            "on T2.",
             "Choose the T2 series of the same examination, or draw the canal.",
         )
     return Contrast("gradient echo", muscle)

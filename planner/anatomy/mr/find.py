@@ -59,7 +59,8 @@ _NOT_LOOKED_FOR = ("lung", "bowel gas", "kidney", "aorta", "vena cava", "vertebr
 @dataclass(frozen=True, eq=False)
 class _Seen:
     """What of an MR is the same whatever its vertebrae are called. body: on the search grid, threshold its edge. sac, cord: along the
-    canal. lit: the sac with fluid as bright as it would be in the scan on T2. row: the vertebrae without names. canal_known: how the canal is known. contrast: what weights the scan."""
+    canal. lit: the sac with fluid as bright as it would be in the scan on T2. row: the vertebrae without names. canal_known: how the canal
+    is known. contrast: what weights the scan."""
 
     volume: Volume
     search: Frame
@@ -77,8 +78,8 @@ class _Seen:
 
 @dataclass(frozen=True, eq=False)
 class _Tube:
-    """The sac and the wall around it. fluid: the scan in which fluid is bright. openness: (n, 2), of the wall's left and right.
-    lit: the sac with fluid as bright as it would be in the scan on T2. about_mm: (n, ANGLES), about where the wall is, whatever is seen of it."""
+    """The sac and the wall around it. fluid: the scan in which fluid is bright. lit: the sac with fluid as bright as it would be in the
+    scan on T2. about_mm: (n, ANGLES), about where the wall is. openness: (n, 2), of the wall's left and right."""
 
     contrast: Contrast
     fluid: Volume

@@ -20,18 +20,19 @@ _SHARES = (0.12, 0.35, 0.55, 0.8)  # of the fat's brightness: fluid and what is 
 _TURNED = (1000.0, 550.0, 150.0, 0.0)  # what they are in the scan turned over: as T2 without fat shows them
 _BLOCK_MM, _AROUND_MM, _EVEN_MM = 6.0, 60.0, 20.0  # fat is what is brightest, in blocks of the first, within the second
 _SOLID = 600.0  # what a rim is as if it were HU of bone, so that the wall of CT is found in it
-_BRIGHT, _DARK = 0.35, 0.22  # of the fat's brightness: veins and marrow are brighter than the one, ligament and cortical bone darker than both
+_BRIGHT, _DARK = 0.35, 0.22  # of the fat's brightness: veins and marrow are brighter than the one, ligament and bone darker than the other
 _THIN_MM, _DEEP = 2.5, 0.15  # a dark line is thinner and so much darker than both its sides
-_FILM_MM, _GAP_MM, _CORTEX_MM, _REACH_MM = 0.8, 2.0, 1.0, 6.0  # of the dura; of what else is dark on it; of cortical bone; from the sac to marrow
+_FILM_MM, _GAP_MM = 0.8, 2.0  # of the dura; more than this is no dura and no vein, but fluid or bone
+_CORTEX_MM, _REACH_MM = 1.0, 6.0  # of cortical bone before marrow, which lies so near to the sac
 _EDGE_MM = (0.5, 2.5)  # beyond the sac's outline fat shows within so much
 _FAT = 0.7  # of the fat's brightness: as bright as this is fat, no marrow
 _NEAR_MM, _BRIGHT_MM, _DIP = 1.5, 2.5, 0.1  # the rim is so near to the wall and what is brighter to the rim, by so much
 _FAT_ON_T2 = 0.6  # of the fluid's brightness (clinical.md 3.6)
 _MUSCLE = 500.0  # about, in the scan turned over
 T1_ENDS = 0.1  # of a clear tube: what bounds it on T1 changes from body to disc, and some of it bounds it hardly
-_TUBE_MM = 40.0
+_TUBE_MM = 40.0  # around the path, which is rough, the scan is turned over in its own voxels
 _WELL_INSIDE, _LIT, _STEADY_MM = 0.9, 0.87, 9  # of the outline; of the fluid's brightness, over this length: the sac has not ended
-_BELOW_MM, _STRAIGHT_MM, _TURNS, _BENDS_MM = 40, 20, 5, 5.0  # the canal is followed so far below the sac, straight on at first, turn by turn
+_BELOW_MM, _STRAIGHT_MM, _TURNS, _BENDS_MM = 40, 20, 5, 5.0  # so far below the sac; straight on as it ran over so much; turn by turn
 _INSIDE_MM = 3.0  # the axis stays this far inside the sac
 
 
@@ -52,7 +53,7 @@ def around(volume: Volume, points_mm: Floats) -> Volume:
 
 
 def turned_over(volume: Volume, fat: Volume) -> Volume:
-    """The scan (int16) with fluid at 1000, the cord at 400 and fat at 0; what is darker than fluid, as cortical bone and air, is as fluid."""
+    """The scan (int16) with fluid at 1000, the cord at 550 and fat at 0; bone and air, which are darker than fluid, are as fluid."""
     frame, coarse = volume.frame, fat.frame
     ratio = np.array(frame.spacing_mm) / np.array(coarse.spacing_mm)
     offset = coarse.to_index(frame.to_world((0, 0, 0)))
@@ -163,7 +164,7 @@ def _on_the_edge(shares: Floats, wall: Wall, sac_mm: Floats) -> Floats:
     darkest = np.where(np.abs(off) <= _NEAR_MM, shares, np.inf).argmin(axis=2)
     rim = RADII[darkest][..., None]
     low = np.take_along_axis(shares, darkest[..., None], axis=2)
-    within = (rim - _BRIGHT_MM <= RADII) & (rim >= RADII) & (RADII > sac_mm[..., None])
+    within = (rim - _BRIGHT_MM <= RADII) & (rim >= RADII) & (sac_mm[..., None] < RADII)
     high = np.where(within, shares, -np.inf).max(axis=2, keepdims=True)
     level = 0.5 * (low + high)
     over = within & (shares > level)

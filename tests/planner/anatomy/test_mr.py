@@ -12,12 +12,10 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from planner.anatomy import Anatomy, Anchor, find, labels, rename
 from planner.geometry import Volume
 from planner.phantom import Phantom, PhantomParameters, build
-from planner.refusal import Refusal
 from tests.data import real
 from tests.planner.anatomy.phantoms import dice, found, guessed, phantom, true_mask
 from tests.planner.anatomy.scans import nifti_volume
