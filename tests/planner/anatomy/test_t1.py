@@ -64,6 +64,13 @@ def _vertebrae_right(one: Phantom, mine: Anatomy) -> bool:
     return all(name in found and np.linalg.norm(np.subtract(found[name], place)) < 10.0 for name, place in true.items())
 
 
+def test_the_phantom_is_the_same_patient_in_other_greys() -> None:
+    t1, t2 = (build(PhantomParameters(modality=modality, spacing_mm=(2.5, 2.5, 2.5))) for modality in ("mr-t1", "mr"))
+    assert np.array_equal(t1.labels, t2.labels)
+    fluid, cord, fat = (float(np.median(t1.volume.voxels[true_mask(t1, name)])) for name in ("thecal sac", "spinal cord", "epidural space"))
+    assert fluid < 0.6 * cord < cord < 0.6 * fat
+
+
 def test_the_canal_of_the_phantom_is_found() -> None:
     one, part = _axial(), _above_the_sacrum(_axial())
     assert dice(true_mask(one, *_CANAL)[part], _found().mask(labels.CANAL)[part]) > 0.91
