@@ -25,6 +25,16 @@ def settings_file() -> Path:
     return _home("settings") / "settings.ini"
 
 
+def nodes_file() -> Path:
+    """The PACS nodes that the user entered, without passwords."""
+    return _home("settings") / "pacs.json"
+
+
+def received_folder() -> Path:
+    """Studies that came from a PACS: cases refer to them here."""
+    return _home("state") / "received"
+
+
 def example_folder() -> Path:
     """Where the built-in example is kept once it was built."""
     return _home("cache") / "example"

@@ -93,11 +93,13 @@ class StatusLine(QWidget):
 
 
 def _place_words(at: Point, anatomy: Anatomy, divided: Compartments | None) -> str:
-    """`L1-L2, epidural space`; on the canal's wall what that is made of, in the epidural space the compartment and its room."""
+    """`L1-L2, epidural space`; on the canal's wall what that is made of, on the sac's edge whether it was seen, in the epidural
+    space the compartment and its room."""
     import numpy as np
 
     from planner.anatomy import labels
     from planner.anatomy.bridges import wall_at
+    from planner.anatomy.where import sac_words_at
 
     index = np.rint(anatomy.frame.to_index(at)).astype(int)
     if (index < 0).any() or (index >= np.array(anatomy.frame.shape)).any():
@@ -109,6 +111,7 @@ def _place_words(at: Point, anatomy: Anatomy, divided: Compartments | None) -> s
     wall = wall_at(anatomy.canal, at)
     if wall is not None:
         structure = wall.words(anatomy.modality)
-    elif divided is not None:
-        structure = divided.words_at(tuple(index), level) or structure
+    else:
+        space = divided.words_at(tuple(index), level) if divided is not None else ""
+        structure = sac_words_at(anatomy, at) or space or structure
     return ", ".join(part for part in (level, structure) if part)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from app.window import Window
 
 _VIEWS = (("axial", "Axial"), ("sagittal", "Sagittal"), ("coronal", "Coronal"), ("3d", "3D"))
-_SWITCHES = ("level names", "leaks", "needles", "patch", "skin", "volume rendering")
+_SWITCHES = ("level names", "leaks", "needles", "patch", "skin", "canal wall", "compartments", "volume rendering")
 
 
 def view_commands(window: Window) -> tuple[Command, ...]:

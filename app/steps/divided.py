@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.session import Session
+from app.steps.words import SIGNS
 from viewer.divided import SPACE, WALL
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def divided_words(structure: str, session: Session) -> tuple[str, str, str] | No
         return None
     if name == SPACE and anatomy.structure("sac").provenance == "not checked":
         return None
-    told, more = _wall_words(anatomy) if name == WALL else _space_words(session.compartments)
+    told, more = _wall_words(anatomy) if name == WALL else _space_words(anatomy, session.compartments)
     return name, told, more if name not in session.hidden else ""
 
 
@@ -35,28 +36,31 @@ def _wall_words(anatomy: Anatomy) -> tuple[str, str]:
 
     counts = np.bincount(bridges_of(anatomy.canal).ravel())
     shares = {kind: round(100 * count / counts.sum()) for kind, count in enumerate(counts.tolist()) if count}
-    words = [f"{kind_name(kind, anatomy.modality)} {share} %" for kind, share in sorted(shares.items(), key=lambda one: -one[1]) if share]
+    words = [
+        f"{kind_name(kind, anatomy.modality)} {share}\u00a0%" for kind, share in sorted(shares.items(), key=lambda one: -one[1]) if share
+    ]
     return (words[0] if words else ""), f"{'; '.join(words)[0].upper()}{'; '.join(words)[1:]}." if words else ""
 
 
-def _space_words(derived: Derived[DividedSpace]) -> tuple[str, str]:
+def _space_words(anatomy: Anatomy, derived: Derived[DividedSpace]) -> tuple[str, str]:
+    from planner.anatomy.where import explained
+
     if derived.state == "refused":
         return "not divided", str(derived.refusal)
     if derived.state == "running":
         return f"dividing, {round(100 * derived.share)} %", ""
-    if derived.value is None:
-        return "", ""
-    divided, _ = derived.value
-    in_canal_ml = sum(one.volume_ml for one in divided.volumes if not one.compartment.endswith("foramen"))
-    return f"{in_canal_ml:.0f} mL in the canal", volume_words(divided)
+    known = explained(anatomy, SPACE)
+    sure = f" {round(100 * known.confidence)} %" if known.confidence is not None else ""
+    return f"{SIGNS[known.provenance]} {known.provenance}{sure}", volume_words(derived.value[0]) if derived.value is not None else ""
 
 
 def volume_words(divided: Compartments) -> str:
-    """`T9-T10 to L5-S1, in mL: ventral 5.1, dorsal 8.2, ...`"""
+    """`24 mL in the canal. T9-T10 to L5-S1, in mL: ventral 5.1, dorsal 8.2, ...`"""
     from planner.anatomy.compartments import COMPARTMENTS
 
     sums = {name: sum(one.volume_ml for one in divided.volumes if one.compartment == name) for name in COMPARTMENTS}
     words = ", ".join(f"{name} {held:.1f}" for name, held in sums.items())
     levels = list(dict.fromkeys(one.level for one in divided.volumes))
     where = f"{levels[0]} to {levels[-1]}, in mL" if len(levels) > 1 else "In mL"
-    return f"{where}: {words}. Foramina are counted to 15 mm beyond."
+    in_canal_ml = sum(held for name, held in sums.items() if not name.endswith("foramen"))
+    return f"{in_canal_ml:.0f} mL in the canal. {where}: {words}. Foramina are counted to 15 mm beyond."

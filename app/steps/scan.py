@@ -114,7 +114,7 @@ class ScanPanel(Panel):
         verdict = label(*_VERDICTS[series.verdict], wrap=False)
         words = Card("bare").add(label(name, "head"), label(f"{series.modality}, {series.plane}. {_size_words(series)}.", "muted"))
         if min(series.extent_mm) > 0:
-            words.add(label("Reaches " + _unbroken(" × ".join(f"{length:.0f}" for length in series.extent_mm) + " mm") + ".", "small"))
+            words.add(label(_extent_words(series), "small"))
         words.add(verdict)
         words.column.setContentsMargins(0, 0, 0, 0)
         card.add(row(words, _picture(series), spacing=10))
@@ -153,6 +153,14 @@ def _size_words(series: Series) -> str:
     slices = f"{series.slices} slice{'s' if series.slices != 1 else ''}"
     k, j, i = series.spacing_mm
     return slices if min(k, j, i) <= 0 else f"{slices}, " + _unbroken(f"{k:.2g} × {j:.2g} × {i:.2g} mm")
+
+
+def _extent_words(series: Series) -> str:
+    """How far the scan reaches, slices first, and what loading it takes."""
+    from planner.scan import needed_bytes
+
+    reach = _unbroken(" × ".join(f"{length:.0f}" for length in series.extent_mm) + " mm")
+    return f"Reaches {reach}" + (f", takes {_unbroken(f'{needed_bytes(series) / 1e9:.2f} GB')}." if series.usable else ".")
 
 
 def _unbroken(size: str) -> str:

@@ -85,13 +85,18 @@ def wall_at(canal: Canal, point_mm: ArrayLike) -> WallPlace | None:
     """The canal's wall at an LPS point; None for a point that does not lie on it."""
     if len(canal.centreline_mm) < 2:
         return None
+    at, turn, radius_mm = place_around(canal, point_mm)
+    if abs(radius_mm - float(canal.wall_mm[at, turn])) > _NEAR_MM:
+        return None
+    return WallPlace(int(bridges_of(canal)[at, turn]), "left" if np.cos(np.radians(_DIRECTIONS_DEG[turn])) > 0 else "right")
+
+
+def place_around(canal: Canal, point_mm: ArrayLike) -> tuple[int, int, float]:
+    """The cross-section nearest to an LPS point, the nearest of its directions, and the distance from its middle in mm."""
     at = canal.nearest(point_mm)
     offset = np.asarray(point_mm, dtype=np.float64) - canal.centreline_mm[at]
-    across, behind = float(offset @ canal.left[at]), float(offset @ canal.back[at])
-    turn = round(float(np.arctan2(behind, across)) / (2 * np.pi) * ANGLES) % ANGLES
-    if abs(float(np.linalg.norm(offset)) - float(canal.wall_mm[at, turn])) > _NEAR_MM:
-        return None
-    return WallPlace(int(bridges_of(canal)[at, turn]), "left" if across > 0 else "right")
+    turn = round(float(np.arctan2(offset @ canal.back[at], offset @ canal.left[at])) / (2 * np.pi) * ANGLES) % ANGLES
+    return at, turn, float(np.linalg.norm(offset))
 
 
 @dataclass(frozen=True)

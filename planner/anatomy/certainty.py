@@ -57,9 +57,9 @@ def canal_structure(canal: Canal, levels: tuple[Level, ...]) -> Structure:
     places = Places(canal, levels)
     most = places.most(open_)
     sentences = [f"{round(100 * float(open_.mean()))} % of the wall is bridged over openings" + (f", most at {most}." if most else ".")]
-    if weak.any():
-        where = places.words(weak)
-        sentences.append(f"Uncertain at {where}." if where else f"{round(100 * float(weak.mean()))} % of its length is uncertain.")
+    where, share = places.words(weak), round(100 * float(weak.mean()))
+    if where or share:
+        sentences.append(f"Uncertain at {where}." if where else f"{share} % of its length is uncertain.")
     arches = places.arches((kinds == OPEN_ARCH).any(axis=1))
     if arches:
         sentences.append(f"Open arch at {arches}: the wall behind is from the arches above and below.")

@@ -9,10 +9,9 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from planner.anatomy import labels as codes
-from planner.anatomy.beside import both_sides
+from planner.anatomy.beside import Beside, both_sides
 from planner.anatomy.body import AIR_BELOW_HU, body_mask, pressed_flat
 from planner.anatomy.bone import Bone, find_bone
 from planner.anatomy.bright import Bright, split_bright
@@ -26,6 +25,7 @@ from planner.anatomy.hazards.neck_artery import find_neck_arteries, neck_artery_
 from planner.anatomy.hazards.vessels import find_vessels, vessel_structure
 from planner.anatomy.landmarks import find_landmarks, landmarks_structure
 from planner.anatomy.levels import Column, Row, bodies, find_column, openness_of
+from planner.anatomy.morphology import grown
 from planner.anatomy.names import confirmed, counted_from, levels_structure, name_levels
 from planner.anatomy.norms import at_level
 from planner.anatomy.openings import find_foramina
@@ -40,7 +40,7 @@ from planner.anatomy.spine import NOT_CHECKED, Anatomy, Anchor, Canal, Foramen, 
 from planner.anatomy.track import Path, track_canal
 from planner.anatomy.view import out_of_view
 from planner.anatomy.wall import Wall, area_of, as_canal, canal_along
-from planner.anatomy.windows import find_windows
+from planner.anatomy.windows import Gaps, find_gaps, windows_of
 from planner.geometry import Floats, Frame, Volume
 from planner.progress import Progress, part, silent
 from planner.refusal import Refusal
@@ -75,19 +75,25 @@ def find(volume: Volume, anchor: Anchor | None = None, progress: Progress = sile
 @dataclass(frozen=True, eq=False)
 class _Seen:
     """What of a CT is the same whatever its vertebrae are called. bone: without contrast. soft: codes of soft tissue, lung and gas on the
-    search grid. row: the vertebrae without names. structures: how what lies around the spine is known. flat_mm: heights (z) of the slices
-    where the back is pressed flat. rim_told: whether bone beside the canal is dense enough to be told from contrast."""
+    search grid. near_bone, solid: places in reach of its bone, and those of them where what is bright is bone. row: the vertebrae without
+    names; sides, gaps: the bone beside the canal, and the gaps between the arches. structures: how what lies around the spine is known.
+    flat_mm: heights (z) of the slices where the back is pressed flat. rim_told: whether bone beside the canal is dense enough to be told
+    from contrast."""
 
     volume: Volume
     search: Frame
     body: NDArray[np.bool_]
     bone: Bone
     soft: NDArray[np.uint8]
+    near_bone: NDArray[np.bool_]
+    solid: NDArray[np.bool_]
     bright: Bright | None
     curve: Curve
     canal: Canal
     column: Column
     row: Row
+    sides: tuple[Beside, Beside]
+    gaps: Gaps
     structures: Mapping[str, Structure]
     flat_mm: Floats
     rim_told: bool
@@ -126,9 +132,16 @@ def _find_in_ct(volume: Volume, anchor: Anchor | None, progress: Progress) -> An
     levels, anchor = name_levels(row, anchor, lambda found: guess(search, mask, curve, found))
     progress(0.66, "Finding lung, gas, kidneys and vessels")
     soft, around = _around(search, body, canal, row)
-    flat = _flat_heights(search, body, canal)
-    seen = _Seen(volume, search.frame, body, bone, soft, bright, curve, canal, column, row, around, flat, crescents is not None)
-    return _named(seen, plain, levels, anchor, part(progress, 0.7, 1.0))
+    near_bone = grown(bone.mask)
+    solid = _solid(near_bone, bone.tube, soft)
+    progress(0.7, "Finding the openings")
+    sides = both_sides(plain, bone.threshold_hu, canal)
+    gaps = find_gaps(plain, bone.threshold_hu, canal, [s_mm for s_mm, _, _ in row.bodies])
+    seen = _Seen(
+        volume, search.frame, body, bone, soft, near_bone, solid, bright, curve, canal, column, row, sides, gaps, around,
+        _flat_heights(search, body, canal), crescents is not None,
+    )  # fmt: skip
+    return _named(seen, plain, levels, anchor, part(progress, 0.75, 1.0))
 
 
 def _found_again(seen: _Seen, before: Anatomy, anchor: Anchor, progress: Progress) -> Anatomy:
@@ -145,10 +158,10 @@ def _named(seen: _Seen, plain: Volume, levels: tuple[Level, ...], anchor: Anchor
     plain: as of `seen`."""
     volume, canal, bone = seen.volume, seen.canal, seen.bone
     progress(0.0, "Finding the openings")
-    sides = both_sides(plain, bone.threshold_hu, canal)
+    sides = seen.sides
     pedicles = find_pedicles(sides, canal, levels)
     foramina = find_foramina(sides, plain.frame, canal, seen.column, levels, pedicles)
-    windows = find_windows(plain, bone.threshold_hu, canal, levels)
+    windows = windows_of(seen.gaps, canal, levels)
     progress(0.4, "Finding the sac")
     sure_names = anchor is not None and anchor.by == "user"
     bright = seen.bright
@@ -259,17 +272,20 @@ def _around(search: Volume, body: NDArray[np.bool_], canal: Canal, row: Row) -> 
 
 def _paint_tissue(plain: Volume, seen: _Seen, levels: tuple[Level, ...], windows: tuple[Window, ...]) -> NDArray[np.uint8]:
     """Soft tissue, air, discs and bone per vertebra on the scan's own voxels."""
-    bone = seen.bone
-    near_bone = ndimage.binary_dilation(bone.mask, ndimage.generate_binary_structure(3, 1))
-    where = vertebra_map(seen.search, near_bone, seen.canal, seen.column, levels, windows)
-    soft = seen.soft.copy()
-    organs = np.isin(soft, _ORGANS)
-    for layer in (where.disc, where.body):  # cancellous bone may be darker than the threshold
-        np.copyto(soft, layer, where=layer > 0)
-    solid = near_bone & ~bone.tube
-    if organs.any():  # their contrast can be as bright as bone
-        solid &= ~ndimage.binary_dilation(organs, ndimage.generate_binary_structure(3, 1))
-    return paint_tissue(plain, seen.search, seen.body, solid, soft, where.bone, AIR_BELOW_HU, bone.threshold_hu)
+    where = vertebra_map(seen.search, seen.near_bone, seen.canal, seen.column, levels, windows)
+    soft = np.where(where.inner > 0, where.inner, seen.soft)  # cancellous bone may be darker than the threshold
+    return paint_tissue(plain, seen.search, seen.body, seen.solid, soft, where.bone, AIR_BELOW_HU, seen.bone.threshold_hu)
+
+
+def _solid(near_bone: NDArray[np.bool_], tube: NDArray[np.bool_], soft: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Where on the search grid what is bright is bone: not in the sac, nor in organs, whose contrast can be as bright."""
+    organs = np.zeros(soft.shape, dtype=np.bool_)
+    for plane, inside in zip(soft, organs):
+        for code in _ORGANS:
+            inside |= plane == code
+    solid = near_bone & ~tube
+    solid &= ~grown(organs)
+    return solid
 
 
 def _foramina_structure(foramina: tuple[Foramen, ...], levels: tuple[Level, ...]) -> Structure:

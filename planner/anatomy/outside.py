@@ -151,7 +151,8 @@ def hint_words(canal: Canal, levels: tuple[Level, ...], hint: LeakHint) -> str:
     at = f" at {level}" if level is not None else ""
     if hint.why == "wide sleeve":
         return f"The {hint.side} root's sleeve{at} is far wider than its neighbours, {hint.volume_ml:.1f} mL: a diverticulum may leak."
-    return f"Bright fluid {_WHERE[hint.place]}{at}, {hint.volume_ml:.1f} mL: looks like leaked contrast."
+    looks = "looks like leaked contrast" if hint.why == "contrast outside" else "may have leaked"
+    return f"Bright fluid {_WHERE[hint.place]}{at}, {hint.volume_ml:.1f} mL: {looks}."
 
 
 def contrast_structure(lit: bool, told: bool, canal: Canal, levels: tuple[Level, ...], hints: tuple[LeakHint, ...]) -> Structure:

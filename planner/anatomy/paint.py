@@ -20,6 +20,8 @@ from planner.anatomy.spine import ANGLES, Canal, Level, Root, Window
 from planner.geometry import Floats, Frame, Volume
 
 _REACH_MM = 26.0
+_SACRUM_MM = 52.0  # to the side, the sacrum's wings included
+_INSIDE = 3  # zone of a voxel well inside the body and away from bone
 
 
 @njit(cache=True, nogil=True)
@@ -59,12 +61,27 @@ def _paint_canal(
 ) -> None:
     nk, nj, ni = out.shape
     n, angles = wall.shape
+    reach = np.empty(n)
+    for s in range(n):
+        reach[s] = min(wall[s].max() + flavum[s], _REACH_MM) + 1.0  # a voxel lies half a section's thickness beside it at most
     for k in range(nk):
         z = affine[2, 0] * (k + low[0]) + affine[2, 3]
+        near = np.zeros((2, 2))  # of what the sections reach in this slice, from and to: rows, columns
+        near[:, 0] = np.inf
+        near[:, 1] = -np.inf
+        for s in range(n):
+            if abs(points[s, 2] - z) <= reach[s]:
+                for axis in range(2):
+                    near[axis, 0] = min(near[axis, 0], points[s, 1 - axis] - reach[s])
+                    near[axis, 1] = max(near[axis, 1], points[s, 1 - axis] + reach[s])
         for j in range(nj):
             y = affine[1, 1] * (j + low[1]) + affine[1, 3]
+            if y < near[0, 0] or y > near[0, 1]:
+                continue
             for i in range(ni):
                 x = affine[0, 2] * (i + low[2]) + affine[0, 3]
+                if x < near[1, 0] or x > near[1, 1]:
+                    continue
                 f = _nearest_section(x, y, z, points, tangent, first[k])
                 if f < -0.5 or f > n - 0.5:
                     continue
@@ -135,12 +152,23 @@ def _paint_tissue(
     bone_limit: float,
     padding: float,
 ) -> None:
+    row = np.empty(zone.shape[2], dtype=np.uint8)  # what a voxel is whatever its value
     for k in range(out.shape[0]):
         for j in range(out.shape[1]):
-            for i in range(out.shape[2]):
-                a, b, c = kk[k], jj[j], ii[i]
+            a, b = kk[k], jj[j]
+            plain = True
+            for c in range(len(row)):
                 here = zone[a, b, c]
-                if here == 0:
+                row[c] = soft[a, b, c] if here == _INSIDE else 0
+                plain &= here == _INSIDE or here == 0
+            for i in range(out.shape[2]):
+                out[k, j, i] = row[ii[i]]
+            if plain:
+                continue
+            for i in range(out.shape[2]):
+                c = ii[i]
+                here = zone[a, b, c]
+                if here == 0 or here == _INSIDE:
                     continue
                 value = sign * stored[k, j, i]
                 if here & 2 == 0 and (value <= air_limit or stored[k, j, i] == padding):
@@ -161,12 +189,15 @@ def paint_tissue(
     """A label map on the scan's own voxels from maps on the search grid: inside `body` (its skin drawn where values pass air_limit) a voxel
     that is brighter than bone_limit where `solid` holds gets its bone code, any other its soft code. 0 outside the body."""
     inner, outer = skin_band(body)
-    zone = outer.astype(np.uint8) | (inner.astype(np.uint8) << 1) | (solid.astype(np.uint8) << 2)
-    zone[~outer] = 0
+    zone = np.zeros(search.shape, dtype=np.uint8)
+    for plane, *parts in zip(zone, outer, inner, solid):
+        for bit, part in enumerate(parts):
+            plane |= part.view(np.uint8) << bit
+        plane *= parts[0]
     sign = 1.0 if volume.slope > 0 else -1.0
     padding = np.nan if volume.padding is None else float(volume.padding)
     limits = [sign * volume.to_stored(limit) if np.isfinite(limit) else np.inf for limit in (air_limit, bone_limit)]
-    out = np.zeros(volume.frame.shape, dtype=np.uint8)
+    out = np.empty(volume.frame.shape, dtype=np.uint8)
     _paint_tissue(out, volume.voxels, sign, *nearest_indices(search, volume.frame), zone, soft_code, bone_code, *limits, padding)
     return out
 
@@ -247,12 +278,68 @@ def along_canal(index: NDArray[np.int64], frame: Frame, canal: Canal) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class VertebraMap:
-    """Codes on the search grid. bone: what a voxel is if it is bone, `bone other` far to the side. disc: its disc, or 0. body: the vertebra
-    in whose body it lies well inside, cancellous bone included, or 0."""
+    """Codes on the search grid. bone: what a voxel is if it is bone, `bone other` far to the side. inner: its disc, or the vertebra in
+    whose body it lies well inside, cancellous bone included, or 0."""
 
     bone: NDArray[np.uint8]
-    disc: NDArray[np.uint8]
-    body: NDArray[np.uint8]
+    inner: NDArray[np.uint8]
+
+
+@njit(cache=True, nogil=True)
+def _assign(
+    wanted: NDArray[np.bool_],
+    low: NDArray[np.int64],
+    affine: Floats,
+    points: Floats,
+    left: Floats,
+    back: Floats,
+    tangent: Floats,
+    first: NDArray[np.int64],
+    step: float,
+    front: Floats,
+    behind_wall: Floats,
+    depth: float,
+    between: Floats,
+    discs: NDArray[np.uint8],
+    levels: Floats,
+    names: NDArray[np.uint8],
+    ends: tuple[float, float, bool],
+    bone: NDArray[np.uint8],
+    inner: NDArray[np.uint8],
+) -> None:
+    """between: (pairs, 6) place of the disc, its slope, place of the gap behind, tangent of its dip, half of the disc's height and width.
+    levels: (levels, 2) how far to the side a vertebra reaches, half of its body's width. ends: places of the first and the last vertebra's
+    ends, and whether the last goes on. bone, inner: of the whole grid, in which `wanted` lies at `low`."""
+    across = 0.5 * depth
+    for k in range(wanted.shape[0]):
+        z = affine[2, 0] * (k + low[0]) + affine[2, 3]
+        for j in range(wanted.shape[1]):
+            y = affine[1, 1] * (j + low[1]) + affine[1, 3]
+            for i in range(wanted.shape[2]):
+                if not wanted[k, j, i]:
+                    continue
+                x = affine[0, 2] * (i + low[2]) + affine[0, 3]
+                f = _nearest_section(x, y, z, points, tangent, first[k + low[0]])
+                at = min(max(int(np.rint(f)), 0), points.shape[0] - 1)
+                dx, dy, dz = x - points[at, 0], y - points[at, 1], z - points[at, 2]
+                s = f * step
+                u = dx * left[at, 0] + dy * left[at, 1] + dz * left[at, 2]
+                v = dx * back[at, 0] + dy * back[at, 1] + dz * back[at, 2]
+                ahead, behind = -v - front[at], max(v - behind_wall[at], 0.0)
+                share = min(max((v + 4.0) / 12.0, 0.0), 1.0)  # 0 in front of the pedicles, 1 behind the canal
+                number, disc = 0, np.uint8(0)
+                for n in range(len(between)):
+                    plane = between[n, 0] + between[n, 1] * (min(max(ahead, 0.0), 40.0) - 15.0) * (ahead > 0)
+                    number += s > (1 - share) * plane + share * (between[n, 2] + between[n, 3] * min(behind, 40.0))
+                    within = (u / between[n, 5]) ** 2 + (2.0 * ahead / depth - 1.0) ** 2 <= 1.0
+                    if within and ahead > 0 and abs(s - plane) <= between[n, 4]:
+                        disc = discs[n]
+                near = abs(u) <= levels[number, 0] and ahead <= depth + 6.0 and v < 75.0
+                near = near and s >= ends[0] and (s <= ends[1] + 0.4 * behind or ends[2])
+                bone[k + low[0], j + low[1], i + low[2]] = names[number] if near else codes.BONE_OTHER
+                if near and disc == 0 and (u / levels[number, 1]) ** 2 + ((ahead - across) / across) ** 2 <= 0.85:
+                    disc = names[number]
+                inner[k + low[0], j + low[1], i + low[2]] = disc
 
 
 def vertebra_map(
@@ -260,7 +347,9 @@ def vertebra_map(
 ) -> VertebraMap:
     """To which vertebra or disc the voxels of the search grid belong: by the planes of the discs in front, by the gaps between the laminae
     behind, sloping down along the spinous processes."""
-    out = VertebraMap(np.full(frame.shape, codes.BONE_OTHER, dtype=np.uint8), *(np.zeros(frame.shape, dtype=np.uint8) for _ in range(2)))
+    out = VertebraMap(np.full(frame.shape, codes.BONE_OTHER, dtype=np.uint8), np.zeros(frame.shape, dtype=np.uint8))
+    if not len(levels):
+        return out
     box = frame.box_around(canal.centreline_mm, 75.0)
     first = _first_sections(frame, canal, 0, frame.shape[0])
     wanted = near_bone[box].copy()
@@ -269,51 +358,34 @@ def vertebra_map(
         reach = [int(mm / spacing) for mm, spacing in ((50.0, frame.spacing_mm[1]), (30.0, frame.spacing_mm[2]))]
         rows = slice(max(0, int(j) - reach[0] - box[1].start), max(0, int(j) - box[1].start))
         wanted[k - box[0].start, rows, max(0, int(i) - reach[1] - box[2].start) : max(0, int(i) + reach[1] - box[2].start)] = True
-    index = np.argwhere(wanted) + np.array([b.start for b in box])
-    if not len(levels) or not len(index):
-        return out
-    place = along_canal(index, frame, canal)
-    step = float(canal.s_mm[-1]) / (len(canal.centreline_mm) - 1)
-    row = np.clip(np.rint(place[:, 0]).astype(int), 0, len(canal.centreline_mm) - 1)
-    s, u, v = place[:, 0] * step, place[:, 1], place[:, 2]
-    ahead = -v - column.front_mm[row]
-    behind = np.maximum(v - canal.wall_mm[row, ANGLES // 4], 0.0)
-    share = np.clip((v + 4.0) / 12.0, 0.0, 1.0)  # 0 in front of the pedicles, 1 behind the canal
     centre_s = np.array([level.s_mm for level in levels])
-    number_of = np.zeros(len(index), dtype=np.int64)
-    disc_at = np.zeros(len(index), dtype=np.uint8)
-    for n, (upper, lower) in enumerate(itertools.pairwise(levels)):
-        between = (centre_s[n] + centre_s[n + 1]) / 2
-        disc = min(column.discs, key=lambda d: abs(d.s_mm - between), default=None)
-        slope = disc.slope if disc is not None and abs(disc.s_mm - between) < 8.0 else 0.0
-        where = disc.s_mm if disc is not None and abs(disc.s_mm - between) < 8.0 else between
-        gap = next((w for w in windows if w.between == (upper.name, lower.name)), None)
-        gap_s = float(canal.s_mm[canal.nearest(gap.centre_mm)]) if gap is not None else where + 4.0
-        dip = np.tan(np.radians(float(at_level("spinous_dip_deg", upper.name))))
-        plane = where + slope * (np.clip(ahead, 0.0, 40.0) - 15.0) * (ahead > 0)
-        cut = (1 - share) * plane + share * (gap_s + dip * np.minimum(behind, 40.0))
-        number_of += s > cut
-        half = 0.5 * float(at_level("disc_height_mm", upper.name)) + 0.5
-        wide = 0.5 * float(at_level("body_width_mm", lower.name))
-        inside = (np.abs(s - plane) <= half) & (ahead > 0)
-        inside &= (u / wide) ** 2 + (2.0 * ahead / column.depth_mm - 1.0) ** 2 <= 1.0
-        disc_at[inside] = codes.disc(upper.name, lower.name)
-    names = np.array([codes.vertebra(level.name) for level in levels], dtype=np.uint8)
-    beside = np.array([0.62 * float(at_level("body_width_mm", level.name)) + (18.0 if level.name[0] != "T" else 14.0) for level in levels])
-    beside[[level.name[0] == "S" for level in levels]] = 52.0
+    between = [_between(canal, column, upper, lower, windows) for upper, lower in itertools.pairwise(levels)]
+    discs = [codes.disc(upper.name, lower.name) for upper, lower in itertools.pairwise(levels)]
+    wide = [float(at_level("body_width_mm", level.name)) for level in levels]
+    beside = [_SACRUM_MM if level.name[0] == "S" else 0.62 * w + (18.0 if level.name[0] != "T" else 14.0) for level, w in zip(levels, wide)]
     first_half = centre_s[0] - (centre_s[1] - centre_s[0]) * 0.62 if len(levels) > 1 else centre_s[0] - 20.0
     last_half = centre_s[-1] + (centre_s[-1] - centre_s[-2]) * 0.62 if len(levels) > 1 else centre_s[0] + 20.0
-    near = (np.abs(u) <= beside[number_of]) & (ahead <= column.depth_mm + 6.0) & (v < 75.0)
-    near &= (s >= first_half) & ((s <= last_half + 0.4 * behind) | (levels[-1].name[0] == "S"))
-    found = np.where(near, names[number_of], codes.BONE_OTHER)
-    half_width = np.array([0.5 * float(at_level("body_width_mm", level.name)) for level in levels])[number_of]
-    across = 0.5 * column.depth_mm
-    inside = near & (disc_at == 0) & ((u / half_width) ** 2 + ((ahead - across) / across) ** 2 <= 0.85)
-    at = (index[:, 0], index[:, 1], index[:, 2])
-    out.bone[at] = found
-    out.disc[at] = disc_at
-    out.body[at] = np.where(inside, names[number_of], 0)
+    _assign(
+        wanted, np.array([part.start for part in box]), frame.affine, canal.centreline_mm, canal.left, canal.back, _tangents(canal), first,
+        float(canal.s_mm[-1]) / (len(canal.centreline_mm) - 1), column.front_mm, canal.wall_mm[:, ANGLES // 4], column.depth_mm,
+        np.array(between).reshape(-1, 6), np.array(discs, dtype=np.uint8), np.stack([beside, 0.5 * np.array(wide)], axis=1),
+        np.array([codes.vertebra(level.name) for level in levels], dtype=np.uint8),
+        (float(first_half), float(last_half), levels[-1].name[0] == "S"), out.bone, out.inner,
+    )  # fmt: skip
     return out
+
+
+def _between(canal: Canal, column: Column, upper: Level, lower: Level, windows: tuple[Window, ...]) -> tuple[float, ...]:
+    """What parts two neighbours, as of `_assign`."""
+    usual = (upper.s_mm + lower.s_mm) / 2
+    disc = min(column.discs, key=lambda d: abs(d.s_mm - usual), default=None)
+    slope = disc.slope if disc is not None and abs(disc.s_mm - usual) < 8.0 else 0.0
+    where = disc.s_mm if disc is not None and abs(disc.s_mm - usual) < 8.0 else usual
+    gap = next((w for w in windows if w.between == (upper.name, lower.name)), None)
+    gap_s = float(canal.s_mm[canal.nearest(gap.centre_mm)]) if gap is not None else where + 4.0
+    dip = float(np.tan(np.radians(float(at_level("spinous_dip_deg", upper.name)))))
+    half = 0.5 * float(at_level("disc_height_mm", upper.name)) + 0.5
+    return where, slope, gap_s, dip, half, 0.5 * float(at_level("body_width_mm", lower.name))
 
 
 @njit(cache=True, nogil=True)

@@ -249,8 +249,8 @@ class SacSections:
 
 @dataclass(frozen=True)
 class LeakHint:
-    """A place that may leak, and why: contrast that lies outside the sac, or a root's sleeve that is far wider than its neighbours, as a
-    diverticulum is. Offered to a person, never taken by itself.
+    """A place that may leak, and why: contrast, or on MR fluid, that lies outside the sac, or a root's sleeve that is far wider than its
+    neighbours, as a diverticulum is. Offered to a person, never taken by itself.
 
     position_mm: at the sac's edge beside the thickest part of the pool, or in its middle where it lies outside the canal; LPS.
     head_mm, foot_mm: places of the canal's middle between which it lies. place: where most of it is. Levels are read from the places
@@ -263,7 +263,7 @@ class LeakHint:
     place: HintPlace
     side: Literal["left", "right", "midline"]
     volume_ml: float
-    why: Literal["contrast outside", "wide sleeve"] = "contrast outside"
+    why: Literal["contrast outside", "fluid outside", "wide sleeve"] = "contrast outside"
 
 
 @dataclass(frozen=True, eq=False)

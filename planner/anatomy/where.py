@@ -5,21 +5,49 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 
+from numpy.typing import ArrayLike
+
+from planner.anatomy.bridges import place_around
 from planner.anatomy.certainty import WEAK, Places
-from planner.anatomy.spine import Anatomy, Side, Structure
+from planner.anatomy.spine import Anatomy, Provenance, Side, Structure
 
 _UNSURE = 0.4  # confidence in an opening below this is uncertain
 _SEEN = 0.5  # of a cross-section of the sac: less is mostly modelled
+_ON_EDGE_MM = 1.0  # of the sac: there a pointer is on it
+_ORDER: tuple[Provenance, ...] = ("found", "imported", "drawn", "modelled", "not checked")
 _SIDES: tuple[Side, Side] = ("left", "right")
 
 
 def explained(anatomy: Anatomy, name: str) -> Structure:
-    """How a structure is known, with all that is to be said of where it is not."""
+    """How a structure is known, with all that is to be said of where it is not. The compartments of the epidural space are known as the
+    worse known of canal and sac, between which they lie."""
+    if name == "compartments":
+        return _worse(anatomy.structure("canal"), anatomy.structure("sac"))
     known = anatomy.structure(name)
     if known.provenance == "not checked" or not anatomy.levels:
         return known
     sentence = _where(anatomy, name, known)
     return known if not sentence else replace(known, problem=f"{known.problem} {sentence}" if known.problem else sentence)
+
+
+def _worse(one: Structure, other: Structure) -> Structure:
+    worse = max(one, other, key=lambda known: _ORDER.index(known.provenance))
+    if worse.provenance == "not checked":
+        return replace(worse, confidence=None, problem="Canal or sac are not known.")
+    sure = [known.confidence for known in (one, other) if known.confidence is not None]
+    return Structure(worse.provenance, min(sure, default=None), None)
+
+
+def sac_words_at(anatomy: Anatomy, point_mm: ArrayLike) -> str:
+    """`edge of the sac: modelled` at an LPS point; empty off its edge, and where nobody knows."""
+    sac, canal = anatomy.sac, anatomy.canal
+    if sac is None or len(canal.centreline_mm) < 2:
+        return ""
+    at, turn, radius_mm = place_around(canal, point_mm)
+    edge_mm = float(sac.radius_mm[at, turn])
+    if edge_mm <= 0 or abs(radius_mm - edge_mm) > _ON_EDGE_MM:
+        return ""
+    return f"edge of the sac: {'seen' if sac.seen[at, turn] else 'modelled'}"
 
 
 def _where(anatomy: Anatomy, name: str, known: Structure) -> str:

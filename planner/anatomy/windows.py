@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numba import njit
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from planner.anatomy.grid import values_of
@@ -26,6 +29,7 @@ _USUAL_PLACE, _LEAST_APART = 0.6, 0.4  # of a window between two bodies, and of 
 _LEAST_RADIUS_MM = 1.0  # of a circle through which a needle goes
 _OFF_MIDLINE, _OFF_PLACE, _TILT = 0.08, 0.04, 0.006  # what a window loses, in mm of its radius, per mm or degree
 _FINE_MM = 0.25
+_COS, _SIN = (of(np.arange(ANGLES) * 2 * np.pi / ANGLES) for of in (np.cos, np.sin))
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +43,23 @@ class _View:
     height_mm: Floats
 
 
+@dataclass(frozen=True, eq=False)
+class Gap:
+    """The gap between the laminae of two neighbours, whatever their names: as a `Window`, but for its middle, which lies at the canal's
+    wall. back: the way to the back there. sure: 0..1 how clearly it is seen."""
+
+    point_mm: Floats
+    back: Floats
+    height_mm: float
+    width_mm: float
+    tilt_deg: float
+    sure: float
+
+
+Gaps = Mapping[tuple[float, float], Gap | None]
+"""By the places of the two neighbours along the canal; None where no gap is open."""
+
+
 def find_windows(volume: Volume, threshold: float, canal: Canal, levels: tuple[Level, ...]) -> tuple[Window, ...]:
     """The gap between the laminae of each pair of neighbours, at the beam that sees it widest (algorithms 2.3). Closed ones are left out.
 
@@ -46,15 +67,28 @@ def find_windows(volume: Volume, threshold: float, canal: Canal, levels: tuple[L
     to the beam. threshold: where bone begins at the least; the border of a lamina is at half its own height over soft tissue, so that thick
     slices do not close a window with a blurred edge.
     """
+    return windows_of(find_gaps(volume, threshold, canal, [level.s_mm for level in levels]), canal, levels)
+
+
+def find_gaps(volume: Volume, threshold: float, canal: Canal, places_mm: Sequence[float]) -> Gaps:
+    """The gaps between neighbours whose bodies lie at these places along the canal."""
+    return {pair: _gap_between(volume, threshold, canal, *pair) for pair in itertools.pairwise(places_mm)}
+
+
+def windows_of(gaps: Gaps, canal: Canal, levels: tuple[Level, ...]) -> tuple[Window, ...]:
+    """The windows of named neighbours."""
     found: list[tuple[Window, float, float]] = []
     for upper, lower in itertools.pairwise(levels):
-        window = None if upper.name[0] == "S" else _window_between(volume, threshold, canal, upper, lower)
-        if window is None:
+        gap = None if upper.name[0] == "S" else gaps[upper.s_mm, lower.s_mm]
+        if gap is None:
             continue
-        gap = lower.s_mm - upper.s_mm
+        x, y, z = (float(mm) for mm in gap.point_mm + 0.5 * float(at_level("flavum_mm", upper.name)) * gap.back)
+        sure = 0.9 * min(upper.confidence, lower.confidence) * gap.sure
+        window = Window((upper.name, lower.name), (x, y, z), gap.height_mm, gap.width_mm, gap.tilt_deg, sure)
+        apart = lower.s_mm - upper.s_mm
         place = float(canal.s_mm[canal.nearest(window.centre_mm)])
-        odd = abs(place - upper.s_mm - _USUAL_PLACE * gap) / gap
-        if found and place - found[-1][1] < _LEAST_APART * gap:  # one gap seen by two pairs belongs to the pair that it lies between
+        odd = abs(place - upper.s_mm - _USUAL_PLACE * apart) / apart
+        if found and place - found[-1][1] < _LEAST_APART * apart:  # one gap seen by two pairs belongs to the pair that it lies between
             if odd > found[-1][2]:
                 continue
             found.pop()
@@ -62,13 +96,13 @@ def find_windows(volume: Volume, threshold: float, canal: Canal, levels: tuple[L
     return tuple(window for window, _, _ in found)
 
 
-def _window_between(volume: Volume, threshold: float, canal: Canal, upper: Level, lower: Level) -> Window | None:
-    gap = lower.s_mm - upper.s_mm
-    s = np.arange(upper.s_mm, min(lower.s_mm + 0.35 * gap, float(canal.s_mm[-1])), _ROW_MM)
+def _gap_between(volume: Volume, threshold: float, canal: Canal, upper_mm: float, lower_mm: float) -> Gap | None:
+    apart = lower_mm - upper_mm
+    s = np.arange(upper_mm, min(lower_mm + 0.35 * apart, float(canal.s_mm[-1])), _ROW_MM)
     if len(s) < 16:
         return None
     bony = _bony(volume, threshold, canal, s)
-    usual = upper.s_mm + _USUAL_PLACE * gap
+    usual = upper_mm + _USUAL_PLACE * apart
     off = _OFF_MIDLINE * np.abs(_LATERAL_MM) + _OFF_PLACE * np.maximum(np.abs(s - usual) - 5.0, 0.0)[:, None]
     best: tuple[float, _View, int, int] | None = None
     start, square = _starts(canal, s)
@@ -89,13 +123,11 @@ def _window_between(volume: Volume, threshold: float, canal: Canal, upper: Level
     heights = np.interp([low, high], np.arange(len(s)), view.height_mm)
     height, width = float(abs(heights[1] - heights[0])), float((right - left) * (_LATERAL_MM[1] - _LATERAL_MM[0]))
     middle = (low + high) / 2
-    behind = 0.5 * float(at_level("flavum_mm", upper.name)) * canal.back[int(np.abs(canal.s_mm - s[int(middle)]).argmin())]
-    point = np.array([np.interp(middle, np.arange(len(s)), view.start_mm[:, across, n]) for n in range(3)]) + behind
+    point = np.array([np.interp(middle, np.arange(len(s)), view.start_mm[:, across, n]) for n in range(3)])
     clear = float(np.clip((1.0 - view.bony[row, across]) / 0.3, 0.2, 1.0))
     sharp = float(np.clip(height / (4.0 * max(volume.frame.spacing_mm)), 0.3, 1.0))
-    sure = 0.9 * min(upper.confidence, lower.confidence) * clear * sharp
-    centre = (float(point[0]), float(point[1]), float(point[2]))
-    return Window((upper.name, lower.name), centre, height, width, view.tilt_deg, sure)
+    back = canal.back[int(np.abs(canal.s_mm - s[int(middle)]).argmin())]
+    return Gap(point, back, height, width, view.tilt_deg, clear * sharp)
 
 
 def _bony(volume: Volume, threshold: float, canal: Canal, s: Floats) -> Volume:
@@ -122,7 +154,8 @@ def _starts(canal: Canal, s: Floats) -> tuple[Floats, Floats]:
     nearest = np.rint(index).astype(int)
     centre = np.stack([np.interp(index, np.arange(len(canal.s_mm)), canal.centreline_mm[:, n]) for n in range(3)], axis=1)
     left, back = canal.left[nearest], canal.back[nearest]
-    behind = np.array([back_of(canal, int(at), _LATERAL_MM) for at in nearest])
+    sections, of = np.unique(nearest, return_inverse=True)
+    behind = np.array([back_of(canal, int(at), _LATERAL_MM) for at in sections])[of]
     square = back.mean(axis=0)
     start = centre[:, None] + _LATERAL_MM[:, None] * left[:, None] + behind[..., None] * back[:, None]
     return start, square / np.linalg.norm(square)
@@ -138,20 +171,42 @@ def _view(bony: Volume, start: Floats, square: Floats, tilt_deg: float) -> _View
     if beam @ square < _GRAZING:
         return None
     along = np.arange(_FIRST_MM, _LAST_MM / float(beam @ square), _STEP_MM)
-    count = start.shape[0] * start.shape[1]
-    beams = np.tile(beam, (count, 1))
-    steps = np.broadcast_to(along, (count, len(along)))
-    # what lies outside the scan closes a window: nobody knows what is there
-    most = bony.sample_planes(start.reshape(-1, 3), beams, beams, steps, np.zeros(steps.shape), np.inf).max(axis=1)
-    return _View(tilt_deg, most.reshape(start.shape[:2]), start, start[:, len(_LATERAL_MM) // 2] @ down)
+    way = beam @ np.linalg.inv(bony.frame.affine)[:3, :3].T
+    most = np.empty(start.shape[:2])
+    _most_along(bony.voxels, bony.frame.to_index(start), way, along, most)
+    return _View(tilt_deg, most, start, start[:, len(_LATERAL_MM) // 2] @ down)
+
+
+@njit(cache=True, nogil=True)
+def _most_along(values: NDArray[np.float32], start: Floats, way: Floats, along: Floats, most: Floats) -> None:
+    """The highest value, linear between voxels, along beams from fractional indices (rows, columns, 3). What lies outside the scan closes a
+    window, for nobody knows what is there: infinite."""
+    nk, nj, ni = values.shape
+    for row in range(start.shape[0]):
+        for column in range(start.shape[1]):
+            highest = -np.inf
+            for mm in along:
+                k, j, i = start[row, column, 0] + mm * way[0], start[row, column, 1] + mm * way[1], start[row, column, 2] + mm * way[2]
+                if not (-0.5 <= k <= nk - 0.5 and -0.5 <= j <= nj - 0.5 and -0.5 <= i <= ni - 0.5):
+                    highest = np.inf
+                    break
+                k, j, i = min(max(k, 0.0), nk - 1.0), min(max(j, 0.0), nj - 1.0), min(max(i, 0.0), ni - 1.0)
+                a, b, c = min(int(k), max(nk - 2, 0)), min(int(j), max(nj - 2, 0)), min(int(i), max(ni - 2, 0))
+                down, right, above = min(b + 1, nj - 1), min(c + 1, ni - 1), min(a + 1, nk - 1)
+                u, v, w = k - a, j - b, i - c
+                near = (values[a, b, c] * (1 - w) + values[a, b, right] * w) * (1 - v)
+                near += (values[a, down, c] * (1 - w) + values[a, down, right] * w) * v
+                far = (values[above, b, c] * (1 - w) + values[above, b, right] * w) * (1 - v)
+                far += (values[above, down, c] * (1 - w) + values[above, down, right] * w) * v
+                highest = max(highest, near * (1 - u) + far * u)
+            most[row, column] = highest
 
 
 def back_of(canal: Canal, at: int, u_mm: Floats) -> Floats:
     """Distance to the back wall at distances to the left of the middle."""
-    angles = np.arange(ANGLES) * 2 * np.pi / ANGLES
     behind = slice(1, ANGLES // 2)
-    x = canal.wall_mm[at, behind] * np.cos(angles[behind])
-    y = canal.wall_mm[at, behind] * np.sin(angles[behind])
+    x = canal.wall_mm[at, behind] * _COS[behind]
+    y = canal.wall_mm[at, behind] * _SIN[behind]
     order = np.argsort(x)
     return np.asarray(np.interp(u_mm, x[order], y[order]))
 

@@ -237,7 +237,7 @@ def numbering_content(anatomy: Anatomy) -> dict[str, int]:
 
 def structures_content(anatomy: Anatomy) -> dict[str, dict[str, Any]]:
     """Every structure with how it is known; one that nobody looked for is "not checked"."""
-    names = (*STRUCTURES, *(name for name in anatomy.structures if name not in STRUCTURES))
+    names = (*STRUCTURES, "compartments", *(name for name in anatomy.structures if name not in STRUCTURES))
     known = {name: explained(anatomy, name) for name in names}
     return {
         name: {"provenance": one.provenance, "confidence": number(one.confidence), "problem": one.problem} for name, one in known.items()

@@ -9,12 +9,12 @@ from planner.scan.choice import choose, scan_json
 from planner.scan.series import Identity, Place, Plane, Scan, Series, Skipped, Verdict
 
 if TYPE_CHECKING:
-    from planner.scan.loading import load
+    from planner.scan.loading import load, needed_bytes
     from planner.scan.reading import read
 
-__all__ = ["Identity", "Place", "Plane", "Scan", "Series", "Skipped", "Verdict", "choose", "load", "read", "scan_json"]
+__all__ = ["Identity", "Place", "Plane", "Scan", "Series", "Skipped", "Verdict", "choose", "load", "needed_bytes", "read", "scan_json"]
 
-_LATER = {"load": "planner.scan.loading", "read": "planner.scan.reading"}
+_LATER = {"load": "planner.scan.loading", "needed_bytes": "planner.scan.loading", "read": "planner.scan.reading"}
 
 
 def __getattr__(name: str) -> Any:

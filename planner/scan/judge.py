@@ -59,6 +59,8 @@ def judge(slices: Sequence[Slice], uid: str, extra_repairs: tuple[str, ...] = ()
         return [_accepted(base, stack, (0, len(slices)), (row, column), (), extra_repairs)]
     if stack.along_mm[-1] > SAME_PLACE_MM:
         reasons += uneven_reasons(stack)
+    if not refusal and stack.without_gap:
+        return [_evened(base, stack, (row, column), reasons, extra_repairs)]
     blocks = [] if refusal else [block for block in stack.blocks if block[1] - block[0] >= LEAST_BLOCK]
     parts = [_block(base, stack, block, (row, column), reasons, extra_repairs) for block in blocks]
     distances = [part.spacing_mm[0] for part in parts]
@@ -163,6 +165,17 @@ def _block(
     kept = f"Only the even block of slices {start + 1} to {stop} of {len(stack.order)} is used."
     part = replace(base, slices=stop - start, size=(stop - start, *base.size[1:]), pictures=base.pictures[start:stop])
     return _accepted(part, stack, block, in_plane, reasons, (kept, *repairs))
+
+
+def _evened(
+    base: Series, stack: Stack, in_plane: tuple[Floats, Floats], reasons: tuple[str, ...], repairs: tuple[str, ...]
+) -> Series:
+    """A stack of odd steps without a gap: as many slices at even steps between its ends, interpolated."""
+    last, steps = len(stack.order) - 1, np.diff(stack.along_mm)
+    step = float(stack.along_mm[-1]) / last
+    said = f"Slices lie {_mm(steps.min())} to {_mm(steps.max())} apart: resampled to even steps of {_mm(step)}."
+    made = _accepted(replace(base, spacing_mm=(step, *base.spacing_mm[1:])), stack, (0, last + 1), in_plane, reasons, (said, *repairs))
+    return replace(made, lies_at=tuple((stack.along_mm / step).tolist()))
 
 
 def _accepted(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -36,15 +36,17 @@ def load(series: Series, progress: Progress = silent, each: Each = map) -> Volum
     """
     if not series.usable or series.frame is None:
         raise Refusal(" ".join(series.reasons) or "The series cannot be loaded.", series.way_out)
-    _check_memory(series, series.frame)
+    _check_memory(series)
     progress(0.0, "Reading slices")
     try:
         if series.file is not None:
             volume = _load_file(series)
         else:
             volume = _load_slices(series, series.frame, each, part(progress, 0.0, 1.0 if series.frame.is_aligned else 0.6))
-        if not series.frame.is_aligned:
+        if not series.frame.is_aligned or series.lies_at:
             volume = _without_padding(volume)
+        if series.lies_at:
+            volume = replace(volume, voxels=_evened(volume.voxels, series.lies_at))
         volume = volume.to_axial(part(progress, 0.6, 1.0))
     except MemoryError as error:
         raise Refusal("There is not enough memory for this scan.", "Close other programs, or load a smaller series.") from error
@@ -52,11 +54,19 @@ def load(series: Series, progress: Progress = silent, each: Each = map) -> Volum
     return volume
 
 
-def _check_memory(series: Series, frame: Frame) -> None:
+def needed_bytes(series: Series) -> float:
+    """Memory that loading takes at its most; 0 for a refused series without a grid."""
+    frame = series.frame
+    if frame is None:
+        return 0.0
     own = float(np.prod(frame.shape))
     # turned ones are copied, oblique ones resampled into the box that holds them
-    copy = 0.0 if frame.is_axial else own if frame.is_aligned else float(np.prod(axial_frame_over(frame).shape))
-    need, free = (own + copy) * _VOXEL_BYTES, free_bytes() * _WORKING_SHARE
+    copy = 0.0 if frame.is_axial and not series.lies_at else own if frame.is_aligned else float(np.prod(axial_frame_over(frame).shape))
+    return (own + copy) * _VOXEL_BYTES
+
+
+def _check_memory(series: Series) -> None:
+    need, free = needed_bytes(series), free_bytes() * _WORKING_SHARE
     if need > free:
         sentence = f"The scan needs {need / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free."
         raise Refusal(sentence, "Close other programs, or load a series with fewer slices.")
@@ -108,6 +118,17 @@ def _load_slices(series: Series, frame: Frame, each: Each, progress: Progress) -
     padding = pictures[0].pixels.padding if one_scale else None
     volume = Volume(frame, compact(voxels), series.modality, slope, intercept, None if padding is None else float(padding))
     return _right_way_up(volume, pictures[0])
+
+
+def _evened(voxels: NDArray[Any], lies_at: Sequence[float]) -> NDArray[Any]:
+    """Slices at whole numbers, each interpolated between its two neighbours among those that were taken."""
+    out = np.empty_like(voxels)
+    for k in range(len(out)):
+        after = min(max(int(np.searchsorted(lies_at, k)), 1), len(out) - 1)
+        share = min(max((k - lies_at[after - 1]) / (lies_at[after] - lies_at[after - 1]), 0.0), 1.0)
+        blend = voxels[after - 1] * np.float32(1.0 - share) + voxels[after] * np.float32(share)
+        out[k] = np.rint(blend) if out.dtype.kind in "iu" else blend
+    return out
 
 
 def _right_way_up(volume: Volume, picture: Slice) -> Volume:

@@ -115,6 +115,7 @@ class Series:
     way_out: what a person can do about a refused one.
     frame: the grid as stored, possibly oblique or sheared; None for a refused one without a grid.
     pictures: the slices in the order of `frame`; empty for a scan that is one file (`file`).
+    lies_at: where each slice lies on the axis of `frame`'s slices, in steps, where they lie unevenly; empty where each lies at its number.
     thumbnail: greys [row, column] of one slice, uint8; None where none could be had.
     """
 
@@ -135,6 +136,7 @@ class Series:
     patient_position: str | None = None
     frame: Frame | None = field(default=None, repr=False)
     pictures: tuple[Slice, ...] = field(default=(), repr=False)
+    lies_at: tuple[float, ...] = field(default=(), repr=False)
     file: Place | None = field(default=None, repr=False)
     digest: str = field(default="", repr=False)
     identity: Identity = field(default=Identity(), repr=False)

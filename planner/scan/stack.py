@@ -15,6 +15,7 @@ EVEN_SHARE = 0.01
 STEP_MM = 0.12  # and a step is like the others within twice that
 SAME_PLACE_MM = 0.01
 SLIP_MM = 0.1  # a stack that slips sideways by less over its whole length is upright
+NO_GAP = (0.7, 1.3)  # shares of the usual step between which a step is odd, yet neither a gap nor a doubled slice
 LEAST_BLOCK = 10  # slices of an even block that is worth offering on its own
 
 
@@ -27,7 +28,7 @@ class Stack:
     """Slices in the order of their positions along the normal.
 
     order: indices into the slices given. along_mm: distance along the normal from the first, one per slice in order.
-    step_mm: (3,) vector between neighbours, where even; the usual one elsewhere.
+    step_mm: (3,) vector between neighbours: the mean where most are even, else the median.
     blocks: (start, stop) in order, of the even runs, longest first; one block of all slices where the stack is even.
     """
 
@@ -41,6 +42,20 @@ class Stack:
     @property
     def even(self) -> bool:
         return self.blocks == ((0, len(self.order)),)
+
+    @property
+    def without_gap(self) -> bool:
+        """Whether slices lie on one line and every step is near the usual one: what lies between them can be interpolated."""
+        steps = np.diff(self.positions_mm, axis=0)
+        usual = float(np.median(np.linalg.norm(steps, axis=1))) if len(steps) else 0.0
+        if usual <= SAME_PLACE_MM:
+            return False
+        line = (self.positions_mm[-1] - self.positions_mm[0]) / float(np.linalg.norm(self.positions_mm[-1] - self.positions_mm[0]))
+        along = steps @ line
+        off = self.positions_mm - self.positions_mm[0]
+        off = off - np.outer(off @ line, line)
+        on_line = float(np.linalg.norm(off, axis=1).max()) <= max(EVEN_MM, EVEN_SHARE * usual)
+        return on_line and bool((along >= NO_GAP[0] * usual).all() and (along <= NO_GAP[1] * usual).all())
 
     @property
     def distance_mm(self) -> float:
@@ -82,7 +97,7 @@ def arrange(positions_mm: Floats, normal: Floats) -> Stack:
     moving = steps[np.linalg.norm(steps, axis=1) > SAME_PLACE_MM]
     usual = np.median(moving, axis=0) if len(moving) else np.zeros(3)
     blocks = ((0, len(places)),) if _even(places) else _blocks(places, steps)
-    if len(steps) and blocks:
+    if len(steps) and blocks and 2 * (blocks[0][1] - blocks[0][0]) > len(places):
         start, stop = blocks[0]
         usual = (places[stop - 1] - places[start]) / (stop - 1 - start)
     return Stack(tuple(int(n) for n in order), places, along[order] - along[order[0]], usual, normal, blocks)

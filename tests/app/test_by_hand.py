@@ -274,9 +274,11 @@ def test_a_canal_that_was_not_found_is_drawn_and_its_vertebrae_are_named(
     x, y, z = inside[1]["centre"]
     window.views.show_place((x, y, z))
     press(qtbot, window, "Add a vertebra")
+    qtbot.wait(60)  # the views stand still
     qtbot.mouseClick(view, LEFT, pos=at(view, (x, y, z)))
     wait(qtbot, lambda: drawn(window) == 2)
-    assert [level.name for level in anatomy(window).levels] == [one["name"] for one in inside[:2]]
+    found = anatomy(window)
+    assert [level.name for level in found.levels] == [one["name"] for one in inside[:2]], getattr(found, "idle", None)
     press(qtbot, window, "Take back all that was changed by hand")
     wait(qtbot, lambda: window.session.anatomy.state == "refused")
     assert offers(window, "Draw the canal")

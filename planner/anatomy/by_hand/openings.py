@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from planner.anatomy import labels as codes
 from planner.anatomy.beside import both_sides
-from planner.anatomy.by_hand.edits import AddedForamen, AddedWindow, Edit, Point, Stroke, structure_of
+from planner.anatomy.by_hand.edits import AddedForamen, AddedWindow, Edit, Mode, Point, Stroke, structure_of
 from planner.anatomy.levels import Column, openness_of
 from planner.anatomy.openings import find_foramina
 from planner.anatomy.reformat import RADII, Curve, polar
@@ -22,9 +22,10 @@ from planner.geometry import Floats, Volume
 
 _NEAR_OPENING_MM = 12.0  # bone that bounds an opening lies within this of its middle
 _UNMEASURED, _ON_LABELS = 0.3, 0.6  # confidence in a size of before bone was changed, and in one measured anew on what was drawn
-_LEAST_MM = 1.0  # a window that is left smaller is closed
+_LEAST_MM = 1.0  # a window that is left smaller is closed; a foramen is no smaller while any of it is free
 _SEEN_MM, _BESIDE_MM = 35.0, 75.0  # of the canal beyond two vertebrae, and beside it: laminae hang down
 _CORE, _FILLED, _ALONG_MM = 0.8, 0.9, np.arange(-6.0, 7.0)  # of a foramen's size and of its face; along its axis: bone there closes it
+_AGREE_MM = 3.0  # two measures of one foramen: in scan and labels; before and after strokes that cannot make it so
 _SLACK_MM = 1.5  # two measures of one foramen's middle
 _PER_SECTION = ("centreline_mm", "left", "back", "wall_mm", "bridged", "area_mm2", "confidence")
 _BONE_HU = 1000.0  # of a voxel that is labelled bone
@@ -72,6 +73,7 @@ def _foramina(now: Anatomy, before: Anatomy, shaped: _Shaped, put: Set[Point]) -
     words: dict[str, list[str]] = {"measured": [], "closed": [], "opened": [], "unseen": []}
     by_hand = {(one.between, one.side) for one in kept}
     seen: dict[tuple[str, str], tuple[Mapping[Side, Foramen], Mapping[Side, Foramen]]] = {}
+    drawn = replace(before, labels=now.labels)  # both are measured in the planes of the canal as it was
     for old in before.foramina:
         if (old.between, old.side) in by_hand:
             continue
@@ -79,9 +81,9 @@ def _foramina(now: Anatomy, before: Anatomy, shaped: _Shaped, put: Set[Point]) -
             kept.append(old)
             continue
         if old.between not in seen:
-            seen[old.between] = _holes_in_labels(before, old.between), _holes_in_labels(now, old.between)
+            seen[old.between] = _holes_in_labels(before, old.between), _holes_in_labels(drawn, old.between)
         first, then = (holes.get(old.side) for holes in seen[old.between])
-        made = None if _is_filled(now, old) else _changed_hole(old, first, then)
+        made = None if _is_filled(now, old) else _changed_hole(old, first, then, shaped.mode)
         kept += [made] if made is not None else []
         if made is None:
             words["closed"].append(f"{old.level} {old.side}")
@@ -103,11 +105,13 @@ _VERBS = {"measured": "Changed", "closed": "Closed", "opened": "Opened"}
 
 @dataclass(frozen=True, eq=False)
 class _Shaped:
-    """Where bone was changed: places (n, 3) with how far from each (n,) an opening may be bounded by it; whole: all of it was."""
+    """Where bone was changed: places (n, 3) with how far from each (n,) an opening may be bounded by it; whole: all of it was. mode: of all
+    strokes, None where they differ."""
 
     places_mm: Floats
     reach_mm: Floats
     whole: bool
+    mode: Mode | None
 
     def is_near(self, centre_mm: Point) -> bool:
         """Whether the bone that may bound an opening here was changed."""
@@ -119,7 +123,9 @@ def _shaped_by(edits: Sequence[Edit]) -> _Shaped:
     strokes = [(at, edit.radius_mm) for edit in bone if isinstance(edit, Stroke) for at in edit.points_mm]
     places = np.array([at for at, _ in strokes]).reshape(-1, 3)
     reach = _NEAR_OPENING_MM + np.array([radius for _, radius in strokes])
-    return _Shaped(places, reach, not all(isinstance(edit, Stroke) for edit in bone))
+    whole = not all(isinstance(edit, Stroke) for edit in bone)
+    modes = {edit.mode for edit in bone if isinstance(edit, Stroke)}
+    return _Shaped(places, reach, whole, modes.pop() if len(modes) == 1 and not whole else None)
 
 
 def _behind(now: Anatomy, pair: tuple[str, str]) -> Point:
@@ -201,17 +207,18 @@ def _is_filled(anatomy: Anatomy, hole: Foramen) -> bool:
     return bool(bone.mean(axis=1).max() >= _FILLED)
 
 
-def _changed_hole(old: Foramen, first: Foramen | None, then: Foramen | None) -> Foramen | None:
-    """A foramen that in the labels went from one size to another; None where it is closed, itself where nothing changed. Where it moved
-    farther than its borders did, what was measured then is another gap."""
-    moved_mm = np.inf if first is None or then is None else dist(first.centre_mm, then.centre_mm)
-    if first is None or then is None or moved_mm > _moves_at_most_mm(first, then):
+def _changed_hole(old: Foramen, first: Foramen | None, then: Foramen | None, mode: Mode | None) -> Foramen | None:
+    """A foramen that in the labels went from one size to another; None where it is closed, itself where nothing changed. It keeps its size
+    and is unsure where labels show it otherwise than the scan did, and where what was measured then is another gap. mode: of all strokes,
+    None where they differ."""
+    if first is None or not _agree(old, first) or (then is not None and not _follows(first, then, mode)):
         return replace(old, confidence=min(old.confidence, _UNMEASURED))
+    if then is None:
+        return None
     if (then.height_mm, then.width_mm, then.centre_mm) == (first.height_mm, first.width_mm, first.centre_mm):
         return old
-    height, width = old.height_mm + then.height_mm - first.height_mm, old.width_mm + then.width_mm - first.width_mm
-    if min(height, width) < _LEAST_MM:
-        return None
+    height = max(old.height_mm + then.height_mm - first.height_mm, _LEAST_MM)
+    width = max(old.width_mm + then.width_mm - first.width_mm, _LEAST_MM)
     x, y, z = (float(value) for value in np.add(old.centre_mm, np.subtract(then.centre_mm, first.centre_mm)))
     axis = np.add(old.axis, np.subtract(then.axis, first.axis))
     out_x, out_y, out_z = (float(value) for value in axis / np.linalg.norm(axis))
@@ -225,9 +232,18 @@ def _changed_hole(old: Foramen, first: Foramen | None, then: Foramen | None) -> 
     return Foramen(old.between, old.side, (x, y, z), (out_x, out_y, out_z), height, width, sure, thirds, area)
 
 
-def _moves_at_most_mm(first: Foramen, then: Foramen) -> float:
-    """A middle moves by half of what one border does."""
-    return (abs(then.height_mm - first.height_mm) + abs(then.width_mm - first.width_mm)) / 2 + _SLACK_MM
+def _agree(old: Foramen, first: Foramen) -> bool:
+    """Whether labels show a foramen as the scan did."""
+    sizes = abs(first.height_mm - old.height_mm), abs(first.width_mm - old.width_mm), dist(first.centre_mm, old.centre_mm)
+    return max(sizes) <= _AGREE_MM
+
+
+def _follows(first: Foramen, then: Foramen, mode: Mode | None) -> bool:
+    """Whether what was measured after strokes is what was measured before: its middle moves by half of what one border does, bone that is
+    drawn makes no hole larger, and bone that is erased none smaller."""
+    higher, wider = then.height_mm - first.height_mm, then.width_mm - first.width_mm
+    against = {"draw": max(higher, wider), "erase": -min(higher, wider)}.get(mode or "", 0.0)
+    return against <= _AGREE_MM and dist(first.centre_mm, then.centre_mm) <= (abs(higher) + abs(wider)) / 2 + _SLACK_MM
 
 
 def with_window(now: Anatomy, edit: AddedWindow) -> tuple[Window, ...]:

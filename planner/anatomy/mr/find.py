@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from planner.anatomy import labels as codes
 from planner.anatomy.body import body_mask
 from planner.anatomy.cord import SeenCord
 from planner.anatomy.grid import reduced
@@ -17,6 +18,7 @@ from planner.anatomy.levels import Body, Column, Row, bodies
 from planner.anatomy.mr.canal import around_sac, open_sides, see_canal
 from planner.anatomy.mr.contrast import Contrast, contrast_of, contrast_on_t1
 from planner.anatomy.mr.cord import cord_in, cord_structure, told_from_roots
+from planner.anatomy.mr.fluid import see_fluid
 from planner.anatomy.mr.foramina import foramina_structure, see_foramina
 from planner.anatomy.mr.levels import centred, find_discs, usual_foramina, usual_windows
 from planner.anatomy.mr.sac import SeenSac, above_its_end, see_sac
@@ -52,7 +54,7 @@ _HARDLY = 0.35  # a section of whose outline less is seen
 _CONUS_SAYS = 0.4  # how sure a name is that rests on the conus, T12 to L2 in most
 _SEEN = 0.3  # an edge of the sac this clear counts as seen
 _CLEARER = 0.8  # of the bright tube's clarity: a dark tube less clear lies beside a bright one that is there, as a cord amid dark bone
-_FLUID_OUTSIDE = "Fluid outside the sac is not looked for in MR; where it lies against the sac and is as bright, it may be counted to it."
+_NO_FLUID = Structure("not checked", None, "Fluid outside the sac is looked for on T2 alone; against the sac it may be counted to it.")
 _NOT_LOOKED_FOR = ("lung", "bowel gas", "kidney", "aorta", "vena cava", "vertebral artery", "ligamentum flavum")
 
 
@@ -93,12 +95,12 @@ class _Tube:
 
 def _tube_of(volume: Volume, search: Volume, body: NDArray[np.bool_], progress: Progress) -> _Tube:
     """The tube of fluid, bright, or dark before bright fat as on T1. Raises Refusal where there is neither."""
-    bright, clarity, no_t2 = None, 0.0, None
+    bright, clarity = None, 0.0
     try:
         points, clarity = track(evened(search, body), body)
         bright = _bright_tube(volume, points, clarity)
     except Refusal as refusal:
-        no_t2 = refusal
+        no_bright = refusal
     if bright is not None and bright.contrast.is_plain:
         return bright
     progress(0.5, "Following the sac as on T1")
@@ -106,7 +108,7 @@ def _tube_of(volume: Volume, search: Volume, body: NDArray[np.bool_], progress: 
     if dark is not None and dark.clarity > _CLEARER * clarity:
         return dark
     if bright is None:
-        raise no_t2 or Refusal("No spinal canal was found.", WAY_OUT)
+        raise no_bright
     return bright
 
 
@@ -136,6 +138,7 @@ def _dark_tube(volume: Volume, search: Volume, body: NDArray[np.bool_]) -> _Tube
     sac, wall = see_canal_by_fat(volume, fluid, sac, fat)
     openness = open_sides_by_fat(volume, sac, wall.radius_mm, fat)
     return _Tube(contrast, fluid, seen_beside_fat(volume, sac, fat), lit_by_fat(sac, fat), wall, wall.radius_mm, openness, clarity)
+    weighting: Weighting
 
 
 def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Anatomy:
@@ -188,6 +191,7 @@ def _named(seen: _Seen, levels: tuple[Level, ...], anchor: Anchor | None, progre
     cord_mm, conus = with_cord(cord, canal, levels, radius)
     in_sight = np.zeros(len(radius), dtype=np.bool_) if cord is None else cord.seen
     sac = SacSections(radius, (seen.sac.edge > _SEEN) & (radius > 0), cord_mm, in_sight, conus)
+    fluid_known, hints = see_fluid(volume, canal, seen.sac, radius, levels) if seen.contrast.weighting == "T2" else (_NO_FLUID, ())
     progress(0.0, "Placing the openings")
     foramina = see_foramina(volume, canal, seen.lit, usual_foramina(volume, canal, seen.column, levels))
     windows = usual_windows(canal, seen.column, levels)
@@ -195,7 +199,7 @@ def _named(seen: _Seen, levels: tuple[Level, ...], anchor: Anchor | None, progre
     progress(0.3, "Writing labels")
     none = np.zeros(seen.search.shape, dtype=np.bool_)
     where = vertebra_map(seen.search, none, canal, seen.column, levels, windows)
-    soft = np.maximum(np.maximum(where.body, where.disc), 1)
+    soft = np.maximum(where.inner, codes.SOFT_TISSUE)
     labels = paint_tissue(volume, seen.search, seen.body, none, soft, where.bone, seen.threshold, np.inf)
     paint_canal(labels, volume.frame, canal, radius, cord_mm, np.zeros(len(radius)))
     paint_roots(labels, volume.frame, roots)
@@ -211,7 +215,7 @@ def _named(seen: _Seen, levels: tuple[Level, ...], anchor: Anchor | None, progre
         "foramina": foramina_structure(foramina) if foramina else foramina_missing,
         "windows": Structure("modelled", 0.3, "Windows have the usual size and tilt of their level.") if windows else NOT_CHECKED,
         "roots": Structure("modelled", 0.3, "Roots are modelled tubes, not seen.") if roots else foramina_missing,
-        "contrast outside": Structure("not checked", None, _FLUID_OUTSIDE),
+        "contrast outside": fluid_known,
         "skin": Structure("found", 0.8, f"{narrow} The skin at the left or right lies outside it." if skin_cut else None),
         "bone": Structure("not checked", None, "Bone is not told apart in MR; only the bodies of the vertebrae are modelled."),
         "discs": Structure("modelled", 0.4, "Discs have the usual height of their level."),
@@ -220,7 +224,7 @@ def _named(seen: _Seen, levels: tuple[Level, ...], anchor: Anchor | None, progre
     progress(1.0, "Anatomy found")
     again = partial(_found_again, seen)
     return Anatomy(
-        volume.frame, volume.modality, labels, structures, canal, levels, foramina, windows, roots, anchor, again=again, sac=sac
+        volume.frame, volume.modality, labels, structures, canal, levels, foramina, windows, roots, anchor, hints, again, sac
     )
 
 

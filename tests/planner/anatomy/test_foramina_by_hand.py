@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from planner.anatomy import labels
 from planner.anatomy.by_hand.apply import edited
 from planner.anatomy.by_hand.edits import Mode, Stroke
 from planner.anatomy.spine import Anatomy, Foramen
@@ -24,6 +25,14 @@ def bar(mode: Mode, behind_mm: float, up_mm: float, radius_mm: float) -> Anatomy
     return edited(found(), (Stroke("bone", mode, points, radius_mm),))
 
 
+def free_mm(anatomy: Anatomy) -> float:
+    """How far from bone to bone it is straight up and down through the foramen's middle, counted in voxels."""
+    k, j, i = np.rint(anatomy.frame.to_index(hole().centre_mm)).astype(int).tolist()
+    bone = np.isin(anatomy.labels[:, j, i], labels.BONE)
+    above, below = np.flatnonzero(bone[k:]), np.flatnonzero(bone[k::-1])
+    return float(above[0] + below[0] - 1) * anatomy.frame.spacing_mm[0]
+
+
 def now(anatomy: Anatomy) -> Foramen | None:
     return next((one for one in anatomy.foramina if (one.between, one.side) == (hole().between, hole().side)), None)
 
@@ -36,11 +45,22 @@ def test_bone_on_its_floor_makes_it_lower_and_moves_its_middle_up() -> None:
     made = bar("draw", 0.0, -hole().height_mm / 2 + 1.0, 3.0)  # its upper side stands 4 mm above the floor
     changed = now(made)
     assert changed is not None
-    assert changed.height_mm == pytest.approx(hole().height_mm - 4.0, abs=1.5)  # a voxel and a half
-    assert changed.centre_mm[2] - hole().centre_mm[2] == pytest.approx(2.0, abs=0.8)
+    lost_mm = free_mm(found()) - free_mm(made)
+    assert lost_mm > 2.0
+    assert changed.height_mm == pytest.approx(hole().height_mm - lost_mm, abs=1.5)
+    assert changed.centre_mm[2] - hole().centre_mm[2] == pytest.approx(lost_mm / 2, abs=0.8)
     assert (changed.area_mm2 or 0.0) < (hole().area_mm2 or 0.0) - 15.0
     assert changed.confidence <= 0.6
     assert "Changed by what was drawn: L3-L4 left." in problem(made)
+
+
+@pytest.mark.parametrize("share", [-0.5, 0.5], ids=["in front", "behind"])
+def test_bone_on_its_border_makes_it_narrower(share: float) -> None:
+    changed = now(bar("draw", share * hole().width_mm, 0.0, 2.0))  # half of the bar lies in the hole
+    assert changed is not None
+    assert changed.width_mm == pytest.approx(hole().width_mm - 2.0, abs=1.3)
+    assert changed.height_mm == pytest.approx(hole().height_mm, abs=1.5)
+    assert (changed.centre_mm[1] - hole().centre_mm[1]) * share < 0  # away from the bar
 
 
 def test_bone_taken_away_behind_makes_it_wider() -> None:

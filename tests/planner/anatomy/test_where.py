@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from planner.anatomy.spine import ANGLES, Anatomy, Conus, Foramen, Root, SacSections, Side, Structure, Window
-from planner.anatomy.where import explained
+from planner.anatomy.where import explained, sac_words_at
 from planner.exchange.anatomy_files import structures_content
 from tests.planner.anatomy.test_bridges import tube
 
@@ -76,3 +76,19 @@ def test_a_level_that_lacks_both_sides_is_named_once() -> None:
 
 def test_files_say_it_too() -> None:
     assert structures_content(spine())["cord"] == {"provenance": "found", "confidence": 0.7, "problem": "Modelled at L1-L2."}
+
+
+def test_a_place_on_the_edge_of_the_sac_says_whether_it_was_seen() -> None:
+    known = spine()  # its radius is 8 mm, and it was seen down to z = -30
+    assert sac_words_at(known, (8.0, 0.0, 20.0)) == "edge of the sac: seen"
+    assert sac_words_at(known, (0.0, -7.5, -40.0)) == "edge of the sac: modelled"
+    assert sac_words_at(known, (5.0, 0.0, 20.0)) == ""
+    assert sac_words_at(replace(known, sac=None), (8.0, 0.0, 20.0)) == ""
+
+
+def test_the_epidural_space_is_known_as_well_as_the_worse_of_canal_and_sac() -> None:
+    known = spine()
+    modelled = replace(known, structures={"canal": Structure("found", 0.9), "sac": Structure("modelled", 0.4)})
+    assert explained(modelled, "compartments") == Structure("modelled", 0.4)
+    nothing = replace(known, structures={"canal": Structure("found", 0.9)})
+    assert explained(nothing, "compartments").provenance == "not checked"
