@@ -138,7 +138,6 @@ def _dark_tube(volume: Volume, search: Volume, body: NDArray[np.bool_]) -> _Tube
     sac, wall = see_canal_by_fat(volume, fluid, sac, fat)
     openness = open_sides_by_fat(volume, sac, wall.radius_mm, fat)
     return _Tube(contrast, fluid, seen_beside_fat(volume, sac, fat), lit_by_fat(sac, fat), wall, wall.radius_mm, openness, clarity)
-    weighting: Weighting
 
 
 def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Anatomy:
