@@ -104,16 +104,20 @@ class Call:
         """An association with the node, hung up at the end. Raises Refusal where it does not come about."""
         assert len(contexts) <= MOST_CONTEXTS
         caller = entity(self.node, self.limits)
-        association = caller.associate(
-            self.node.host,
-            self.node.port,
-            list(contexts),
-            self.node.ae_title,
-            LARGEST_PDU,
-            list(roles),
-            tls_args=(tls(self.node), self.node.host) if self.node.tls else None,
-            evt_handlers=[*self.handlers, *handlers],
-        )
+        tls_args = (tls(self.node), self.node.host) if self.node.tls else None
+        try:
+            association = caller.associate(
+                self.node.host,
+                self.node.port,
+                list(contexts),
+                self.node.ae_title,
+                LARGEST_PDU,
+                list(roles),
+                tls_args=tls_args,
+                evt_handlers=[*self.handlers, *handlers],
+            )
+        except (OSError, UnicodeError):  # a host that has no address
+            raise why_no_connection(self.node, self.limits) from None
         if not association.is_established:
             raise self._not_established(association)
         try:
@@ -215,4 +219,5 @@ def _break_off(association: Association) -> None:
     if wire is not None:
         with suppress(OSError):
             wire.shutdown(socket.SHUT_RDWR)
+    association.dimse.msg_queue.put((None, None))  # whoever waits for an answer has none
     abort.join(_HANG_UP_S)

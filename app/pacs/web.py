@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.filereader import read_file_meta_info
 from requests.auth import HTTPBasicAuth
 
+from app.pacs.association import tls
 from app.pacs.attended import Limits, attended
 from app.pacs.inbox import Inbox, without_preamble
 from app.pacs.multipart import Broken, OneFile, boundary_of, taken_apart
@@ -27,7 +28,7 @@ from planner.refusal import Refusal
 
 T = TypeVar("T")
 
-_PIECE_BYTES = 1 << 20
+_PIECE_BYTES = 1 << 16  # what a line that is cut may lose beside the image it is at
 _MOST_ANSWER_BYTES = 1 << 27  # a large series lists its images in some 30 MB
 _ONE_BY_ONE = 0.5  # from this share on, the missing images are fetched singly
 _ACCEPT = ('multipart/related; type="application/dicom"; transfer-syntax=*', 'multipart/related; type="application/dicom"')
@@ -50,6 +51,8 @@ class Session:
 
     def __init__(self, node: Node, limits: Limits) -> None:
         self.node, self.limits = node, limits
+        if node.url.lower().startswith("https:"):
+            tls(node)  # says what is wrong with its files
         self.http = requests.Session()
         self.http.trust_env = False  # no .netrc, no proxy
         self.http.max_redirects = 0  # a question about a patient goes nowhere else
@@ -121,9 +124,7 @@ class Session:
             raise Refusal(f"{name} is not reached, or hung up.", "Check address and network, or whether the server runs.") from None
         except (requests.exceptions.RequestException, ValueError, KeyError, TypeError, AttributeError):
             raise Refusal(f"{name} does not answer as a DICOMweb server does.", "Check the DICOMweb address, its end too.") from None
-        except OSError as error:
-            if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):
-                raise Refusal(f"A certificate file of {name} cannot be read.", "Check authority, certificate and key.") from None
+        except OSError:
             raise Refusal(f"{name} is not reached.", "Check address and network.") from None
 
     def said(self, status: int) -> Refusal:

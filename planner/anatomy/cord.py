@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from planner.anatomy.reformat import THETA, Curve, in_sections
+from planner.anatomy.reformat import THETA, Curve, in_sections, percentile_of_seen
 from planner.anatomy.spine import ANGLES
 from planner.geometry import Floats, Volume
 
@@ -76,7 +76,7 @@ def _fluid(values: Floats, inside: NDArray[np.bool_], v: Floats) -> Floats:
         some = np.isfinite(part).sum(axis=1) > 8
         level = np.full(len(values), np.nan)
         if some.any():
-            level[some] = np.nanpercentile(part[some], 85, axis=1)
+            level[some] = percentile_of_seen(part[some], 85)
             level = np.interp(np.arange(len(level)), np.flatnonzero(some), level[some])
         halves.append(ndimage.median_filter(level, 9, mode="nearest"))
     share = np.clip(0.5 + v / 8.0, 0.0, 1.0)

@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from planner.anatomy import labels as codes
 from planner.anatomy.bright import Bright
+from planner.anatomy.morphology import grown, opened
 from planner.anatomy.paint import along_canal
 from planner.anatomy.reformat import THETA
 from planner.anatomy.spine import ANGLES, Canal, HintPlace, LeakHint, Level, Structure
@@ -175,8 +176,8 @@ def _grown(free: NDArray[np.bool_], hearts: NDArray[np.int64], frame: Frame, lea
     voxels wide they are in slices of any thickness."""
     core = np.zeros(free.shape, dtype=np.bool_)
     core[tuple(hearts.T)] = True
-    core = ndimage.binary_opening(core, np.ones([max(least, int(_THICK_MM / spacing)) for spacing in frame.spacing_mm], dtype=np.bool_))
-    return ndimage.binary_dilation(core, iterations=max(1, round(_GROWN_MM / min(frame.spacing_mm))), mask=free) if core.any() else core
+    core = opened(core, [max(least, int(_THICK_MM / spacing)) for spacing in frame.spacing_mm])
+    return grown(core, max(1, round(_GROWN_MM / min(frame.spacing_mm))), free)
 
 
 def _in_bone(voxels: NDArray[np.int64], labels: NDArray[np.uint8]) -> float:

@@ -84,3 +84,14 @@ def rising(rays: Floats, level: Floats, low_mm: Floats, high_mm: Floats) -> Floa
     low = np.take_along_axis(rays, at[..., None] - 1, axis=2)[..., 0]
     share = np.clip((level - low) / np.maximum(high - low, 1e-3), 0.0, 1.0)
     return np.where(over.any(axis=2) & (high > low), RADII[at] - RADIAL_MM * (1 - share), np.nan)
+
+
+def percentile_of_seen(samples: Floats, percent: float) -> Floats:
+    """(n,): a percentile of each row of samples (n, m) over what is no NaN, which each row has some of. As np.nanpercentile, many times
+    faster."""
+    ordered = np.sort(samples, axis=1)  # NaN comes last
+    at = (np.isfinite(ordered).sum(axis=1) - 1) * (percent / 100.0)
+    below, row = np.floor(at).astype(int), np.arange(len(ordered))
+    low, high = ordered[row, below], ordered[row, np.ceil(at).astype(int)]
+    share = at - below
+    return np.asarray(np.where(share < 0.5, low + (high - low) * share, high - (high - low) * (1.0 - share)))

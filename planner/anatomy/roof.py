@@ -25,6 +25,9 @@ _STEEP_HU_PER_MM = 50.0
 _STAYS = 0.45  # what it costs to stay at the bone: an edge less clear is not taken
 _AWAY, _BENDS, _APART = 0.0125, 0.15, 0.05  # what a mm off the bone costs, a step between directions, a mm off the sections beside it
 _DENSE_HU = 400.0
+_GOES_ON = (10.0, 2.0)  # sections, directions: where no fat shows it, ligament is as thick as it is seen around
+_INFERRED_DEG = 50.0  # as far from straight back
+_AROUND = 0.5  # share of what lies around that must show ligament, or it is thought thinner
 # Bone behind thin ligament draws the edge of fat outward: share of the distance seen between both edges that is ligament, against that
 # distance less the one without ligament, in standard deviations of the blur (Gaussian edges of 170 and 830 HU, added up)
 _EXCESS, _SHARE = (0.0, 0.16, 0.4, 0.74, 1.16), (0.0, 0.42, 0.72, 0.9, 1.0)
@@ -40,7 +43,7 @@ class Roof:
 
 def find_roof(rays: Floats, radius_mm: Floats, holes: NDArray[np.bool_]) -> Roof:
     """The wall (n, ANGLES) moved in to the flavum, in the posterior third of straightened rays (n, ANGLES, radii) of HU (algorithms 1.1
-    step 6). Where no fat shows it, the wall stays.
+    step 6). Where no fat shows it, the wall moves as it does around; where none is seen around, it stays.
 
     radius_mm: the wall of bone. holes: where there is none and it was bridged.
     """
@@ -77,10 +80,18 @@ def find_roof(rays: Floats, radius_mm: Floats, holes: NDArray[np.bool_]) -> Roof
     apart = (bone - edge) / _blur(tissue, radius_mm, holes) - bare
     edge = np.where(open_, edge, bone - np.interp(apart, _EXCESS, _SHARE) * (bone - edge))
     radius = radius_mm.copy()
-    radius[:, fan] = np.where(seen, edge, bone)
+    thick = np.where(aside[fan] <= _INFERRED_DEG, _gone_on(bone - edge, seen & ~open_), 0.0)
+    radius[:, fan] = np.where(seen, edge, np.where(open_, bone, bone - thick))
     everywhere = np.zeros(holes.shape, dtype=np.bool_)
     everywhere[:, fan] = seen
     return Roof(radius, everywhere)
+
+
+def _gone_on(thickness_mm: Floats, seen: NDArray[np.bool_]) -> Floats:
+    """The thickness of ligament everywhere, from where it is seen; less where little is seen around."""
+    share = ndimage.gaussian_filter(seen.astype(np.float64), _GOES_ON, mode="nearest")
+    mean = ndimage.gaussian_filter(np.where(seen, thickness_mm, 0.0), _GOES_ON, mode="nearest") / (share + 0.05)
+    return np.asarray(mean * np.clip(share / _AROUND, 0.0, 1.0))
 
 
 def _filling(tissue: NDArray[np.float32]) -> tuple[Floats, Floats]:

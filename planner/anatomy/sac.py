@@ -13,7 +13,7 @@ from scipy import ndimage
 from planner.anatomy.cord import SeenCord, see_cord
 from planner.anatomy.labels import numbering_of
 from planner.anatomy.norms import at_level
-from planner.anatomy.reformat import RADIAL_MM, RADII, THETA, Curve, polar
+from planner.anatomy.reformat import RADIAL_MM, RADII, THETA, Curve, percentile_of_seen, polar
 from planner.anatomy.spine import ANGLES, Canal, Conus, Level, SacSections, Structure
 from planner.evidence import evidence, number
 from planner.geometry import Floats, Volume
@@ -146,7 +146,7 @@ def find_sac(volume: Volume, curve: Curve, canal: Canal, levels: tuple[Level, ..
     model = modelled_sac(canal, levels)
     inner = _INNER * canal.wall_mm[..., None] > RADII
     core = np.where(inner, smooth, np.nan).reshape(len(smooth), -1)
-    bright = ndimage.median_filter(np.nanpercentile(core, 75, axis=1), 15, mode="nearest")
+    bright = ndimage.median_filter(percentile_of_seen(core, 75), 15, mode="nearest")
     lit = bright > _OPACIFIED_HU
     opacified = float(np.median(bright)) > _OPACIFIED_HU
     radius, seen = _edge_of_contrast(smooth, bright, lit, canal, model) if opacified else _edge_in_fat(smooth, canal, model)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import pydicom
 
+import planner.scan.quiet  # noqa: F401
 from planner.scan.files import Found, open_place
 
 _NAMES = {"DICOMDIR", "DIRFILE"}
@@ -36,8 +36,7 @@ def missing_files(found: Sequence[Found]) -> dict[str, str]:
 def _named(index: Found) -> list[str]:
     """Files that an index names, relative to it; none where it is damaged."""
     try:
-        with open_place(index.place) as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with open_place(index.place) as file:
             records: Any = pydicom.dcmread(file, force=True).get("DirectoryRecordSequence") or []
             named = [record.get("ReferencedFileID") for record in records]
     except Exception:  # a damaged index is no loss: the folder is what is read

@@ -5,7 +5,6 @@ Only what scanners write is taken: little endian, tags in order, whole values. A
 
 from __future__ import annotations
 
-import warnings
 from functools import lru_cache
 from io import BufferedIOBase
 from typing import Any
@@ -14,6 +13,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 from pydicom.datadict import dictionary_VR
+
+import planner.scan.quiet  # noqa: F401
 
 CHUNK = 32 << 10  # bytes read at once: most headers whole
 _MOST_CHUNKS = 1000
@@ -184,9 +185,7 @@ def _decoded(data: bytes, kind: str, characters: bytes) -> Any:
     from pydicom.charset import convert_encodings, decode_bytes
     from pydicom.valuerep import PersonName
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # they quote the value, which may be a patient's name
-        encodings = convert_encodings(characters.decode("latin-1").rstrip("\0 ").split("\\"))
-        if kind == "PN":
-            return str(PersonName(data.rstrip(b"\0 "), encodings))
-        return decode_bytes(data, encodings, _DELIMITERS).rstrip("\0 ")
+    encodings = convert_encodings(characters.decode("latin-1").rstrip("\0 ").split("\\"))
+    if kind == "PN":
+        return str(PersonName(data.rstrip(b"\0 "), encodings))
+    return decode_bytes(data, encodings, _DELIMITERS).rstrip("\0 ")

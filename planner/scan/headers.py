@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import struct
-import warnings
 from io import BufferedIOBase
 from typing import Any, Protocol
 
@@ -15,12 +13,11 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.tag import Tag
 
+import planner.scan.quiet  # noqa: F401
 from planner.scan.elements import elements
 from planner.scan.files import Found, open_place, plain
 from planner.scan.series import Identity, Pixels, Slice, Triple
 
-# pydicom's warnings quote tag values, which may be a patient's
-logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
 config.settings.reading_validation_mode = config.IGNORE
 
 TAGS = [
@@ -68,10 +65,8 @@ def read_header(found: Found) -> list[Slice]:
             if quick is not None:
                 return _slices(quick, file, found)
             file.seek(0)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                header = pydicom.dcmread(file, stop_before_pixels=True, force=True, specific_tags=list(TAGS))
-                return _slices(_Whole(header, file), file, found)
+            header = pydicom.dcmread(file, stop_before_pixels=True, force=True, specific_tags=list(TAGS))
+            return _slices(_Whole(header, file), file, found)
     except Unreadable:
         raise
     except OSError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from io import BufferedIOBase
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import planner.scan.quiet  # noqa: F401
 from planner.scan.files import open_place
 from planner.scan.series import Pixels, Slice
 
@@ -154,9 +154,7 @@ def _inflated(file: BufferedIOBase) -> bytes:
     import pydicom
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return bytes(pydicom.dcmread(file, force=True).PixelData)
+        return bytes(pydicom.dcmread(file, force=True).PixelData)
     except Exception as error:  # damaged deflate streams raise whatever zlib and pydicom raise
         raise Undecodable("The file's compressed part is damaged.") from error
 

@@ -1,5 +1,5 @@
-"""MR: the sac is seen as a bright tube (on T1 in the scan turned over), the canal as the dark rim around it; openings are built beside it
-and said to be modelled."""
+"""MR: the sac is seen as a bright tube (on T1 in the scan turned over), the canal as the dark rim around it, foramina as fat beside it;
+windows are modelled."""
 
 from __future__ import annotations
 
@@ -274,8 +274,11 @@ def _body_of(search: Volume, threshold: float) -> NDArray[np.bool_]:
     """The body where its inside may be as dark as the noise: smoothed, then filled from the first to the last tissue of a column."""
     quiet = ndimage.gaussian_filter(search.voxels.astype(np.float32), [1.5 / s for s in search.frame.spacing_mm])
     body = body_mask(Volume(search.frame, quiet.astype(np.int16), "MR"), threshold)
-    behind = np.flip(np.maximum.accumulate(np.flip(body, 1), axis=1), 1)
-    return np.asarray(np.maximum.accumulate(body, axis=1) & behind)
+    rows = np.arange(body.shape[1])[:, None]
+    for plane in body:
+        first, last = plane.argmax(axis=0), len(plane) - 1 - plane[::-1].argmax(axis=0)
+        plane |= (rows > first) & (rows < last) & plane.any(axis=0)
+    return body
 
 
 def _is_neck(body: NDArray[np.bool_], frame: Frame) -> bool:

@@ -33,17 +33,30 @@ WAY_OUT = "Choose a T2 series that shows the bright sac in its middle slices, or
 
 def evened(search: Volume, body: NDArray[np.bool_]) -> Volume:
     """The scan over its own wide average inside the body: about 1 in tissue, whatever the coil does (algorithms 1.3, bias)."""
-    values = np.where(body, search.voxels, 0).astype(np.float32)
     sigma = [25.0 / s for s in search.frame.spacing_mm]
     small = (slice(None, None, 4),) * 2 + (slice(None, None, 2),)
     reduced_sigma = (sigma[0] / 4, sigma[1] / 4, sigma[2] / 2)
-    top = ndimage.gaussian_filter(values[small], reduced_sigma)
+    top = ndimage.gaussian_filter(np.where(body[small], search.voxels[small], 0).astype(np.float32), reduced_sigma)
     share = ndimage.gaussian_filter(body[small].astype(np.float32), reduced_sigma)
-    mean = np.where(share > 0.05, top / np.maximum(share, 0.05), 1.0)
-    factors = [n / m for n, m in zip(values.shape, mean.shape)]
-    wide = ndimage.zoom(mean, factors, order=1)[: values.shape[0], : values.shape[1], : values.shape[2]]
-    even = np.clip(values / np.maximum(wide, 1e-3), 0.0, 6.0)
-    return Volume(search.frame, even.astype(np.float32), "MR")
+    mean = np.where(share > 0.05, top / np.maximum(share, 0.05), np.float32(1.0))
+    wide = _between(_between(mean.astype(np.float64), body.shape[2], 2), body.shape[1], 1)
+    even = np.zeros(body.shape, dtype=np.float32)
+    at = np.linspace(0.0, len(wide) - 1.0, len(even))
+    for k, (plane, values, inside) in enumerate(zip(even, search.voxels, body)):
+        first = min(int(at[k]), max(len(wide) - 2, 0))
+        around = wide[first] + (at[k] - first) * (wide[min(first + 1, len(wide) - 1)] - wide[first])
+        np.divide(values.astype(np.float32), np.maximum(around.astype(np.float32), np.float32(1e-3)), out=plane, where=inside)
+        np.clip(plane, 0.0, 6.0, out=plane)
+    return Volume(search.frame, even, "MR")
+
+
+def _between(values: Floats, count: int, axis: int) -> Floats:
+    """So many values along an axis, linear between those that there are, from the first to the last."""
+    at = np.linspace(0.0, values.shape[axis] - 1.0, count)
+    first = np.minimum(at.astype(np.intp), max(values.shape[axis] - 2, 0))
+    share = (at - first).reshape([-1 if n == axis else 1 for n in range(values.ndim)])
+    low, high = values.take(first, axis), values.take(np.minimum(first + 1, values.shape[axis] - 1), axis)
+    return np.asarray(low + share * (high - low))
 
 
 def track(even: Volume, body: NDArray[np.bool_], ends: float = _ENDS) -> tuple[Floats, float]:
@@ -84,8 +97,10 @@ def _ridge(even: Volume, columns: NDArray[np.intp]) -> tuple[NDArray[np.float32]
     slab = ndimage.gaussian_filter1d(slab, 0.7 / dj, axis=1)
     part = ndimage.uniform_filter1d(quiet, max(1, round(_SLAB_MM / 3 / di)), axis=2)
     third = max(1, round(_SLAB_MM / 3 / di))
-    thirds = [part[:, :, np.clip(columns + shift, 0, part.shape[2] - 1)] for shift in (-third, 0, third)]
-    core = np.sort(thirds, axis=0)[:2].mean(axis=0)  # a vessel fills one third of the slab, a cord makes one of them dark
+    left, middle, right = (part[:, :, np.clip(columns + shift, 0, part.shape[2] - 1)] for shift in (-third, 0, third))
+    dark, light = np.minimum(left, middle), np.maximum(left, middle)
+    # of three the mean of the two darker ones: a vessel fills one third of the slab, a cord makes one of them dark
+    core = (np.minimum(dark, right) + np.maximum(dark, np.minimum(light, right))) / 2
     core = ndimage.gaussian_filter1d(core, 0.7 / dj, axis=1)
     rim = ndimage.minimum_filter1d(slab, max(1, round(_RIM_MM / dj)), axis=1)
     ridge = np.full(slab.shape, -np.inf, dtype=np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -96,9 +97,17 @@ def node_of(server: Orthanc, way: Way = "C-GET") -> Node:
 
 
 class Line:
-    """A line to a server that can be held, slowed or cut after so many bytes from the server."""
+    """A line to a server that can be held, slowed or cut after so many bytes from the server, or that is encrypted on our side."""
 
-    def __init__(self, port: int, hold_after: int | None = None, cut_after: int | None = None, pause_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        port: int,
+        hold_after: int | None = None,
+        cut_after: int | None = None,
+        pause_s: float = 0.0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._tls = tls
         self.port = free_port()
         self._to, self._hold_after, self._cut_after, self._pause_s = port, hold_after, cut_after, pause_s
         self._passed = 0
@@ -111,6 +120,11 @@ class Line:
         with suppress(OSError):
             while True:
                 near, _ = self._server.accept()
+                if self._tls is not None:
+                    try:
+                        near = self._tls.wrap_socket(near, server_side=True)
+                    except OSError:  # the caller does not believe us
+                        continue
                 far = socket.create_connection(("127.0.0.1", self._to))
                 self._ends += [near, far]
                 threading.Thread(target=self._pass, args=(near, far, False), daemon=True).start()
@@ -140,4 +154,6 @@ class Line:
 
 def through(line: Line, node: Node) -> Node:
     """The same node, reached by a line."""
-    return replace(node, host="127.0.0.1", port=line.port, url=f"http://127.0.0.1:{line.port}/dicom-web")
+    node = replace(node, host="127.0.0.1", port=line.port, url=f"http://127.0.0.1:{line.port}/dicom-web")
+    keep_password(node, PASSWORD)
+    return node

@@ -44,7 +44,8 @@ def write_series(
         one.SOPInstanceUID = one.file_meta.MediaStorageSOPInstanceUID = generate_uid()
         one.StudyInstanceUID, one.SeriesInstanceUID, one.FrameOfReferenceUID = study, series, frame
         one.SpecificCharacterSet = "ISO_IR 192"
-        one.PatientName, one.PatientID, one.PatientBirthDate, one.AccessionNumber = name, patient_id, BORN, ACCESSION
+        one.PatientName, one.PatientID, one.PatientBirthDate = name, patient_id, BORN
+        one.AccessionNumber = ACCESSION if patient_id == ID else ""
         one.StudyDate, one.StudyTime, one.StudyDescription, one.StudyID = day, "101500", "Myelogram", "1"
         one.Modality, one.SeriesNumber, one.SeriesDescription, one.InstanceNumber = modality, 3, description, n + 1
         one.ImagePositionPatient, one.ImageOrientationPatient = [0, 0, float(n)], [1, 0, 0, 0, 1, 0]

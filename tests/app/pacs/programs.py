@@ -45,7 +45,8 @@ class Orthanc:
 
     AE_TITLE = "ORTHANC"
 
-    def __init__(self, folder: Path, receiver_port: int) -> None:
+    def __init__(self, folder: Path, receiver_port: int, certificate: Path | None = None, key: Path | None = None) -> None:
+        """certificate and key: for both sides of TLS, of DIMSE alone: with HTTPS Orthanc 1.10.1 of Debian 12 crashes."""
         folder.mkdir(parents=True, exist_ok=True)
         self.port, self.web_port, self.receiver_port = free_port(), free_port(), receiver_port
         self.config = folder / "orthanc.json"
@@ -61,6 +62,12 @@ class Orthanc:
             "DicomCheckModalityHost": False, "StableAge": 1, "SynchronousCMove": True, "DicomScuTimeout": 3, "DicomScpTimeout": 30,
             "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
         }  # fmt: skip
+        if certificate is not None and key is not None:
+            settings["DicomModalities"]["us"]["UseDicomTls"] = True  # type: ignore[index]
+            settings |= {
+                "DicomTlsEnabled": True, "DicomTlsCertificate": str(certificate), "DicomTlsPrivateKey": str(key),
+                "DicomTlsTrustedCertificates": str(certificate),
+            }  # fmt: skip
         self.config.write_text(json.dumps(settings), "utf-8")
         self._log = folder / "orthanc.log"
         self._process: subprocess.Popen[bytes] | None = None

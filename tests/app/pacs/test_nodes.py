@@ -84,7 +84,7 @@ def test_spaces_around_what_is_typed_do_not_count() -> None:
     assert checked(replace(HOSPITAL, host=" pacs.example.org ", ae_title=" PACS ")) == HOSPITAL
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 1}', '{"version": 1, "nodes": [{"name": 1}]}', '{"version": 1, "nodes": [{}]}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 1}', '{"version": 1, "nodes": [{"name": 1}]}'])
 def test_a_damaged_file_is_said_and_left(text: str) -> None:
     nodes_file().parent.mkdir(parents=True, exist_ok=True)
     nodes_file().write_text(text, "utf-8")

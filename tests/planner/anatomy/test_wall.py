@@ -89,6 +89,15 @@ def test_a_direction_that_meets_metal_is_bridged_where_bone_was_above_and_below(
     assert not (wall.bridge[:, FRONT] == METAL).any()
 
 
+def test_ligament_goes_on_where_a_gap_in_the_fat_hides_it() -> None:
+    rays, open_ = _rays(2.0, 2.0), _wall_of_bone()[1]
+    hidden = slice(28, 32)
+    rays[hidden] = _rays(2.0, 0.0)[hidden]
+    roof = find_roof(rays, _wall_of_bone()[0], open_)
+    assert not roof.seen[hidden, BACK].all()
+    assert np.abs(roof.radius_mm[hidden, BACK] - (BONE_MM - 2.0)).max() < 0.9
+
+
 def _bridged(length: int, *directions: int) -> NDArray[np.bool_]:
     out = np.zeros((120, ANGLES), dtype=np.bool_)
     for direction in directions:
