@@ -131,7 +131,7 @@ def parser() -> argparse.ArgumentParser:
 
     example = _verb(verbs, "example", "write the built-in phantom as DICOM files with its truth")
     example.add_argument("out", type=Path, metavar="DIR")
-    example.add_argument("--modality", choices=("ct", "myelogram", "mr"), default="ct")
+    example.add_argument("--modality", choices=("ct", "myelogram", "mr", "mr-t1"), default="ct")
     example.add_argument("--leak", choices=("ventral", "sleeve", "dorsal", "two-level"), default="ventral", dest="leak_name")
     example.add_argument("--seed", type=int, default=1, metavar="N")
     example.add_argument("--spacing", type=_triple, default=(0.8, 0.8, 0.8), metavar="Z,Y,X", help="mm")

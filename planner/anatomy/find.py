@@ -52,7 +52,7 @@ _WAY_OUT = "Choose a scan that shows the spine from pedicles to spinous processe
 
 
 def find(volume: Volume, anchor: Anchor | None = None, progress: Progress = silent) -> Anatomy:
-    """The anatomy of a scan: CT, CT myelogram or T2 MR, axial and rectangular as `planner.scan` loads it.
+    """The anatomy of a scan: CT, CT myelogram, T2 or T1 MR, axial and rectangular as `planner.scan` loads it.
 
     anchor: a vertebra that a person named; without one the program guesses and says how sure it is. Raises Refusal with the failed test
     where no canal is found, or where the anchor names no vertebra.

@@ -11,7 +11,7 @@ from planner.phantom import canal as canal_painting
 from planner.phantom.beams import bone_field
 from planner.phantom.bones import sacrum_parts, vertebra_parts
 from planner.phantom.canal import CanalField
-from planner.phantom.canvas import Box, Canvas, noise_cube, side_curve
+from planner.phantom.canvas import Box, Canvas, Shown, noise_cube, side_curve
 from planner.phantom.layout import Layout, Vertebra, lay_out
 from planner.phantom.leads import leads, paint_leads, true_leads
 from planner.phantom.leaks import LeakSite, leak_sites, paint_leaks, true_leaks
@@ -93,7 +93,7 @@ def _canvas(parameters: PhantomParameters, layout: Layout, skin: Outline, genera
     used = skin.rows[int(bottom - skin.z0):int(top - skin.z0)]
     reach = float(used[:, 2].max()) + 9.0
     front, back = float((used[:, 0] - used[:, 1]).min()), float((used[:, 0] + used[:, 1]).max())
-    below, above = (26.0, 9.0) if parameters.modality != "mr" else (6.0, 6.0)
+    below, above = (26.0, 9.0) if not parameters.magnetic else (6.0, 6.0)
     front, back = (front - below, back + above) if parameters.position == "prone" else (front - above, back + below)
     spacing = np.array(parameters.spacing_mm)
     extent = np.array([top - bottom, back - front, 2 * reach]) * size
@@ -102,12 +102,12 @@ def _canvas(parameters: PhantomParameters, layout: Layout, skin: Outline, genera
     shift = np.array([generator.uniform(-6, 6), generator.uniform(-15, 5), generator.uniform(-240, -200)]).round(1)
     origin_world = np.array([-reach, front, bottom]) * size + shift
     frame = Frame.axial(shape.tolist(), parameters.spacing_mm, origin_world.round(3))
-    magnetic = parameters.modality == "mr"
+    shows: Shown = "hu" if not parameters.magnetic else "t1" if parameters.modality == "mr-t1" else "t2"
     bend, bend_z0 = side_curve(parameters, layout)
-    image = np.full(frame.shape, 0 if magnetic else -1000, dtype=np.int16)
+    image = np.full(frame.shape, 0 if parameters.magnetic else -1000, dtype=np.int16)
     origin = (origin_world.round(3) - shift) / size
     return Canvas(frame, image, np.zeros(frame.shape, np.uint8), origin, spacing[::-1] / size, bend, bend_z0, noise_cube(generator), size,
-                  shift, magnetic)
+                  shift, shows)
 
 
 def _paint_outside(canvas: Canvas, layout: Layout, skin: Outline, labels: dict[str, int], parameters: PhantomParameters,
@@ -117,7 +117,7 @@ def _paint_outside(canvas: Canvas, layout: Layout, skin: Outline, labels: dict[s
         progress(0.6 * start / slices, "Painting the trunk")
         paint_trunk(canvas, layout, skin, labels, start, min(start + 24, slices))
     paint_organs(canvas, layout, skin, labels, 1.0 if parameters.position == "prone" else -1.0, part(progress, 0.6, 1.0))
-    if parameters.modality != "mr":
+    if not parameters.magnetic:
         paint_table(canvas, skin, parameters.position)
 
 

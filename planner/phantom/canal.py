@@ -279,7 +279,7 @@ def paint_contents(canvas: Canvas, layout: Layout, canal: CanalField, roots: Flo
     tissue: NDArray[np.float64] = np.array([canvas.value(name) for name in names])
     _contents(canal.wall, canal.s, canal.d, canal.box[0], canvas.image, canvas.labels, canvas.origin, canvas.step, canvas.bend,
               canvas.bend_z0, layout.profile, STEP_MM, roots, tissue, *labels, *sac_values, 7.0, canvas.texture,
-              _FLOW_LOSS if canvas.magnetic else 0.0)
+              _FLOW_LOSS if canvas.shows == "t2" else 0.0)
 
 
 def canal_section(layout: Layout, s: float) -> tuple[float, float]:

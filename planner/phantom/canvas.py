@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import pi, radians
+from typing import Literal
 
 import numpy as np
 from numba import njit
@@ -16,10 +17,11 @@ from planner.phantom.parameters import PhantomParameters
 from planner.phantom.shapes import OUTSIDE_MM, Field, Floats, Part, add_part, to_design
 from planner.phantom.tables import tissues
 
+Shown = Literal["hu", "t2", "t1"]
 Box = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 MR_FULL_SCALE = 1000.0
-"""Stored value of CSF on T2 before coil shading."""
+"""Stored value of CSF on T2, and of fat on T1, before coil shading."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +29,8 @@ class Canvas:
     """The scan in the making; painters change `image` and `labels` in place.
 
     image, labels: [k, j, i]. origin, step: design mm of voxel 0 and between voxels, as x, y, z. bend: side curve, see `to_design`.
-    texture: a cube of smooth noise with SD 1, repeated through space. scale, shift: world = design * scale + shift.
+    texture: a cube of smooth noise with SD 1, repeated through space. scale, shift: world = design * scale + shift. shows: what
+    of the tissues.
     """
 
     frame: Frame
@@ -40,17 +43,24 @@ class Canvas:
     texture: Field
     scale: float
     shift: Floats
-    magnetic: bool
+    shows: Shown
+
+    @property
+    def magnetic(self) -> bool:
+        """Whether this is an MR."""
+        return self.shows != "hu"
 
     def value(self, tissue: str) -> float:
         """What a tissue shows in this modality."""
         found = tissues()[tissue]
-        return found.t2 * MR_FULL_SCALE if self.magnetic else found.hu
+        if self.shows == "hu":
+            return found.hu
+        return (found.t2 if self.shows == "t2" else found.t1) * MR_FULL_SCALE
 
     def spread(self, tissue: str) -> float:
         """The natural variation of a tissue in this modality."""
         found = tissues()[tissue]
-        return 0.12 * found.t2 * MR_FULL_SCALE if self.magnetic and found.spread_hu else found.spread_hu
+        return 0.12 * self.value(tissue) if self.magnetic and found.spread_hu else found.spread_hu
 
     def box(self, low: Floats, high: Floats) -> Box:
         """First and one-past-last voxel (k, j, i) of a box in design space, clipped to the grid."""

@@ -20,7 +20,8 @@ _EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 _IMPLEMENTATION = "2.25.201407318219468301274659931"
 _DATE, _TIME = "20260101", "120000"
 _RESCALE = -1024
-_DESCRIPTIONS = {"ct": "Phantom spine CT 120 kV", "myelogram": "Phantom CT myelogram 120 kV", "mr": "Phantom spine T2 TSE"}
+_DESCRIPTIONS = {"ct": "Phantom spine CT 120 kV", "myelogram": "Phantom CT myelogram 120 kV", "mr": "Phantom spine T2 TSE",
+                 "mr-t1": "Phantom spine T1 SE"}
 
 
 def write_example(phantom: Phantom, directory: Path, progress: Progress = silent) -> None:
@@ -132,7 +133,8 @@ def _write_slices(phantom: Phantom, folder: Path, progress: Progress) -> None:
         image.BitsAllocated, image.BitsStored, image.HighBit, image.PixelRepresentation = 16, 16, 15, 0
         if magnetic:
             image.ScanningSequence, image.SequenceVariant, image.ScanOptions, image.MRAcquisitionType = "SE", "SK", "", "2D"
-            image.RepetitionTime, image.EchoTime, image.EchoTrainLength, image.MagneticFieldStrength = 3500, 110, 17, 1.5
+            repetition, echo, train = (600, 12, 1) if parameters.modality == "mr-t1" else (3500, 110, 17)
+            image.RepetitionTime, image.EchoTime, image.EchoTrainLength, image.MagneticFieldStrength = repetition, echo, train, 1.5
             image.WindowCenter, image.WindowWidth = 550, 1100
             stored = volume.voxels[k]
         else:

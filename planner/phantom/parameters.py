@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from planner.phantom.tables import spine_table
 
 LeakName = Literal["ventral", "sleeve", "dorsal", "two-level"]
-ModalityName = Literal["ct", "myelogram", "mr"]
+ModalityName = Literal["ct", "myelogram", "mr", "mr-t1"]
 PositionName = Literal["prone", "supine"]
 
 
@@ -25,7 +25,7 @@ class PhantomParameters:
     body_mass_index: 16 to 45.
     seed: of the noise, the texture, the small asymmetries and where the patient lies on the table.
     leak: which of the four seeds' leaks.
-    modality: "ct", "myelogram" (CT with contrast in the sac) or "mr" (T2).
+    modality: "ct", "myelogram" (CT with contrast in the sac) "mr" (T2) or "mr-t1".
     spacing_mm: of slices, rows and columns, 0.3 to 5.
     position: on the CT table; prone for planning.
     """
@@ -62,6 +62,11 @@ class PhantomParameters:
             if interval not in known:
                 raise ValueError(f"{interval} is no disc of the phantom; write L4-L5.")
             _within(f"stenosis of {interval}", factor, 0.25, 1.0)
+
+    @property
+    def magnetic(self) -> bool:
+        """Whether a magnet makes the scan, and no X-rays."""
+        return self.modality.startswith("mr")
 
     def as_json(self) -> dict[str, Any]:
         """The parameters as plain values, for truth.json."""

@@ -23,7 +23,7 @@ def scan(canvas: Canvas, generator: np.random.Generator, progress: Progress) -> 
     # a sharp kernel leaves noise in clumps of about a millimetre; blurring white noise lowers its SD, which is put back
     kernel = np.outer(*[cv2.getGaussianKernel(5, grain)[:, 0]] * 2)
     gain = 1.0 / float(np.sqrt((kernel**2).sum()))
-    level = table["noise_hu"]["value"] if not canvas.magnetic else table["noise_t2"]["value"]
+    level = table[f"noise_{canvas.shows}"]["value"]
     for k in range(shape[0]):
         if k % 16 == 0:
             progress(k / shape[0], "Adding noise")

@@ -25,10 +25,11 @@ class SpineTable:
 
 @dataclass(frozen=True)
 class Tissue:
-    """What a tissue shows: `hu` on CT, `t2` on T2 MR with CSF = 1, `spread_hu` its natural variation."""
+    """What a tissue shows: `hu` on CT, `t2` on T2 MR with CSF = 1, `t1` on T1 MR with fat = 1, `spread_hu` its natural variation."""
 
     hu: float
     t2: float
+    t1: float
     spread_hu: float
 
 
@@ -49,7 +50,7 @@ def imaging_table() -> dict[str, Any]:
 @lru_cache(maxsize=1)
 def tissues() -> dict[str, Tissue]:
     """Every tissue by name."""
-    return {name: Tissue(t["hu"], t["t2"], t["spread_hu"]) for name, t in imaging_table()["tissues"].items()}
+    return {name: Tissue(t["hu"], t["t2"], t["t1"], t["spread_hu"]) for name, t in imaging_table()["tissues"].items()}
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,5 @@
-"""T2 MR: the sac is seen as a bright tube, the canal as the dark rim around it, foramina as fat beside it; windows are modelled."""
+"""MR: the sac is seen as a bright tube (on T1 in the scan turned over), the canal as the dark rim around it, foramina as fat beside it;
+windows are modelled."""
 
 from __future__ import annotations
 
@@ -15,12 +16,24 @@ from planner.anatomy.cord import SeenCord
 from planner.anatomy.grid import reduced
 from planner.anatomy.levels import Body, Column, Row, bodies
 from planner.anatomy.mr.canal import around_sac, open_sides, see_canal
-from planner.anatomy.mr.contrast import Contrast, Weighting, contrast_of
+from planner.anatomy.mr.contrast import Contrast, contrast_of, contrast_on_t1
 from planner.anatomy.mr.cord import cord_in, cord_structure, told_from_roots
 from planner.anatomy.mr.fluid import see_fluid
 from planner.anatomy.mr.foramina import foramina_structure, see_foramina
 from planner.anatomy.mr.levels import centred, find_discs, usual_foramina, usual_windows
 from planner.anatomy.mr.sac import SeenSac, above_its_end, see_sac
+from planner.anatomy.mr.t1 import (
+    T1_ENDS,
+    around,
+    brightness_along,
+    fat_of,
+    lit_by_fat,
+    open_sides_by_fat,
+    see_canal_by_fat,
+    seen_beside_fat,
+    turned_body,
+    turned_over,
+)
 from planner.anatomy.mr.track import WAY_OUT, evened, track
 from planner.anatomy.names import confirmed, counted_from, levels_structure, name_levels
 from planner.anatomy.paint import paint_canal, paint_roots, paint_tissue, vertebra_map
@@ -40,6 +53,7 @@ _SHORTEST_MM, _SHORTEST_IN_NECK_MM = 22, 15  # from disc to disc, of T8 to S1 an
 _HARDLY = 0.35  # a section of whose outline less is seen
 _CONUS_SAYS = 0.4  # how sure a name is that rests on the conus, T12 to L2 in most
 _SEEN = 0.3  # an edge of the sac this clear counts as seen
+_CLEARER = 0.8  # of the bright tube's clarity: a dark tube less clear lies beside a bright one that is there, as a cord amid dark bone
 _NO_FLUID = Structure("not checked", None, "Fluid outside the sac is looked for on T2 alone; against the sac it may be counted to it.")
 _NOT_LOOKED_FOR = ("lung", "bowel gas", "kidney", "aorta", "vena cava", "vertebral artery", "ligamentum flavum")
 
@@ -47,24 +61,87 @@ _NOT_LOOKED_FOR = ("lung", "bowel gas", "kidney", "aorta", "vena cava", "vertebr
 @dataclass(frozen=True, eq=False)
 class _Seen:
     """What of an MR is the same whatever its vertebrae are called. body: on the search grid, threshold its edge. sac, cord: along the
-    canal. row: the vertebrae without names. canal_known: how the canal is known. weighting: what the scan is taken for."""
+    canal. lit: the sac with fluid as bright as it would be in the scan on T2. row: the vertebrae without names. canal_known: how the canal
+    is known. contrast: what weights the scan."""
 
     volume: Volume
     search: Frame
     body: NDArray[np.bool_]
     threshold: float
     sac: SeenSac
+    lit: SeenSac
     cord: SeenCord | None
     canal: Canal
     column: Column
     row: Row
     canal_known: Structure
-    weighting: Weighting
+    contrast: Contrast
+
+
+@dataclass(frozen=True, eq=False)
+class _Tube:
+    """The sac and the wall around it. fluid: the scan in which fluid is bright. lit: the sac with fluid as bright as it would be in the
+    scan on T2. about_mm: (n, ANGLES), about where the wall is. openness: (n, 2), of the wall's left and right."""
+
+    contrast: Contrast
+    fluid: Volume
+    sac: SeenSac
+    lit: SeenSac
+    wall: Wall
+    about_mm: Floats
+    openness: Floats
+    clarity: float
+
+
+def _tube_of(volume: Volume, search: Volume, body: NDArray[np.bool_], progress: Progress) -> _Tube:
+    """The tube of fluid, bright, or dark before bright fat as on T1. Raises Refusal where there is neither."""
+    bright, clarity = None, 0.0
+    try:
+        points, clarity = track(evened(search, body), body)
+        bright = _bright_tube(volume, points, clarity)
+    except Refusal as refusal:
+        no_bright = refusal
+    if bright is not None and bright.contrast.is_plain:
+        return bright
+    progress(0.5, "Following the sac as on T1")
+    dark = _dark_tube(volume, search, body)
+    if dark is not None and dark.clarity > _CLEARER * clarity:
+        return dark
+    if bright is None:
+        raise no_bright
+    return bright
+
+
+def _bright_tube(volume: Volume, points: Floats, clarity: float) -> _Tube:
+    """As on T2. Raises Refusal where the bright tube is no fluid."""
+    sac = see_sac(volume, curve_through(points, 6.0))
+    contrast = contrast_of(volume, sac)
+    if contrast.weighting == "T2 without fat":
+        wall = Wall(around_sac(sac.radius_mm), np.ones(sac.radius_mm.shape, dtype=np.bool_))
+    else:
+        sac, wall = see_canal(volume, sac)
+    return _Tube(contrast, volume, sac, sac, wall, around_sac(sac.radius_mm), open_sides(volume, sac, wall.radius_mm), clarity)
+
+
+def _dark_tube(volume: Volume, search: Volume, body: NDArray[np.bool_]) -> _Tube | None:
+    """As on T1; None where there is no such tube."""
+    fat = fat_of(search, body)
+    try:
+        points, clarity = track(turned_body(search, body, fat), body, T1_ENDS)
+    except Refusal:
+        return None
+    fluid = turned_over(around(volume, points), fat)
+    sac = see_sac(fluid, curve_through(points, 6.0))
+    contrast = contrast_on_t1(volume, sac, seen_beside_fat(volume, sac, fat), brightness_along(sac.curve, fat))
+    if contrast is None:
+        return None
+    sac, wall = see_canal_by_fat(volume, fluid, sac, fat)
+    openness = open_sides_by_fat(volume, sac, wall.radius_mm, fat)
+    return _Tube(contrast, fluid, seen_beside_fat(volume, sac, fat), lit_by_fat(sac, fat), wall, wall.radius_mm, openness, clarity)
 
 
 def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Anatomy:
-    """The anatomy of a T2-weighted volume (algorithms 1.3). Raises Refusal where no bright tube of 60 mm or more is found, or where it is
-    no fluid, as on T1."""
+    """The anatomy of a T2- or T1-weighted volume (algorithms 1.3). Raises Refusal where no tube of fluid of 60 mm or more is found."""
     alike = _likeness(volume)
     if alike < _ALIKE:
         raise Refusal(f"No spinal canal was found: neighbouring slices have little in common ({alike:.2f}, {_ALIKE} is needed).", WAY_OUT)
@@ -72,27 +149,20 @@ def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Ana
     progress(0.1, "Finding the body")
     threshold = _body_threshold(search)
     body = _body_of(search, threshold)
-    even = evened(search, body)
     progress(0.25, "Following the sac")
-    points, clarity = track(even, body)
-    sac = see_sac(volume, curve_through(points, 6.0))
-    contrast = contrast_of(volume, sac)
-    progress(0.4, "Finding the wall of the canal")
-    if contrast.weighting == "T2 without fat":
-        wall = Wall(around_sac(sac.radius_mm), np.ones(sac.radius_mm.shape, dtype=np.bool_))
-    else:
-        sac, wall = see_canal(volume, sac)
-    canal = as_canal(sac.curve, wall, _sure(clarity, sac, wall))
+    tube = _tube_of(volume, search, body, part(progress, 0.25, 0.45))
+    progress(0.45, "Counting the vertebrae")
+    sac, wall = tube.sac, tube.wall
+    canal = as_canal(sac.curve, wall, _sure(tube.clarity, sac, wall))
     neck = _is_neck(body, search.frame)
-    cord = cord_in(volume, sac, np.minimum(sac.radius_mm, np.maximum(wall.radius_mm - 0.3, 0.0)))
+    cord = cord_in(tube.fluid, sac, np.minimum(sac.radius_mm, np.maximum(wall.radius_mm - 0.3, 0.0)))
     cord = replace(cord, ends=False) if cord is not None and neck else cord
-    progress(0.5, "Counting the vertebrae")
     shortest_mm = _SHORTEST_IN_NECK_MM if neck else _SHORTEST_MM
-    column = find_discs(volume, sac.curve, around_sac(sac.radius_mm), open_sides(volume, sac, canal.wall_mm), shortest_mm)
+    column = find_discs(volume, sac.curve, tube.about_mm, tube.openness, shortest_mm, tube.contrast.weighting == "T1")
     row = centred(volume, canal, bodies(sac.curve, column))
     levels, anchor = name_levels(row, anchor, lambda found: _guess(found, canal, cord, neck))
-    known = _canal_structure(canal.confidence, wall, contrast)
-    seen = _Seen(volume, search.frame, body, threshold, sac, cord, canal, column, row, known, contrast.weighting)
+    known = _canal_structure(canal.confidence, wall, tube.contrast)
+    seen = _Seen(volume, search.frame, body, threshold, sac, tube.lit, cord, canal, column, row, known, tube.contrast)
     return _named(seen, levels, anchor, part(progress, 0.65, 1.0))
 
 
@@ -120,9 +190,9 @@ def _named(seen: _Seen, levels: tuple[Level, ...], anchor: Anchor | None, progre
     cord_mm, conus = with_cord(cord, canal, levels, radius)
     in_sight = np.zeros(len(radius), dtype=np.bool_) if cord is None else cord.seen
     sac = SacSections(radius, (seen.sac.edge > _SEEN) & (radius > 0), cord_mm, in_sight, conus)
-    fluid_known, hints = see_fluid(volume, canal, seen.sac, radius, levels) if seen.weighting == "T2" else (_NO_FLUID, ())
+    fluid_known, hints = see_fluid(volume, canal, seen.sac, radius, levels) if seen.contrast.weighting == "T2" else (_NO_FLUID, ())
     progress(0.0, "Placing the openings")
-    foramina = see_foramina(volume, canal, seen.sac, usual_foramina(volume, canal, seen.column, levels))
+    foramina = see_foramina(volume, canal, seen.lit, usual_foramina(volume, canal, seen.column, levels))
     windows = usual_windows(canal, seen.column, levels)
     roots = find_roots(volume, np.inf, canal, radius, foramina)
     progress(0.3, "Writing labels")
@@ -138,7 +208,7 @@ def _named(seen: _Seen, levels: tuple[Level, ...], anchor: Anchor | None, progre
     skin_cut = float(np.any(labels[:, :, [0, -1]] > 0, axis=1).mean()) > 0.05
     structures = {
         "canal": seen.canal_known,
-        "sac": _sac_structure(sac, canal, levels),
+        "sac": _sac_structure(sac, canal, levels, seen.contrast),
         "cord": cord_structure(sac, canal, levels, sure_names),
         "levels": levels_structure(levels, anchor),
         "foramina": foramina_structure(foramina) if foramina else foramina_missing,
@@ -171,11 +241,12 @@ def _canal_structure(sure: Floats, wall: Wall, contrast: Contrast) -> Structure:
     return Structure("found", round(float(np.median(sure)), 2), problem if assumed is None else f"{problem} {assumed}")
 
 
-def _sac_structure(sac: SacSections, canal: Canal, levels: tuple[Level, ...]) -> Structure:
+def _sac_structure(sac: SacSections, canal: Canal, levels: tuple[Level, ...], contrast: Contrast) -> Structure:
     """How the sac is known, and where its edge is rather a smooth line than one that was seen."""
     there = sac.radius_mm.max(axis=1) > 0
     share = float(sac.seen[there].mean()) if there.any() else 0.0
-    words = [] if share > 0.9 else [f"Its edge was seen in {round(100 * share)} % of its outline; between it is smooth."]
+    by_fat = " against fat" if contrast.weighting == "T1" else ""
+    words = [] if share > 0.9 else [f"Its edge was seen{by_fat} in {round(100 * share)} % of its outline; between it is smooth."]
     hardly = levels_where(sac.seen_share < _HARDLY, there, canal, levels)
     words += [f"Hardly seen at {hardly}."] if hardly else []
     return Structure("found", round(float(np.clip(0.2 + 0.7 * share, 0.3, 0.9)), 2), " ".join(words) or None)

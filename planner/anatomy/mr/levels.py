@@ -18,15 +18,16 @@ _CORTEX_MM = 1.0  # from the canal's front wall into the body
 _FORAMEN_ABOVE_MM = (0.0, 3.0, 6.0)  # the middle of a foramen lies about so far above the middle of its disc
 _TRUSTED = 5.0  # the sides count in full where their correlation with the borders is a fifth
 _PLAIN = 2.0  # a border that stands out by more, in its own spread, says no more: the end of the sacrum does
+_DARKER_COUNTS = 2.0  # as much as the borders and the sides
 _STEEP = 0.15  # a border of a body that is steeper than this, of its mean value a mm, is as good as any
 
 
-def find_discs(volume: Volume, curve: Curve, wall_mm: Floats, openness: Floats, shortest_mm: int) -> Column:
+def find_discs(volume: Volume, curve: Curve, wall_mm: Floats, openness: Floats, shortest_mm: int, darker: bool = False) -> Column:
     """Discs in front of the canal by the changes along it (the borders of a disc change, a body does not, whatever the contrast), and by
     the sides of the canal, which are open at the foramina.
 
     wall_mm (n, ANGLES): about the canal's wall; openness (n, 2): of its left and right, 0 closed to 1 open. shortest_mm:
-    from disc to disc.
+    from disc to disc. darker: discs are darker than bodies, as on T1; elsewhere either may be.
     """
     n = len(curve.points_mm)
     front = ndimage.gaussian_filter1d(wall_mm[:, ANGLES * 3 // 4], 6.0, mode="nearest") + 1.0
@@ -52,6 +53,8 @@ def find_discs(volume: Volume, curve: Curve, wall_mm: Floats, openness: Floats, 
     match = [float(np.corrcoef(borders, side)[0, 1]) if side.std() > 1e-6 else 0.0 for side in sides]
     best_side = int(np.argmax(match))
     signal = borders + np.clip(_TRUSTED * match[best_side], 0.0, 1.0) * sides[best_side]
+    if darker:
+        signal = signal - _DARKER_COUNTS * standardised(ndimage.gaussian_filter1d(profile.mean(axis=1), 2.0, mode="nearest"))
     evidence = signal / max(float(signal.std()), 1e-6)
     discs = []
     for a in choose_discs(evidence, shortest_mm):

@@ -59,15 +59,16 @@ def _between(values: Floats, count: int, axis: int) -> Floats:
     return np.asarray(low + share * (high - low))
 
 
-def track(even: Volume, body: NDArray[np.bool_]) -> tuple[Floats, float]:
-    """Points (n, 3) head to foot along the bright tube, and 0..1 how clearly it stands out. Raises Refusal without one."""
+def track(even: Volume, body: NDArray[np.bool_], ends: float = _ENDS) -> tuple[Floats, float]:
+    """Points (n, 3) head to foot along the bright tube, and 0..1 how clearly it stands out; where its score stays below `ends` it has
+    ended. Raises Refusal without one."""
     dk, dj, di = even.frame.spacing_mm
     step = max(1, round(_COLUMN_MM / di))
     columns = np.arange(step // 2, even.frame.shape[2], step)
     slab, ridge, beside = _ridge(even, columns)
     score, ridge = _score(slab, ridge, beside, body[:, :, columns], dk, dj, (columns * di).astype(np.float64))
     reach = max(1, int(np.ceil(0.5 * dk / (step * di))))
-    path = _best_tube(score - np.float32(_ENDS), 2, reach, 0.1, _ASIDE)
+    path = _best_tube(score - np.float32(ends), 2, reach, 0.1, _ASIDE)
     path = _above_its_end(path, score[path[:, 0], path[:, 1], path[:, 2]], dk)
     place = path[:, 0], path[:, 1], path[:, 2]
     length, clarity, stands_out = len(path) * dk, float(np.median(score[place])), float(np.median(ridge[place]))

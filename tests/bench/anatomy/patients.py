@@ -21,15 +21,16 @@ from planner.phantom import Phantom, PhantomParameters, build
 from planner.phantom.parameters import ModalityName
 
 ROOT = Path(__file__).resolve().parents[3]
-USUAL = 69
+_IN_TURN = 69  # CT, myelogram and T2; those after them are T1
+USUAL = 77
 _CANAL = ("epidural space", "thecal sac", "spinal cord")
 _MASKS = ("canal", "room", "sac", "body")
 _STENOSED = ("T11-T12", "T12-L1", "L1-L2", "L2-L3", "L3-L4", "L4-L5", "L5-S1")
-_NOISE = {"ct": 17.0, "myelogram": 17.0, "mr": 22.0}  # of the phantom, resources/phantom/tissues.json
+_NOISE = {"ct": 17.0, "myelogram": 17.0, "mr": 22.0, "mr-t1": 22.0}  # of the phantom, resources/phantom/tissues.json
 _LEAKS: tuple[Literal["ventral", "sleeve", "dorsal", "two-level"], ...] = ("ventral", "sleeve", "dorsal", "two-level")
 _PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23)  # multiples of their roots fill a range evenly and have nothing to do with each other
 
-MODALITIES: tuple[ModalityName, ...] = ("ct", "myelogram", "mr")
+MODALITIES: tuple[Literal["ct", "myelogram", "mr"], ...] = ("ct", "myelogram", "mr")
 Spacing = tuple[tuple[float, float, float], tuple[int, int, int], float | None]
 """Voxels as built, how many of them are averaged into one of the scan, and the width of the field where it is narrow, in mm."""
 _CT: tuple[Spacing, ...] = (
@@ -93,11 +94,13 @@ class Scanned:
 
 
 def patient(number: int) -> Patient:
-    """Number 0, 1, 2, ... of the cohort: CT, myelogram and MR in turn."""
+    """Number 0, 1, 2, ... of the cohort: CT, myelogram and T2 in turn, T1 after them."""
     u = (0.5 + number * np.sqrt(_PRIMES)) % 1.0
-    modality = MODALITIES[number % len(MODALITIES)]
-    choices = _MR if modality == "mr" else _CT
-    spacing, block, width_mm = choices[(number // 3) % len(choices)]
+    in_turn = number < _IN_TURN
+    modality: ModalityName = MODALITIES[number % len(MODALITIES)] if in_turn else "mr-t1"
+    choices = _MR if modality.startswith("mr") else _CT
+    kind = number // len(MODALITIES) if in_turn else number - _IN_TURN
+    spacing, block, width_mm = choices[kind % len(choices)]
     bent = (u[2] - 0.5) / 0.5
     scoliosis = 0.0 if abs(bent) < 0.35 else float(np.sign(bent) * (8.0 + 27.0 * (abs(bent) - 0.35) / 0.65))
     stenosis = None
@@ -112,7 +115,7 @@ def patient(number: int) -> Patient:
         stenosis=stenosis,
         body_mass_index=round(float(17.0 + 24.0 * u[6]), 1),
         seed=1000 + number,
-        leak=_LEAKS[(number // 3) % len(_LEAKS)],
+        leak=_LEAKS[kind % len(_LEAKS)],
         modality=modality,
         spacing_mm=spacing,
         position="supine" if u[7] > 0.6 else "prone",
@@ -134,7 +137,7 @@ def scanned(one: Patient, cache: Path) -> Scanned:
         shape, fine = tuple(held["shape"]), tuple(held["fine_shape"])
         masks = [np.unpackbits(held[name], count=int(np.prod(shape))).astype(bool).reshape(shape) for name in _MASKS]
         fine_mask = np.unpackbits(held["fine"], count=int(np.prod(fine))).astype(bool).reshape(fine)
-        volume = Volume(Frame(shape, held["affine"]), held["voxels"], "MR" if one.parameters.modality == "mr" else "CT")
+        volume = Volume(Frame(shape, held["affine"]), held["voxels"], "MR" if one.parameters.magnetic else "CT")
         return Scanned(volume, masks[0], masks[1], masks[2], masks[3], fine_mask, Frame(fine, held["fine_affine"]), truth)
 
 
@@ -154,7 +157,6 @@ def sources_hash(*patterns: str) -> str:
 
 def _scan(phantom: Phantom, one: Patient) -> Scanned:
     """The scan with its slices' thickness, noise and field; the truth with it."""
-    modality = one.parameters.modality
     codes = {name: code for code, name in phantom.label_names.items()}
     canal, sac, roots, leaked = (
         np.isin(phantom.labels, [codes[name] for name in names if name in codes])
@@ -175,7 +177,7 @@ def _scan(phantom: Phantom, one: Patient) -> Scanned:
         frame = frame.crop((0, 0, across.start), (frame.shape[0], frame.shape[1], across.stop))
         voxels = np.ascontiguousarray(voxels[:, :, across])
         masks = [np.ascontiguousarray(mask[:, :, across]) for mask in masks]
-    volume = Volume(Frame(frame.shape, frame.affine), voxels, "MR" if modality == "mr" else "CT")
+    volume = Volume(Frame(frame.shape, frame.affine), voxels, "MR" if one.parameters.magnetic else "CT")
     fine = np.ascontiguousarray(room[box])
     return Scanned(volume, masks[0], masks[1], masks[2], masks[3], fine, fine_frame, phantom.truth.as_json())
 
@@ -220,7 +222,7 @@ def _noisier(values: NDArray[np.float32], one: Patient, frame: Frame) -> NDArray
     for k, plane in enumerate(values):
         noise, other = (cv2.GaussianBlur(generator.standard_normal(plane.shape, dtype=np.float32), (5, 5), grain) for _ in range(2))
         noise *= level / max(float(noise.std()), 1e-6)
-        if one.parameters.modality == "mr":  # the picture of a magnet is a magnitude
+        if one.parameters.magnetic:  # the picture of a magnet is a magnitude
             other *= level / max(float(other.std()), 1e-6)
             out[k] = np.clip(np.rint(np.hypot(plane + noise, other)), 0, 4095)
         else:

@@ -12,8 +12,8 @@ import numpy as np
 from tests.bench.anatomy.cohort import COUNTED, Row
 from tests.bench.anatomy.speed import SEGMENTATOR_S
 
-MODALITIES = ("ct", "myelogram", "mr")
-_WORDS = {"ct": "CT", "myelogram": "myelogram", "mr": "MR T2"}
+MODALITIES = ("ct", "myelogram", "mr", "mr-t1")
+_WORDS = {"ct": "CT", "myelogram": "myelogram", "mr": "MR T2", "mr-t1": "MR T1"}
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ GOALS = (
     Goal("wall, mean surface distance, mm", "wall_mm", "less", 0.8, None, np.inf),
     Goal("wall, 95 % Hausdorff, mm", "wall_95_mm", "less", 3.0, None, np.inf),
     Goal("centreline, mm", "centreline_mm", "less", 1.0, None, np.inf),
-    Goal("sac and cord, Dice", "sac_dice", "more", 0.90, None, 0.0, ("myelogram", "mr")),
+    Goal("sac and cord, Dice", "sac_dice", "more", 0.90, None, 0.0, ("myelogram", "mr", "mr-t1")),
     Goal("sac and cord, Dice (modelled)", "sac_dice", "more", None, None, 0.0, ("ct",)),
     Goal("foramen centres, mean of a patient, mm", "foramina_mm", "less", 2.0, None, np.inf),
     Goal("foramina not found", "foramina_missed", "less", None, 0, np.inf, digits=0),
@@ -123,7 +123,7 @@ def named_table(rows: Sequence[Row]) -> list[str]:
 def place_table(rows: Sequence[Row]) -> list[str]:
     """Where the wall is off, beside each level."""
     lines = ["| level | " + " | ".join(f"{_WORDS[m]} {side}" for m in MODALITIES for side in ("ventral", "lateral", "dorsal")) + " |"]
-    lines.append("| --- " * 10 + "|")
+    lines.append("| --- " * (1 + 3 * len(MODALITIES)) + "|")
     for level in COUNTED:
         cells = []
         for modality in MODALITIES:
