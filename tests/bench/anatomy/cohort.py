@@ -151,7 +151,7 @@ def errors_of(found: Anatomy, there: Scanned) -> Row:
 def code_hash() -> str:
     """Of everything that a row depends on beside the patient."""
     return sources_hash(
-        "planner/anatomy/*.py", "planner/geometry/*.py", "planner/phantom/*.py", "planner/case/derive.py",
+        "planner/anatomy/*.py", "planner/anatomy/*/*.py", "planner/geometry/*.py", "planner/phantom/*.py", "planner/case/derive.py",
         "resources/evidence/anatomy.json", "resources/phantom/*.json",
         *(f"tests/bench/anatomy/{name}.py" for name in ("cohort", "measures", "patients")),
     )  # fmt: skip
