@@ -12,7 +12,7 @@ from planner.progress import Cancelled, Progress
 T = TypeVar("T")
 
 _LOOK_S = 0.1  # how often the waiting thread reports, and may be stopped
-_GRACE_S = 2.0  # what is told to stop has this long; a thread that hangs in the system is left to its own time-out
+_GRACE_S = 1.0  # what is told to stop has this long; a thread that hangs in the system is left to its own time-out
 
 
 @dataclass(frozen=True)

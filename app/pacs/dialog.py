@@ -1,4 +1,5 @@
-"""From a PACS: choose a node, search, look into studies, retrieve series, and open them like any folder. It holds nothing up."""
+"""From a PACS: choose a node, search, look into studies, retrieve series, and open them like any folder; or send files. It holds
+nothing up."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from PySide6.QtGui import QKeyEvent, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QDialog,
+    QFileDialog,
     QHeaderView,
     QLineEdit,
     QStackedWidget,
@@ -29,12 +31,14 @@ from app.pacs.nodes import Node, checked, read_nodes, write_nodes
 from app.pacs.passwords import keep_password
 from app.pacs.query import Asked, SeriesAnswer, Studies, StudyAnswer, find_series, find_studies
 from app.pacs.retrieve import Incomplete, Received, retrieve
+from app.pacs.send import Sent, send
 from app.places import received_folder
+from app.screen import put_in_front
 from app.steps.panel import refusal_card
 from app.widgets.choice import Choice
 from app.widgets.progress import ProgressRow
 from app.widgets.rows import Rows
-from app.widgets.text import button, label, row, say
+from app.widgets.text import button, dress, label, row, say
 from planner.progress import Progress
 from planner.refusal import Refusal
 
@@ -43,7 +47,12 @@ T = TypeVar("T")
 _SIZE = (1000, 600)
 _KIND = "pacs"
 _COLUMNS = ("Patient, series", "ID", "Born", "Date", "Description", "Modality", "Images")
-_WIDTHS = (230, 100, 84, 84, 220, 74, 60)
+_WIDTHS = (230, 100, 98, 98, 190, 82, 68)
+_TREE = """
+QTreeWidget::item { padding: 4px 2px; }
+QTreeWidget::item:selected { background: palette(highlight); color: palette(highlighted-text); }
+QHeaderView::section { padding: 5px 4px; border: none; border-right: 1px solid palette(mid); background: palette(button); }
+"""
 _VALUE = Qt.ItemDataRole.UserRole
 _MODALITIES = {"": "any modality", "CT": "CT", "MR": "MR"}
 
@@ -115,10 +124,12 @@ class PacsDialog(QDialog):
         self._edit = button("Edit…", lambda: self._show_editor(self._node), name="Edit the node")
         self._remove = button("Remove", self._remove_node, name="Remove the node")
         new = button("New node…", lambda: self._show_editor(None))
-        column.addWidget(row(label("Node", "head", wrap=False), self._choice, self._echo, self._edit, self._remove, new, None))
+        self._send = button("Send files…", self._choose_files, hint="Choose DICOM files and send them to this node")
+        node = label("Node", "head", wrap=False)
+        column.addWidget(row(node, self._choice, self._echo, self._edit, self._remove, new, None, self._send))
         self._name, self._id = self._field("Patient's name", "Name, such as Doe, Jane"), self._field("Patient's ID", "ID")
         self._since, self._until = self._field("From this day", "From 2024-05-01"), self._field("To this day", "To 2024-05-31")
-        for field, width in ((self._id, 130), (self._since, 130), (self._until, 130)):
+        for field, width in ((self._id, 120), (self._since, 146), (self._until, 146)):
             field.setFixedWidth(width)
         modality = Choice("Modality", _MODALITIES, "", self._choose_modality)
         modality.setFixedWidth(130)
@@ -129,6 +140,8 @@ class PacsDialog(QDialog):
         self._found.setHeaderLabels(_COLUMNS)
         self._found.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self._found.setUniformRowHeights(True)
+        self._found.setAllColumnsShowFocus(True)
+        self._found.setStyleSheet(_TREE)
         self._found.setFrameShape(QTreeWidget.Shape.NoFrame)
         self._found.itemExpanded.connect(self._look_into)
         self._found.itemSelectionChanged.connect(self._show_buttons)
@@ -138,8 +151,9 @@ class PacsDialog(QDialog):
             self._found.setColumnWidth(n, width)
         header.setSectionResizeMode(4, QHeaderView.ResizeMode.Stretch)
         column.addWidget(self._found, 1)
-        self._retrieve = button("Retrieve and open", self._start_retrieval, "next", hint="The chosen series, or all CT and MR of a study")
-        column.addWidget(row(label("Open a study to see its series.", "small"), None, button("Close", self.reject), self._retrieve))
+        self._retrieve = button("Retrieve and open", self._start_retrieval, "next", hint="What is chosen")
+        hint = label("Open a study to see its series.", "small", wrap=False)
+        column.addWidget(row(hint, None, button("Close", self.reject), self._retrieve))
         return page
 
     def _field(self, name: str, hint: str) -> QLineEdit:
@@ -151,9 +165,11 @@ class PacsDialog(QDialog):
 
     def _show_buttons(self) -> None:
         running = self._jobs.is_running(_KIND)
-        for one in (self._echo, self._edit, self._remove, self._search):
+        for one in (self._echo, self._edit, self._remove, self._search, self._send):
             one.setEnabled(self._node is not None and not running)
         self._retrieve.setEnabled(bool(self._found.selectedItems()) and not running)
+        for one in (self._search, self._retrieve):
+            dress(one, "next" if one.isEnabled() else "")
 
     # ---- nodes ---------------------------------------------------------------------------------------------------------
 
@@ -289,6 +305,29 @@ class PacsDialog(QDialog):
     def _open_received(self, received: Received) -> None:
         self.accept()
         self._open_folder(received.folder)
+
+    # ---- what is sent --------------------------------------------------------------------------------------------------
+
+    def _choose_files(self) -> None:
+        """Let the user choose what to send and where to, beside the window."""
+        node = self._node
+        if node is None:
+            return
+        files = QFileDialog(self, f"Send to {node.name}", "", "DICOM (*.dcm);;All files (*)")
+        files.setFileMode(QFileDialog.FileMode.ExistingFiles)
+        files.setLabelText(QFileDialog.DialogLabel.Accept, "Send")
+        files.setModal(False)
+        files.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        files.filesSelected.connect(lambda paths: self._start_sending(node, [Path(path) for path in paths]))
+        files.finished.connect(self.activateWindow)
+        put_in_front(files)
+
+    def _start_sending(self, node: Node, files: list[Path]) -> None:
+        def done(sent: Sent) -> None:
+            count = f"{sent.files} {'file' if sent.files == 1 else 'files'}"
+            self._say(f"{node.name} took {count}, {sent.bytes / 1e6:.1f} MB.")
+
+        self._start(f"Sending to {node.name}", lambda progress: send(node, files, progress), done)
 
     # ---- work and words ------------------------------------------------------------------------------------------------
 

@@ -35,6 +35,7 @@ class NodeEditor(QWidget):
         self._form = QFormLayout()
         self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         self._form.setHorizontalSpacing(14)
+        column.addSpacing(6)
         column.addLayout(self._form)
         self._name = self._field("Name", "What you call it")
         self._choice = Choice("How series are retrieved", _WAY_WORDS, self._way, self._choose_way)
@@ -61,7 +62,7 @@ class NodeEditor(QWidget):
         """Begin with a node, or with an empty one."""
         self._was = node
         shown = node or Node("")
-        self._title.setText(f"The node {node.name}" if node else "A new node")
+        self._title.setText(node.name if node else "A new node")
         for field, text in (
             (self._name, shown.name), (self._host, shown.host), (self._port, str(shown.port)), (self._title_of_it, shown.ae_title),
             (self._title_of_us, shown.our_ae_title), (self._our_port, str(shown.our_port)), (self._url, shown.url),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QComboBox, QLineEdit, QTreeWidget, QWidget
+from PySide6.QtWidgets import QComboBox, QFileDialog, QLineEdit, QTreeWidget, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.pacs.dialog import PacsDialog
@@ -18,6 +19,7 @@ from app.places import nodes_file, received_folder
 from app.window import Window
 from tests.app.conftest import find, names, offers, press, wait, words
 from tests.app.pacs.conftest import Pacs, node_of
+from tests.app.pacs.patients import write_series
 from tests.app.pacs.programs import PASSWORD, USER
 
 SOON_MS = 20_000
@@ -152,6 +154,26 @@ def test_a_server_that_hangs_is_cancelled_and_forgotten(window: Window, pacs: Pa
         pacs.server.signal(signal.SIGCONT)
     press(qtbot, dialog, "Echo")
     wait(qtbot, lambda: "answers" in words(dialog), SOON_MS)
+
+
+def test_files_are_sent_when_the_user_chose_them_and_pressed_send(
+    window: Window, pacs: Pacs, qtbot: QtBot, tmp_path: Path
+) -> None:
+    write_nodes([node_of(pacs.server)])
+    patient = write_series(tmp_path, 2, name="Sent^By Hand", patient_id="SENT")
+    before = pacs.server.instances
+    dialog = open_dialog(window, qtbot)
+    press(qtbot, dialog, "Send files…")
+    files = dialog.findChild(QFileDialog)
+    assert isinstance(files, QFileDialog)
+    assert pacs.server.instances == before
+    files.setDirectory(str(tmp_path))
+    field = files.findChild(QLineEdit)
+    assert isinstance(field, QLineEdit)
+    field.setText(" ".join(f'"{path.name}"' for path in patient.files))
+    files.accept()
+    wait(qtbot, lambda: "The test PACS took 2 files" in words(dialog), SOON_MS)
+    assert pacs.server.instances == before + 2
 
 
 def test_closing_forgets_who_was_found(window: Window, pacs: Pacs, qtbot: QtBot) -> None:

@@ -158,7 +158,8 @@ def test_a_slow_server_is_waited_for_as_long_as_it_talks(way: Way, pacs: Pacs, t
     port = node.port if way == "C-GET" else pacs.server.web_port
     start = monotonic()
     limits = Limits(2.0, 2.0, silence_s=0.4)
-    got = retrieve(through(lines(port, pause_s=0.01), node), [series_of(node)], tmp_path, silent, limits)
+    pause_s = 0.015 if way == "C-GET" else 0.05  # a word for each image, or 16 KB at once
+    got = retrieve(through(lines(port, pause_s=pause_s), node), [series_of(node)], tmp_path, silent, limits)
     assert got.images == PATIENT_SLICES
     assert monotonic() - start > limits.silence_s
 
