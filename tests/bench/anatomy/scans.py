@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from planner import scan
 from planner.anatomy import Anatomy, Anchor, find, labels
+from planner.anatomy.outside import polar_place
+from planner.anatomy.paint import along_canal
 from planner.geometry import Floats, Volume, read_nifti, resample
 from planner.refusal import Refusal
 from tests.bench.anatomy.cohort import Row, spent
@@ -161,9 +163,13 @@ def _against_labels(one: RealScan, volume: Volume, anatomy: Anatomy) -> Row:
 
 
 def _cord(anatomy: Anatomy, cord: NDArray[np.bool_]) -> Row:
-    """The share of the cord's voxels in the canal, of those in slices where a canal was found and of all."""
+    """The share of the cord's voxels in the canal, of those in slices where a canal was found and of all. A voxel of a root that runs
+    inside the wall lies in the canal too, though its label is the root's."""
     canal = anatomy.mask(labels.CANAL)
     slices = canal.any(axis=(1, 2))
+    roots = np.argwhere(cord & anatomy.mask((labels.NERVE_ROOT,)))
+    row, turn, away_mm = polar_place(along_canal(roots, anatomy.frame, anatomy.canal), anatomy.canal)
+    canal[tuple(roots[away_mm <= anatomy.canal.wall_mm[row, turn]].T)] = True
     inside, there, every = int((cord & canal).sum()), int(cord[slices].sum()), int(cord.sum())
     if not every:
         return {}
