@@ -16,6 +16,7 @@ from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext, build_context, build_role
 
 from app.pacs.attended import Limits
+from app.pacs.gate import guard
 from app.pacs.nodes import Node
 from planner.refusal import Refusal
 
@@ -120,6 +121,7 @@ class Call:
             raise why_no_connection(self.node, self.limits) from None
         if not association.is_established:
             raise self._not_established(association)
+        guard(association)
         try:
             yield association
         except BaseException:
@@ -220,4 +222,5 @@ def _break_off(association: Association) -> None:
         with suppress(OSError):
             wire.shutdown(socket.SHUT_RDWR)
     association.dimse.msg_queue.put((None, None))  # whoever waits for an answer has none
+    association.dul.to_user_queue.put(None)
     abort.join(_HANG_UP_S)

@@ -22,7 +22,7 @@ class Limits:
 
     connect_s: float = 10.0
     answer_s: float = 15.0
-    silence_s: float = 60.0
+    silence_s: float = 120.0
 
 
 LIMITS = Limits()

@@ -30,6 +30,7 @@ from planner.refusal import Refusal
 _UIDS_AT_ONCE = 200  # a list of UIDs stays below 16 KB
 _STORED, _NOT_ASKED_FOR, _NO_ROOM = 0x0000, 0x0124, 0xA700
 _MOST_CALLERS = 4
+_MOST_DECLINED = 10
 _LISTING = 0.05  # the share of a series that asking for its images takes
 
 
@@ -149,22 +150,33 @@ def _taking(inbox: Inbox, series: SeriesAnswer, report: Progress) -> Any:
 
 
 def _ask_in_turn(association: Association, call: Call, node: Node, series: SeriesAnswer, inbox: Inbox) -> None:
-    """Ask for the series; where some of it is here for the missing images, and for all again where the server takes no such list."""
-    if not inbox.before:
-        _ask(association, call, node, _question(series))
-        return
+    """Ask for the series, or for what is missing of it; then singly for what did not come, up to a run of refusals."""
     missing = sorted(inbox.missing)
-    for at in range(0, len(missing), _UIDS_AT_ONCE):
-        count = inbox.count
+    questions = [_question(series)]
+    if inbox.before and missing:
+        questions = [_question(series, missing[at : at + _UIDS_AT_ONCE]) for at in range(0, len(missing), _UIDS_AT_ONCE)]
+    try:
+        for question in questions:
+            _ask(association, call, node, question)
+    except _Declined:  # some servers send nothing behind the first image that they lack, and some take no lists
+        if not inbox.expected or not association.is_established or inbox.trouble is not None:
+            raise
+        _ask_singly(association, call, node, series, inbox)
+
+
+def _ask_singly(association: Association, call: Call, node: Node, series: SeriesAnswer, inbox: Inbox) -> None:
+    in_a_row = 0
+    declined: _Declined | None = None
+    for uid in sorted(inbox.missing):
         try:
-            _ask(association, call, node, _question(series, missing[at : at + _UIDS_AT_ONCE]))
-        except _Declined:
-            if inbox.count > count or not association.is_established:
-                raise
-            _ask(association, call, node, _question(series))
-            return
-    if not missing:  # the server lists no images
-        _ask(association, call, node, _question(series))
+            _ask(association, call, node, _question(series, [uid]))
+            in_a_row = 0
+        except _Declined as error:
+            in_a_row, declined = in_a_row + 1, error
+            if in_a_row == _MOST_DECLINED or not association.is_established:
+                break
+    if declined is not None:
+        raise declined
 
 
 def _question(series: SeriesAnswer, images: Sequence[str] = ()) -> Any:

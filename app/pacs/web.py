@@ -32,6 +32,8 @@ _PIECE_BYTES = 1 << 16  # what a line that is cut may lose beside the image it i
 _MOST_ANSWER_BYTES = 1 << 27  # a large series lists its images in some 30 MB
 _ONE_BY_ONE = 0.5  # from this share on, the missing images are fetched singly
 _ACCEPT = ('multipart/related; type="application/dicom"; transfer-syntax=*', 'multipart/related; type="application/dicom"')
+_LACKS = (404, 410, 500)
+_MOST_REFUSED = 10
 _NOT_ACCEPTABLE = (400, 406)
 _SAID = {
     400: ("does not understand the request", "Ask less, or ask whoever runs the server."),
@@ -51,8 +53,6 @@ class Session:
 
     def __init__(self, node: Node, limits: Limits) -> None:
         self.node, self.limits = node, limits
-        if node.url.lower().startswith("https:"):
-            tls(node)  # says what is wrong with its files
         self.http = requests.Session()
         self.http.trust_env = False  # no .netrc, no proxy
         self.http.max_redirects = 0  # a question about a patient goes nowhere else
@@ -60,8 +60,6 @@ class Session:
         self.http.headers["Accept-Encoding"] = "identity"
         if node.certificate:
             self.http.cert = (node.certificate, node.key) if node.key else node.certificate
-        if node.user:
-            self.http.auth = HTTPBasicAuth(node.user.encode(), (password_of(node) or "").encode())
         self.timeout = (limits.connect_s, limits.silence_s)
         self._left = False
         self._answer: requests.Response | None = None
@@ -76,12 +74,19 @@ class Session:
 
         def translated(report: Progress) -> T:
             with self._translated():
+                self._log_in()  # a keyring that is locked may ask first
                 return work(report)
 
         try:
             return attended(translated, progress, self._leave, watch)
         finally:
             self.http.close()
+
+    def _log_in(self) -> None:
+        if self.node.url.lower().startswith("https:"):
+            tls(self.node)  # says what is wrong with its files
+        if self.node.user:
+            self.http.auth = HTTPBasicAuth(self.node.user.encode(), (password_of(self.node) or "").encode())
 
     def _leave(self) -> None:
         self._left = True
@@ -104,7 +109,7 @@ class Session:
         try:
             yield
         except requests.exceptions.HTTPError as error:
-            raise self.said(error.response.status_code if error.response is not None else 0) from None
+            raise self.said(_status(error)) from None
         except requests.exceptions.TooManyRedirects:
             raise Refusal(f"{name} points to another address.", "Enter the address that it points to.") from None
         except requests.exceptions.SSLError:
@@ -202,19 +207,34 @@ def echo(node: Node, progress: Progress, limits: Limits) -> float:
 
 
 def fetch(node: Node, series: SeriesAnswer, inbox: Inbox, progress: Progress, limits: Limits) -> None:
-    """WADO-RS: the series at once, or the missing images singly where most of it is here."""
+    """WADO-RS: the series at once, then what is missing singly; singly at once where most of it is here."""
     from app.pacs.retrieve import received_words
 
     session = Session(node, limits)
     address = f"{session.root}/studies/{_quoted(series.study_uid)}/series/{_quoted(series.uid)}"
-    missing = sorted(inbox.missing)
-    few = bool(inbox.before) and len(missing) < _ONE_BY_ONE * len(inbox.expected)
+    few = bool(inbox.before) and len(inbox.missing) < _ONE_BY_ONE * len(inbox.expected)
 
     def work(report: Progress) -> None:
-        report(0.0, f"Asking {node.name}")
-        for one in [f"{address}/instances/{_quoted(uid)}" for uid in missing] if few else [address]:
+        def get(one: str) -> None:
             for _ in _images(session, one, inbox):
                 report(*received_words(inbox, series))
+
+        report(0.0, f"Asking {node.name}")
+        if not few:
+            try:
+                get(address)
+            except requests.exceptions.HTTPError as error:  # a server that lacks one image may give none of the series
+                if not inbox.expected or _status(error) not in _LACKS:
+                    raise
+        in_a_row = 0
+        for uid in sorted(inbox.missing):
+            try:
+                get(f"{address}/instances/{_quoted(uid)}")
+                in_a_row = 0
+            except requests.exceptions.HTTPError as error:
+                in_a_row += 1
+                if in_a_row == _MOST_REFUSED or _status(error) not in _LACKS:
+                    raise
 
     def watch() -> None:
         if inbox.trouble is not None:
@@ -246,6 +266,10 @@ def _images(session: Session, address: str, inbox: Inbox) -> Iterator[None]:
                 file.close()
                 inbox.adopt(path, _uid_of(path))
             yield
+
+
+def _status(error: requests.exceptions.HTTPError) -> int:
+    return error.response.status_code if error.response is not None else 0
 
 
 def _single(pieces: Iterator[bytes]) -> Iterator[bytes | None]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from time import sleep
+from time import monotonic, sleep
 
 import keyring
 import pytest
@@ -52,6 +52,20 @@ def memory_keyring() -> Iterator[MemoryKeyring]:
     keyring.set_keyring(made)
     yield made
     keyring.set_keyring(before)
+
+
+@pytest.fixture(autouse=True)
+def no_threads_left() -> Iterator[None]:
+    """Whatever a conversation came to, its threads end."""
+    before = set(threading.enumerate())
+    yield
+    limit = monotonic() + 4
+    while left := [one.name for one in set(threading.enumerate()) - before if one.name.startswith(_OURS)]:
+        assert monotonic() < limit, f"threads left behind: {left}"
+        sleep(0.02)
+
+
+_OURS = ("pacs", "Acceptor", "RequestorThread", "dul@")
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ def test_cancel_does_not_wait_for_a_deaf_server(deaf: int, pacs: Pacs) -> None:
     for node in (replace(node_of(pacs.server), port=deaf), web):
         start = monotonic()
         with pytest.raises(Cancelled):
-            echo(node, stop, Limits(20, 20, 20))
+            echo(node, stop, Limits(4, 4, 4))
         assert monotonic() - start < 3
 
 

@@ -13,7 +13,9 @@ from time import monotonic
 
 import pydicom
 import pytest
+import requests
 
+from app.pacs import web
 from app.pacs.attended import Limits
 from app.pacs.inbox import Inbox
 from app.pacs.nodes import WAYS, Node, Way
@@ -187,6 +189,42 @@ def test_a_server_killed_in_mid_transfer_loses_nothing(way: Way, own_pacs: Ortha
     again = retrieve(node, [series], tmp_path / "in")
     assert (again.images, again.before) == (60, said.value.images)
     assert pixels(received(again.folder)) == pixels(list(patient.files))
+
+
+@pytest.mark.parametrize("way", ["C-GET", "C-MOVE"])
+def test_a_server_that_has_lost_some_images_sends_the_others(way: Way, own_pacs: Orthanc, tmp_path: Path) -> None:
+    """Half a study: the numbers are said, and what came is kept."""
+    own_pacs.add(list(write_series(tmp_path / "ct", 12).files))
+    stored = [path for path in (tmp_path / "server" / "storage").rglob("*") if path.is_file() and path.read_bytes()[128:132] == b"DICM"]
+    assert len(stored) == 12
+    for path in stored[4:7]:
+        path.unlink()
+    own_pacs.kill()  # it keeps copies in memory
+    own_pacs.start()
+    node = node_of(own_pacs, way)
+    with pytest.raises(Incomplete, match=r"9 of 12 images are here, then it stopped") as said:
+        retrieve(node, [series_of(node)], tmp_path / "in", silent, QUICK)
+    assert len(received(said.value.folder)) == 9
+
+
+def test_a_web_server_that_gives_no_series_is_asked_singly(pacs: Pacs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Orthanc's DICOMweb answers 500 where it lacks one image; other images may still be had."""
+    node = node_of(pacs.server, "DICOMweb")
+    series = series_of(node)
+    get, asked = web._get, []
+
+    def lacking(session: web.Session, address: str) -> requests.Response:
+        asked.append(address)
+        if "/instances/" not in address or len(asked) == 5:
+            answer = requests.Response()
+            answer.status_code = 500
+            answer.raise_for_status()
+        return get(session, address)
+
+    monkeypatch.setattr(web, "_get", lacking)
+    with pytest.raises(Incomplete, match=r"39 of 40 images are here, then it stopped"):
+        retrieve(node, [series], tmp_path)
+    assert len(asked) == 41
 
 
 def test_a_server_that_is_frozen_can_be_left(own_pacs: Orthanc, tmp_path: Path) -> None:
