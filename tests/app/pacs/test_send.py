@@ -101,9 +101,13 @@ def test_sending_can_be_cancelled(way: Way, pacs: Pacs, tmp_path: Path) -> None:
         if share > 0:
             raise Cancelled
 
-    with pytest.raises(Cancelled):
-        send(node_of(pacs.server, way), patient.files, stop)
-    time.sleep(0.3)
+    slow = Line(pacs.server.port if way == "C-GET" else pacs.server.web_port, pause_s=0.05)
+    try:
+        with pytest.raises(Cancelled):
+            send(through(slow, node_of(pacs.server, way)), patient.files, stop)
+    finally:
+        slow.close()
+    time.sleep(0.1)
     assert before <= pacs.server.instances < before + 30
 
 
