@@ -149,8 +149,10 @@ def _plain(text: str) -> str:
 
 
 def _written(name: str) -> tuple[str, ...]:
-    """A name as it may stand at servers that mind capitals."""
-    return tuple(dict.fromkeys((name, name.upper(), name.title())))
+    """A name as it may stand at servers that mind capitals, or that know no letters but A to Z in a question."""
+    plain = re.sub(r"[^\x00-\x7f]+", "*", name)
+    told = len(re.findall("[A-Za-z]", name)) > len(re.findall(r"[^\x00-\x7f]", name))  # else it would fit anybody
+    return tuple(dict.fromkeys(way for one in ((name, plain) if told else (name,)) for way in (one, one.upper(), one.title())))
 
 
 def _has(study: StudyAnswer, modality: str) -> bool:

@@ -70,7 +70,7 @@ _OURS = ("pacs", "Acceptor", "RequestorThread", "dul@")
 
 @dataclass(frozen=True)
 class Pacs:
-    """A running Orthanc with two studies: a CT of 40 slices with an MR of 3, and a CT of another patient."""
+    """A running Orthanc with three studies: a CT of 40 slices with an MR of 3, and a CT each of two other patients."""
 
     server: Orthanc
     ct: OneSeries
@@ -86,7 +86,8 @@ def pacs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pacs]:
         ct = write_series(folder / "ct", 40)
         mr = write_series(folder / "mr", 3, "MR", study=ct.study, description="T2 sag")
         other = write_series(folder / "other", 2, name="Quokkaberg^Tom", patient_id="QB-1", day="20190111")
-        server.add([*ct.files, *mr.files, *other.files])
+        umlaut = write_series(folder / "umlaut", 1, name="Müßigbrod^Jörg", patient_id="UM-1", day="19990909")
+        server.add([*ct.files, *mr.files, *other.files, *umlaut.files])
         yield Pacs(server, ct, mr, other)
     finally:
         server.kill()

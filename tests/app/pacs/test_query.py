@@ -47,6 +47,13 @@ def test_what_does_not_match_is_not_found(way: Way, asked: Asked, pacs: Pacs) ->
 
 
 @both
+@pytest.mark.parametrize("name", ["Müßigbrod", "müßig", "Müßigbrod, Jörg", "*Jörg"])
+def test_letters_beyond_ascii_are_found(way: Way, name: str, pacs: Pacs) -> None:
+    (study,) = find_studies(node_of(pacs.server, way), Asked(name=name)).answers
+    assert study.patient_name == "Müßigbrod, Jörg"
+
+
+@both
 def test_the_newest_study_comes_first(way: Way, pacs: Pacs) -> None:
     found = find_studies(node_of(pacs.server, way), Asked(since=date(2000, 1, 1)))
     assert [study.day for study in found.answers] == ["2024-05-03", "2019-01-11"]
