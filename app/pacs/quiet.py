@@ -7,7 +7,7 @@ import warnings
 
 from pynetdicom import _config
 
-LIBRARIES = ("pynetdicom", "pydicom", "dicomweb_client", "urllib3", "requests", "keyring", "retrying")
+LIBRARIES = ("pynetdicom", "pydicom", "urllib3", "requests", "keyring")
 
 for _name in LIBRARIES:
     logging.getLogger(_name).setLevel(logging.CRITICAL + 1)
