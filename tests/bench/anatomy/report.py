@@ -179,7 +179,7 @@ def scans_tables(rows: Sequence[Row]) -> list[str]:
     for row in rows:
         if row.get("areas"):
             areas = ", ".join(f"{name} {area}" for name, area in row["areas"].items())
-            named = "" if row["named"] else " (names guessed)"
+            named = "" if row["named"] else " (no vertebra named by hand)"
             lines.append(f"| {row['scan']}{named} | {areas} | {', '.join(row['areas_outside']) or 'none'} |")
     return lines
 

@@ -177,8 +177,8 @@ def _cord(anatomy: Anatomy, cord: NDArray[np.bool_]) -> Row:
 
 
 def _whole(anatomy: Anatomy, numbers: NDArray[Any], names: Mapping[int, str]) -> Row:
-    """Labels of whole vertebrae: whether the middle of each body lies in the vertebra of its name, and how far off where it does not. And
-    how much of the canal lies in what is labelled as bone."""
+    """Labels of whole vertebrae: whether the middle of each body lies in the vertebra of its name, and how far off where it does not;
+    nothing where the program gives no names. And how much of the canal lies in what is labelled as bone."""
     frame = anatomy.frame
     centres = {level.name: np.array(level.centre_mm) for level in anatomy.levels}
     off: dict[str, float] = {}
@@ -190,7 +190,8 @@ def _whole(anatomy: Anatomy, numbers: NDArray[Any], names: Mapping[int, str]) ->
         off[name] = float(np.linalg.norm(points - centres[name], axis=1).min()) if name in centres else float("inf")
     canal = anatomy.mask(labels.CANAL)
     bony = float(np.isin(numbers[canal], list(names)).mean()) if canal.any() else float("nan")
-    return {**_offs(off, 0.6 * max(frame.spacing_mm) + 1.0), "canal_in_bone": bony}
+    right = _offs(off, 0.6 * max(frame.spacing_mm) + 1.0) if anatomy.anchor is not None else {}
+    return {**right, "canal_in_bone": bony}
 
 
 def _centres(anatomy: Anatomy, numbers: NDArray[Any], names: Mapping[int, str]) -> Row:
