@@ -202,7 +202,8 @@ class Window:
 @dataclass(frozen=True, eq=False)
 class Root:
     """A nerve root in its sleeve from the sac outward: path (m, 3) in LPS with radius (m,); the ganglion is path[ganglion].
-    provenance: "found" where fat in the foramen or contrast in its sleeve showed it, else "modelled"."""
+    provenance: "found" where fat in the foramen or contrast in its sleeve showed it, else "modelled". spread_mm: how far the planes that
+    showed it differ about its place, 0 where one place was seen."""
 
     level: str
     side: Side
@@ -210,12 +211,13 @@ class Root:
     radius_mm: Floats
     ganglion: slice
     provenance: Provenance = "modelled"
+    spread_mm: float = 0.0
 
     @property
     def uncertainty_mm(self) -> float:
-        """How far its contour may lie beside the true one: less where it was seen (clinical.md 5.1)."""
+        """How far its contour may lie beside the true one: less where it was seen (clinical.md 5.1), as far as what showed it agreed."""
         seen = self.provenance not in ("modelled", "not checked")
-        return number("needles.root_uncertainty_seen_mm" if seen else "needles.root_uncertainty_modelled_mm")
+        return max(number("needles.root_uncertainty_seen_mm" if seen else "needles.root_uncertainty_modelled_mm"), self.spread_mm)
 
 
 @dataclass(frozen=True)

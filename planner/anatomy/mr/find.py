@@ -21,6 +21,7 @@ from planner.anatomy.mr.cord import cord_in, cord_structure, told_from_roots
 from planner.anatomy.mr.fluid import see_fluid
 from planner.anatomy.mr.foramina import foramina_structure, see_foramina
 from planner.anatomy.mr.levels import centred, find_discs, usual_foramina, usual_windows
+from planner.anatomy.mr.roots import see_roots, seen_structure
 from planner.anatomy.mr.sac import SeenSac, above_its_end, see_sac
 from planner.anatomy.mr.t1 import (
     T1_ENDS,
@@ -195,6 +196,7 @@ def _named(seen: _Seen, levels: tuple[Level, ...], anchor: Anchor | None, progre
     foramina = see_foramina(volume, canal, seen.lit, usual_foramina(volume, canal, seen.column, levels))
     windows = usual_windows(canal, seen.column, levels)
     roots = find_roots(volume, np.inf, canal, radius, foramina)
+    roots = roots if seen.contrast.weighting == "T2 without fat" else see_roots(volume, canal, seen.lit, foramina, roots)
     progress(0.3, "Writing labels")
     none = np.zeros(seen.search.shape, dtype=np.bool_)
     where = vertebra_map(seen.search, none, canal, seen.column, levels, windows)
@@ -213,7 +215,7 @@ def _named(seen: _Seen, levels: tuple[Level, ...], anchor: Anchor | None, progre
         "levels": levels_structure(levels, anchor),
         "foramina": foramina_structure(foramina) if foramina else foramina_missing,
         "windows": Structure("modelled", 0.3, "Windows have the usual size and tilt of their level.") if windows else NOT_CHECKED,
-        "roots": Structure("modelled", 0.3, "Roots are modelled tubes, not seen.") if roots else foramina_missing,
+        "roots": seen_structure(volume, roots) if roots else foramina_missing,
         "contrast outside": fluid_known,
         "skin": Structure("found", 0.8, f"{narrow} The skin at the left or right lies outside it." if skin_cut else None),
         "bone": Structure("not checked", None, "Bone is not told apart in MR; only the bodies of the vertebrae are modelled."),

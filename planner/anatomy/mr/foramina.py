@@ -40,10 +40,15 @@ def see_foramina(volume: Volume, canal: Canal, sac: SeenSac, usual: tuple[Forame
     return tuple(_seen(volume, canal, sac, one) for one in usual)
 
 
+def is_seen(foramen: Foramen) -> bool:
+    """Whether `see_foramina` saw it, or left it at its usual size."""
+    return foramen.confidence > _UNSURE
+
+
 def foramina_structure(foramina: tuple[Foramen, ...]) -> Structure:
     """How the foramina as a whole are known, and which have the usual size of their level."""
-    unseen = ", ".join(f"{one.level} {one.side}" for one in foramina if one.confidence <= _UNSURE)
-    seen = sum(one.confidence > _UNSURE for one in foramina)
+    unseen = ", ".join(f"{one.level} {one.side}" for one in foramina if not is_seen(one))
+    seen = sum(is_seen(one) for one in foramina)
     if not seen:
         return Structure("modelled", _UNSURE, "Foramina have the usual size of their level.")
     words = f"Foramina are seen as fat between dark borders; of usual size: {unseen}." if unseen else None

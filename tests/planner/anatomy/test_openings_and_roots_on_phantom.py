@@ -108,11 +108,12 @@ def test_roots_run_where_the_true_ones_do() -> None:
     assert np.mean(p95) < 3.0
 
 
-def test_roots_in_fat_are_found_and_without_fat_only_modelled() -> None:
+def test_roots_in_fat_are_found_and_thin_ones_on_mr_only_modelled() -> None:
     seen = [root.provenance == "found" for root in found().roots]
     assert np.mean(seen) > 0.7
     assert found().structure("roots").provenance == ("found" if all(seen) else "modelled")
-    assert {root.provenance for root in found("mr").roots} == {"modelled"}  # fat is not told apart in MR
+    thin = [root for root in found("mr").roots if root.level in ("T9", "T10", "T11")]
+    assert {root.provenance for root in thin} == {"modelled"}  # in MR they look like vessels; the others in test_mr_roots
 
 
 def test_a_ganglion_lies_under_its_pedicle_in_the_upper_half_of_the_foramen() -> None:
