@@ -59,7 +59,7 @@ def test_its_words_say_why_and_claim_no_leak() -> None:
     assert words.startswith("The left root's sleeve at L2-L3 is far wider than its neighbours")
     known = mine.structure("contrast outside").problem or ""
     assert "None was seen" in known and words in known
-    assert contrast_structure(True, mine.canal, mine.levels, ()).problem == known.removesuffix(f" {words}")
+    assert contrast_structure(True, True, mine.canal, mine.levels, ()).problem == known.removesuffix(f" {words}")
 
 
 def sleeve(level: str, side: str, width_mm: float, fluid_ml: float = 0.05) -> Sleeve:
