@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QPoint
 from pytestqt.qtbot import QtBot
+from scipy.ndimage import distance_transform_edt
 
 from app.session import Session
 from app.widgets.text import Elided
@@ -91,9 +92,9 @@ def test_compartments_are_made_when_their_eye_is_opened_and_not_before(worked: W
     made = session.compartments.value
     assert made is not None
     divided, meshes = made
-    behind = np.argwhere(divided.mask("dorsal")[round(divided.frame.to_index(canal.centreline_mm[row])[0])]).mean(axis=0)
-    k = float(round(divided.frame.to_index(canal.centreline_mm[row])[0]))
-    x, y, z = (float(value) for value in divided.frame.to_world(np.array([k, *behind])))
+    k = round(divided.frame.to_index(canal.centreline_mm[row])[0])
+    deep = distance_transform_edt(divided.mask("dorsal")[k])  # at its rim the pointer reads the wall or the edge of the sac
+    x, y, z = (float(value) for value in divided.frame.to_world(np.array([k, *np.unravel_index(deep.argmax(), deep.shape)], float)))
     assert "dorsal epidural space, " in point_at(qtbot, worked, (x, y, z)) and " mL at L2-L3" in words(worked)
     assert worked.views.grid.scene.surfaces is not None and set(meshes) <= set(worked.views.grid.scene.surfaces)
     press(qtbot, worked, "Show compartments")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from planner.anatomy import Anatomy, Anchor, find, labels, rename
+from planner.anatomy.where import explained
 from planner.geometry import Volume
 from tests.data import real
 from tests.planner.anatomy.scans import dicom_volume, nifti_volume
@@ -149,11 +150,14 @@ def test_the_grid_of_the_left_handed_scan_is_not_mirrored() -> None:
     assert volume.frame.is_axial
 
 
-def test_foramina_outside_a_narrow_mr_are_not_checked() -> None:
+def test_foramina_outside_a_narrow_mr_are_said_to_be_missing() -> None:
+    """The slab of 38 mm holds the left ones from L2 down; what lies beside it is named, side by side."""
     _, anatomy = _anatomy("lumbar-mr-t2")
     far = [f for f in anatomy.foramina if not anatomy.frame.contains(f.centre_mm, 3.0)]
     assert not far
-    assert anatomy.structure("foramina").provenance in ("not checked", "modelled")
+    assert {f.side for f in anatomy.foramina} == {"left"}
+    missing = explained(anatomy, "foramina").problem or ""
+    assert missing.startswith("Not found, or outside the scan:") and missing.count("right") == len(anatomy.foramina)
     assert "outside" in (anatomy.structure("skin").problem or "")
     assert anatomy.structure("bone").provenance == "not checked"
 
