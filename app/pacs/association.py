@@ -35,6 +35,7 @@ MOST_CONTEXTS = 128  # PS3.8 9.3.2.2: odd numbers to 255
 
 LARGEST_PDU = 1 << 18  # 256 KiB: few turns for a slice, and a sign of life well within any limit of silence
 _HANG_UP_S = 0.3
+_HUNG_UP_S = 1.0  # a call that ended sooner without a word was hung up, not left unanswered
 _REJECTED = {
     (1, 3): ("does not know this program as {our}", "Have {our} entered there as a DICOM node, or enter the AE title that it knows."),
     (1, 7): ("is not called {its}", "Enter the AE title that it goes by."),
@@ -104,21 +105,12 @@ class Call:
     ) -> Iterator[Association]:
         """An association with the node, hung up at the end. Raises Refusal where it does not come about."""
         assert len(contexts) <= MOST_CONTEXTS
-        caller = entity(self.node, self.limits)
-        tls_args = (tls(self.node), self.node.host) if self.node.tls else None
-        try:
-            association = caller.associate(
-                self.node.host,
-                self.node.port,
-                list(contexts),
-                self.node.ae_title,
-                LARGEST_PDU,
-                list(roles),
-                tls_args=tls_args,
-                evt_handlers=[*self.handlers, *handlers],
-            )
-        except (OSError, UnicodeError):  # a host that has no address
-            raise why_no_connection(self.node, self.limits) from None
+        start = monotonic()
+        association = self._called(contexts, roles, handlers)
+        # a server that refuses and hangs up at once may cut off its own words on the wire: it is asked again, once
+        answered = association.is_established or association.is_rejected
+        if self._associations and not answered and not self._broken_off and monotonic() - start < _HUNG_UP_S:
+            association = self._called(contexts, roles, handlers)
         if not association.is_established:
             raise self._not_established(association)
         guard(association)
@@ -130,6 +122,26 @@ class Call:
         if association.is_established:
             self.hear()
             association.release()
+
+    def _called(
+        self,
+        contexts: Sequence[PresentationContext],
+        roles: Sequence[SCP_SCU_RoleSelectionNegotiation],
+        handlers: Sequence[evt.EventHandlerType],
+    ) -> Association:
+        try:
+            return entity(self.node, self.limits).associate(
+                self.node.host,
+                self.node.port,
+                list(contexts),
+                self.node.ae_title,
+                LARGEST_PDU,
+                list(roles),
+                tls_args=(tls(self.node), self.node.host) if self.node.tls else None,
+                evt_handlers=[*self.handlers, *handlers],
+            )
+        except (OSError, UnicodeError):  # a host that has no address
+            raise why_no_connection(self.node, self.limits) from None
 
     def lost(self) -> Refusal:
         """What is said when the server hangs up in the middle."""
