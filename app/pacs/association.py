@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from time import monotonic
+from typing import Any
 
 from pydicom import uid
 from pynetdicom import AE, evt
@@ -151,8 +152,8 @@ class Call:
         name = self.node.name
         if association.is_rejected:
             answer = association.acceptor.primitive
-            reason = (getattr(answer, "result_source", None), getattr(answer, "diagnostic", None))
-            why, way_out = _REJECTED.get(reason, ("refuses to talk to this program", "Ask whoever runs the server."))  # type: ignore[arg-type]
+            reason: Any = (getattr(answer, "result_source", None), getattr(answer, "diagnostic", None))
+            why, way_out = _REJECTED.get(reason, ("refuses to talk to this program", "Ask whoever runs the server."))
             titles = {"our": self.node.our_ae_title, "its": self.node.ae_title}
             return Refusal(f"{name} {why.format(**titles)}.", way_out.format(**titles))
         if self._associations:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from time import monotonic
 
+from pydicom.uid import UID
 from pynetdicom.presentation import build_context
-from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from app.pacs.association import UNCOMPRESSED, Call
 from app.pacs.attended import LIMITS, Limits, attended
@@ -13,6 +13,8 @@ from app.pacs.nodes import Node, checked
 from app.pacs.status import SUCCESS, meaning, number
 from planner.progress import Progress, silent
 from planner.refusal import Refusal
+
+VERIFICATION = UID("1.2.840.10008.1.1")  # PS3.4 A.4
 
 
 def echo(node: Node, progress: Progress = silent, limits: Limits = LIMITS) -> float:
@@ -26,7 +28,7 @@ def echo(node: Node, progress: Progress = silent, limits: Limits = LIMITS) -> fl
 
     def work(report: Progress) -> float:
         start = monotonic()
-        with call.open([build_context(Verification, list(UNCOMPRESSED))]) as association:
+        with call.open([build_context(VERIFICATION, list(UNCOMPRESSED))]) as association:
             if not association.accepted_contexts:
                 raise Refusal(f"{node.name} talks to this program, but not about an echo.", "A query may still work.")
             code = number(association.send_c_echo())

@@ -12,8 +12,8 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 from pynetdicom.presentation import build_context
-from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind  # type: ignore[attr-defined]
 
 from app.pacs.association import UNCOMPRESSED, Call
 from app.pacs.attended import LIMITS, Limits, attended
@@ -21,6 +21,8 @@ from app.pacs.nodes import Node
 from app.pacs.status import PENDING, SUCCESS, meaning, number
 from planner.progress import Progress, silent
 from planner.refusal import Refusal
+
+_FIND = UID("1.2.840.10008.5.1.4.1.2.2.1")  # of the study root, PS3.4 C.6.2.3
 
 MOST_STUDIES = 500
 MOST_SERIES = 2000
@@ -174,7 +176,7 @@ def _find(node: Node, level: str, keys: dict[str, str], most: int, progress: Pro
     call = Call(node, limits)
 
     def work(report: Progress) -> tuple[list[Any], bool]:
-        with call.open([build_context(StudyRootQueryRetrieveInformationModelFind, list(UNCOMPRESSED))]) as association:
+        with call.open([build_context(_FIND, list(UNCOMPRESSED))]) as association:
             found: list[Any] = []
             for status, answer in _asking(association.send_c_find, question, node):
                 code = number(status)
@@ -196,7 +198,7 @@ def _find(node: Node, level: str, keys: dict[str, str], most: int, progress: Pro
 def _asking(send: Callable[..., Any], question: Any, node: Node) -> Any:
     """The answers as they come. Raises Refusal where the server agreed to talk, but not about queries."""
     try:
-        return send(question, StudyRootQueryRetrieveInformationModelFind)
+        return send(question, _FIND)
     except ValueError as error:
         raise Refusal(f"{node.name} takes no queries from this program.", "Ask whoever runs the server to allow them.") from error
 

@@ -10,13 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 from pynetdicom import evt
 from pynetdicom.association import Association
 from pynetdicom.presentation import build_context
-from pynetdicom.sop_class import (  # type: ignore[attr-defined]
-    StudyRootQueryRetrieveInformationModelGet,
-    StudyRootQueryRetrieveInformationModelMove,
-)
 
 from app.pacs.association import UNCOMPRESSED, Call, entity, storage_contexts, storage_roles, tls
 from app.pacs.attended import LIMITS, Limits, attended
@@ -26,6 +23,9 @@ from app.pacs.query import SeriesAnswer, find_images
 from app.pacs.status import PENDING, SUCCESS, meaning, number
 from planner.progress import Cancelled, Progress, part, silent
 from planner.refusal import Refusal
+
+_MOVE = UID("1.2.840.10008.5.1.4.1.2.2.2")  # of the study root, PS3.4 C.6.2.3
+_GET = UID("1.2.840.10008.5.1.4.1.2.2.3")  # the same
 
 _UIDS_AT_ONCE = 200  # a list of UIDs stays below 16 KB
 _STORED, _NOT_ASKED_FOR, _NO_ROOM = 0x0000, 0x0124, 0xA700
@@ -124,12 +124,12 @@ def _fetch_by_dimse(node: Node, series: SeriesAnswer, inbox: Inbox, progress: Pr
         take = _taking(inbox, series, report)
         report(0.0, f"Calling {node.name}")
         if node.way == "C-GET":
-            contexts = [build_context(StudyRootQueryRetrieveInformationModelGet, list(UNCOMPRESSED)), *storage_contexts()]
+            contexts = [build_context(_GET, list(UNCOMPRESSED)), *storage_contexts()]
             with call.open(contexts, storage_roles(), [(evt.EVT_C_STORE, take)]) as association:
                 _ask_in_turn(association, call, node, series, inbox)
             return
-        contexts = [build_context(StudyRootQueryRetrieveInformationModelMove, list(UNCOMPRESSED))]
-        with _receiver(call, take), call.open(contexts) as association:
+        contexts = [build_context(_MOVE, list(UNCOMPRESSED))]
+        with Receiver(call, take), call.open(contexts) as association:
             _ask_in_turn(association, call, node, series, inbox)
 
     attended(work, progress, call.break_off, watch)
@@ -140,7 +140,8 @@ def _taking(inbox: Inbox, series: SeriesAnswer, report: Progress) -> Any:
     answers = {"new": _STORED, "known": _STORED, "not asked for": _NOT_ASKED_FOR, "no room": _NO_ROOM}
 
     def take(event: evt.Event) -> int:
-        uid = str(event.request.AffectedSOPInstanceUID)  # type: ignore[union-attr]
+        request: Any = event.request
+        uid = str(request.AffectedSOPInstanceUID)
         taken = inbox.take(uid, event.encoded_dataset())
         with suppress(Cancelled):  # whoever waits ends the call
             report(*received_words(inbox, series))
@@ -213,15 +214,15 @@ def _ask(association: Association, call: Call, node: Node, question: Any) -> Non
 def _answers(association: Association, node: Node, question: Any) -> Iterator[Any]:
     try:
         if node.way == "C-GET":
-            answers = association.send_c_get(question, StudyRootQueryRetrieveInformationModelGet)
+            answers = association.send_c_get(question, _GET)
         else:
-            answers = association.send_c_move(question, node.our_ae_title, StudyRootQueryRetrieveInformationModelMove)
+            answers = association.send_c_move(question, node.our_ae_title, _MOVE)
     except ValueError as error:
         raise _Declined(f"{node.name} does not know {node.way}.", "Choose another way to retrieve.") from error
     yield from (status for status, _ in answers)
 
 
-class _receiver:  # noqa: N801 - used as a function
+class Receiver:
     """Our own receiver, open while a C-MOVE runs: it takes nothing but what was asked for."""
 
     def __init__(self, call: Call, take: Any) -> None:
@@ -233,7 +234,7 @@ class _receiver:  # noqa: N801 - used as a function
         receiver.require_called_aet = True
         receiver.maximum_associations = _MOST_CALLERS
         for context in storage_contexts():
-            receiver.add_supported_context(context.abstract_syntax, context.transfer_syntax)  # type: ignore[arg-type]
+            receiver.add_supported_context(str(context.abstract_syntax), [str(syntax) for syntax in context.transfer_syntax])
         try:
             self._server = receiver.start_server(
                 (node.our_address, node.our_port),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,10 @@ if TYPE_CHECKING:
     from planner.scan.reading import read
 
 __all__ = ["Identity", "Place", "Plane", "Scan", "Series", "Skipped", "Verdict", "choose", "load", "needed_bytes", "read", "scan_json"]
+
+# pydicom's warnings and its log quote values of the files, which may be a patient's: nobody hears them, on any thread
+logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
+warnings.filterwarnings("ignore", module=r"pydicom(\.|$)")
 
 _LATER = {"load": "planner.scan.loading", "needed_bytes": "planner.scan.loading", "read": "planner.scan.reading"}
 

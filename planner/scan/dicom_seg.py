@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import planner.scan.quiet  # noqa: F401
 from planner.refusal import Refusal
 from planner.scan.files import plain
 from planner.scan.headers import Unreadable

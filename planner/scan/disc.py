@@ -7,7 +7,6 @@ from typing import Any
 
 import pydicom
 
-import planner.scan.quiet  # noqa: F401
 from planner.scan.files import Found, open_place
 
 _NAMES = {"DICOMDIR", "DIRFILE"}

@@ -14,8 +14,6 @@ from numba import njit
 from numpy.typing import NDArray
 from pydicom.datadict import dictionary_VR
 
-import planner.scan.quiet  # noqa: F401
-
 CHUNK = 32 << 10  # bytes read at once: most headers whole
 _MOST_CHUNKS = 1000
 _PREAMBLE = 132

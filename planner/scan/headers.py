@@ -13,7 +13,6 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.tag import Tag
 
-import planner.scan.quiet  # noqa: F401
 from planner.scan.elements import elements
 from planner.scan.files import Found, open_place, plain
 from planner.scan.series import Identity, Pixels, Slice, Triple

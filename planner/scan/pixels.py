@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import planner.scan.quiet  # noqa: F401
 from planner.scan.files import open_place
 from planner.scan.series import Pixels, Slice
 

@@ -28,7 +28,7 @@ QUICK = Limits(connect_s=2.0, answer_s=2.0, silence_s=1.0)
 class MemoryKeyring(KeyringBackend):
     """A keyring that ends with the test."""
 
-    priority = 1  # type: ignore[assignment]
+    priority = 1
 
     def __init__(self) -> None:
         super().__init__()

@@ -63,7 +63,7 @@ class Orthanc:
             "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
         }  # fmt: skip
         if certificate is not None and key is not None:
-            settings["DicomModalities"]["us"]["UseDicomTls"] = True  # type: ignore[index]
+            settings["DicomModalities"]["us"]["UseDicomTls"] = True
             settings |= {
                 "DicomTlsEnabled": True, "DicomTlsCertificate": str(certificate), "DicomTlsPrivateKey": str(key),
                 "DicomTlsTrustedCertificates": str(certificate),

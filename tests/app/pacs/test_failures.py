@@ -20,7 +20,7 @@ from app.pacs.multipart import Broken, taken_apart
 from app.pacs.nodes import Node
 from app.pacs.passwords import keep_password
 from app.pacs.query import SeriesAnswer
-from app.pacs.retrieve import _receiver, _taking, retrieve
+from app.pacs.retrieve import Receiver, _taking, retrieve
 from planner.progress import Cancelled, Progress, silent
 from planner.refusal import Refusal
 from tests.app.pacs.conftest import QUICK, Pacs, node_of
@@ -113,7 +113,7 @@ def receiving(tmp_path: Path) -> Iterator[tuple[Node, Inbox, tuple[Path, ...]]]:
     inbox = Inbox(tmp_path / "in", patient.study, patient.uid, uids)
     call = Call(node, QUICK)
     series = SeriesAnswer(patient.study, patient.uid, "CT", 1, "", "", 5)
-    with _receiver(call, _taking(inbox, series, silent)):
+    with Receiver(call, _taking(inbox, series, silent)):
         yield node, inbox, patient.files
     call.break_off()
 

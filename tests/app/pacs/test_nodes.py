@@ -60,7 +60,7 @@ def test_without_a_keyring_a_sentence_says_so() -> None:
         (replace(HOSPITAL, our_ae_title="A\\B"), "our AE title"),
         (replace(HOSPITAL, port=0), "its port"),
         (replace(HOSPITAL, our_port=70000), "our port"),
-        (replace(HOSPITAL, way="FTP"), "C-GET, C-MOVE or DICOMweb"),  # type: ignore[arg-type]
+        (replace(HOSPITAL, way="FTP"), "C-GET, C-MOVE or DICOMweb"),
         (replace(HOSPITAL, tls=True, way="C-MOVE"), "certificate"),
         (replace(WEB, url="pacs.example.org"), "DICOMweb address"),
         (replace(WEB, url="file:///etc/passwd"), "DICOMweb address"),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
+from types import SimpleNamespace
 
 import pydicom
 import pytest
@@ -50,7 +51,7 @@ def lines() -> Iterator[Callable[..., Line]]:
     made: list[Line] = []
 
     def make(port: int, **how: float) -> Line:
-        made.append(Line(port, **how))  # type: ignore[arg-type]
+        made.append(Line(port, **how))
         return made[-1]
 
     yield make
@@ -286,7 +287,7 @@ def test_a_disk_that_gets_full_stops_and_says_so(pacs: Pacs, tmp_path: Path, mon
 
         def filling(path: Path, way: Way = way, real: Callable[[Path], object] = real) -> object:
             here = len(list((tmp_path / way).rglob("*.dcm")))
-            return real(path) if here < 5 else shutil._ntuple_diskusage(100, 99, 1)  # type: ignore[attr-defined]
+            return real(path) if here < 5 else SimpleNamespace(free=1)
 
         with monkeypatch.context() as patch:
             patch.setattr("app.pacs.inbox.shutil.disk_usage", filling)
