@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydicom.datadict import dictionary_VR
 
 CHUNK = 32 << 10  # bytes read at once: most headers whole
+_GLANCE = 4 << 10  # and after a leap over a large value, where another one may follow at once
 _MOST_CHUNKS = 1000
 _PREAMBLE = 132
 _UNDEFINED = 0xFFFFFFFF
@@ -37,21 +38,12 @@ class Elements:
 
     def __init__(self, syntax: str, found: dict[int, bytes], offset: int, length: int | None) -> None:
         self.syntax, self.offset, self.length = syntax, offset, length
-        self._found = found
+        self._found, self._characters = found, found.get(_CHARACTERS, b"")
 
     def value(self, tag: int) -> Any:
-        """None where the header does not have it; a list where it has several values."""
+        """None where the header does not have it; a tuple where it has several values."""
         data = self._found.get(tag)
-        if not data:
-            return None
-        kind = _kind(tag)
-        if kind in _NUMBERS:
-            numbers = np.frombuffer(data, _NUMBERS[kind]).tolist()
-            return numbers[0] if len(numbers) == 1 else numbers
-        if kind in _IN_CHARACTERS and (b"\x1b" in data or not data.isascii()):
-            return _decoded(data, kind, self._found.get(_CHARACTERS, b""))
-        text = data.decode("latin-1").rstrip("\0 ")
-        return [one.strip() for one in text.split("\\")] if "\\" in text else text
+        return _value(tag, data, self._characters) if data else None
 
 
 def elements(file: BufferedIOBase, wanted: NDArray[np.uint32]) -> Elements | None:
@@ -66,16 +58,22 @@ def elements(file: BufferedIOBase, wanted: NDArray[np.uint32]) -> Elements | Non
     if reason != _PAST or not syntax or syntax in _OTHERS:
         return None
     found: dict[int, bytes] = {}
-    base, depth, length = 0, 0, 0
+    base, depth, length, asked = 0, 0, 0, CHUNK
     for _ in range(_MOST_CHUNKS):
         reason, at, depth, length = _take(data, base, at, depth, syntax != _IMPLICIT, _END, wanted, found)
-        if reason != _NEED_MORE or (at == base and len(data) < CHUNK):
+        if reason != _NEED_MORE or (at == base and len(data) < asked):
             break
         file.seek(at)
-        base, data = at, file.read(CHUNK)
-    if reason != _AT_PIXELS or any(b"\0" in data.rstrip(b"\0 ") for tag, data in found.items() if _kind(tag) not in _NUMBERS):
+        asked = CHUNK if at <= base + len(data) else _GLANCE
+        base, data = at, file.read(asked)
+    if reason != _AT_PIXELS or any(b"\0" in data and _is_cut(tag, data) for tag, data in found.items()):
         return None
     return Elements(syntax, found, at, None if length == _UNDEFINED else length)
+
+
+def warm() -> None:
+    """Load the compiled walk, which takes its first caller a tenth of a second; for a background thread."""
+    _take(bytes(16), 0, 0, 0, True, _END, np.array([_SYNTAX], np.uint32), {})
 
 
 def _take(
@@ -177,7 +175,23 @@ def _kind(tag: int) -> str:
     return dictionary_VR(tag).split(" ")[0]
 
 
-@lru_cache(512)
+def _is_cut(tag: int, data: bytes) -> bool:
+    """Whether a zero ends a text before its end: readers disagree about what follows."""
+    return _kind(tag) not in _NUMBERS and b"\0" in data.rstrip(b"\0 ")
+
+
+@lru_cache(2048)  # most values are the same in all slices
+def _value(tag: int, data: bytes, characters: bytes) -> Any:
+    kind = _kind(tag)
+    if kind in _NUMBERS:
+        numbers = tuple(np.frombuffer(data, _NUMBERS[kind]).tolist())
+        return numbers[0] if len(numbers) == 1 else numbers
+    if kind in _IN_CHARACTERS and (b"\x1b" in data or not data.isascii()):
+        return _decoded(data, kind, characters)
+    text = data.decode("latin-1").rstrip("\0 ")
+    return tuple(one.strip() for one in text.split("\\")) if "\\" in text else text
+
+
 def _decoded(data: bytes, kind: str, characters: bytes) -> Any:
     """Text in another character set than ASCII (PS3.5 6.1)."""
     from pydicom.charset import convert_encodings, decode_bytes

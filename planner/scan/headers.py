@@ -29,7 +29,7 @@ TAGS = [
     "LossyImageCompression", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "DirectoryRecordSequence",
 ]  # fmt: skip
 
-_TAG = {name: Tag(name) for name in TAGS}  # looking a value up by its tag is twice as quick as by its name
+_TAG = {name: int(Tag(name)) for name in TAGS}  # looking a value up by its tag is twice as quick as by its name
 _WANTED = np.array(sorted(_TAG.values()), np.uint32)
 
 _LOCALIZER_WORDS = {"LOCALIZER", "SCOUT", "TOPOGRAM", "SURVIEW", "REF_SURVIEW", "SCANOGRAM"}
@@ -264,6 +264,8 @@ def _value(header: _Header, name: str) -> Any:
 def _many(value: Any) -> list[Any]:
     if value is None or value == "":
         return []
+    if isinstance(value, str):  # the most usual
+        return [value]
     return list(value) if isinstance(value, list | tuple | MultiValue) else [value]
 
 

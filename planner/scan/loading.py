@@ -27,12 +27,17 @@ _EXPORT_AGAIN = "Copy the scan again from the disc or the archive."
 Each = Callable[[Callable[[int], None], Iterable[int]], Iterable[None]]
 """Does a piece of work for each of some numbers and says when one is done, in their order: `map`, or one that works on several at once."""
 
+Shown = Callable[[Volume], None]
+"""Takes a scan of which one slice is there; the others appear in it as they are read, and are air and padding until then."""
 
-def load(series: Series, progress: Progress = silent, each: Each = map) -> Volume:
+
+def load(series: Series, progress: Progress = silent, each: Each = map, shown: Shown | None = None) -> Volume:
     """The voxels of a series in the standard frame (axial, rectangular; LPS mm), int16 where they fit.
 
     Sheared and oblique scans are resampled (trilinear); all others are kept to the bit. Raises Refusal for a refused series, for
-    one that does not fit into memory, and for slices that have become unreadable. each: how slices are read, one or several at a time.
+    one that does not fit into memory, and for slices that have become unreadable. each: how slices are read, one or several at a time,
+    the middle one first, then outwards. shown: is told as soon as there is something to look at, for scans that are kept to the bit; what
+    `load` returns in the end lies in the same memory.
     """
     if not series.usable or series.frame is None:
         raise Refusal(" ".join(series.reasons) or "The series cannot be loaded.", series.way_out)
@@ -42,7 +47,7 @@ def load(series: Series, progress: Progress = silent, each: Each = map) -> Volum
         if series.file is not None:
             volume = _load_file(series)
         else:
-            volume = _load_slices(series, series.frame, each, part(progress, 0.0, 1.0 if series.frame.is_aligned else 0.6))
+            volume = _load_slices(series, series.frame, each, shown, part(progress, 0.0, 1.0 if series.frame.is_aligned else 0.6))
         if not series.frame.is_aligned or series.lies_at:
             volume = _without_padding(volume)
         if series.lies_at:
@@ -60,8 +65,9 @@ def needed_bytes(series: Series) -> float:
     if frame is None:
         return 0.0
     own = float(np.prod(frame.shape))
-    # turned ones are copied, oblique ones resampled into the box that holds them
-    copy = 0.0 if frame.is_axial and not series.lies_at else own if frame.is_aligned else float(np.prod(axial_frame_over(frame).shape))
+    # evened ones are copied, and files that are turned; oblique ones resampled into the box that holds them
+    kept = frame.is_aligned and not series.lies_at and (series.file is None or frame.is_axial)
+    copy = 0.0 if kept else own if frame.is_aligned else float(np.prod(axial_frame_over(frame).shape))
     return (own + copy) * _VOXEL_BYTES
 
 
@@ -81,16 +87,23 @@ def _load_file(series: Series) -> Volume:
     return Volume(image.frame, image.voxels, series.modality, image.slope, image.intercept)
 
 
-def _load_slices(series: Series, frame: Frame, each: Each, progress: Progress) -> Volume:
+def _load_slices(series: Series, frame: Frame, each: Each, shown: Shown | None, progress: Progress) -> Volume:
     pictures = series.pictures
-    slope, intercept = rescale_of(pictures[len(pictures) // 2])
+    middle = len(pictures) // 2
+    slope, intercept = rescale_of(pictures[middle])
     one_scale = all(rescale_of(one) == (slope, intercept) for one in pictures)
     types = {stored_type(one.pixels) for one in pictures}
     kind = types.pop() if len(types) == 1 else np.dtype(np.int32)
     shift = [(rescale_of(one)[1] - intercept) / slope for one in pictures]
     shifts = all(rescale_of(one)[0] == slope and abs(by - round(by)) < 1e-6 for one, by in zip(pictures, shift))
     # one rescale: stored values as they are. Intercepts that differ: shifted. Slopes that differ: values themselves
-    voxels = np.empty(frame.shape, kind if one_scale else np.int32 if shifts else np.float32)
+    voxels = _room(frame, kind if one_scale else np.dtype(np.int32 if shifts else np.float32))
+    as_read = one_scale and frame.is_aligned and not series.lies_at and pictures[0].pixels.photometric != "MONOCHROME1"
+    filling = as_read and shown is not None
+    nothing = _nothing(series.modality, slope, intercept, voxels.dtype)
+    if filling and nothing:
+        voxels[:] = nothing
+    highest = np.zeros(len(pictures), np.int64)  # of unsigned slices; looked for while they are warm in the processor's memory
 
     def read_slice(n: int) -> None:
         picture = pictures[n]
@@ -102,8 +115,8 @@ def _load_slices(series: Series, frame: Frame, each: Each, progress: Progress) -
         except Undecodable as reason:
             raise Refusal(f"Slice {n + 1} of {len(pictures)} cannot be read. {reason}", _EXPORT_AGAIN) from reason
         if in_place:
-            return
-        if one_scale:
+            highest[n] = out.max() if own.kind == "u" else 0
+        elif one_scale:
             voxels[n] = out
         elif shifts:
             voxels[n] = out.astype(np.int32) + round(shift[n])
@@ -111,13 +124,34 @@ def _load_slices(series: Series, frame: Frame, each: Each, progress: Progress) -
             own_slope, own_intercept = rescale_of(picture)
             voxels[n] = out * np.float32(own_slope) + np.float32(own_intercept)
 
-    for n, _ in enumerate(each(read_slice, range(len(pictures)))):
-        progress(n / len(pictures), "Reading slices")
+    outwards = sorted(range(len(pictures)), key=lambda n: abs(n - middle))
+    for done, _ in enumerate(each(read_slice, outwards)):
+        if done == 0 and filling and shown is not None:
+            shown(Volume(frame, voxels, series.modality, slope, intercept, nothing).to_axial())
+        progress(done / len(pictures), "Reading slices")
     if not one_scale and not shifts:
         slope, intercept = 1.0, 0.0
     padding = pictures[0].pixels.padding if one_scale else None
-    volume = Volume(frame, compact(voxels), series.modality, slope, intercept, None if padding is None else float(padding))
+    voxels = voxels.view(np.int16) if voxels.dtype == np.uint16 and highest.max() <= np.iinfo(np.int16).max else compact(voxels)
+    volume = Volume(frame, voxels, series.modality, slope, intercept, None if padding is None else float(padding))
     return _right_way_up(volume, pictures[0])
+
+
+def _room(frame: Frame, kind: np.dtype[Any]) -> NDArray[Any]:
+    """Zeros for a scan's slices, which lie in memory as the standard frame has them: turning them to it later copies nothing."""
+    if not frame.is_aligned:
+        return np.zeros(frame.shape, kind)
+    world = np.abs(frame.directions).argmax(axis=0)  # the world axis of each index
+    order = np.argsort(-world)
+    room = np.zeros([frame.shape[axis] for axis in order], kind).transpose(np.argsort(order))
+    backwards = frame.affine[world, range(3)] < 0
+    return room[tuple(slice(None, None, -1 if back else 1) for back in backwards)]
+
+
+def _nothing(modality: str, slope: float, intercept: float, kind: np.dtype[Any]) -> float:
+    """The stored value of slices that have not come yet: air in CT."""
+    value = round((AIR_HU - intercept) / slope) if modality == "CT" else 0
+    return float(np.clip(value, np.iinfo(kind).min, np.iinfo(kind).max)) if kind.kind in "iu" else float(value)
 
 
 def _evened(voxels: NDArray[Any], lies_at: Sequence[float]) -> NDArray[Any]:
