@@ -134,7 +134,7 @@ def _load_slices(series: Series, frame: Frame, each: Each, shown: Shown | None, 
     padding = pictures[0].pixels.padding if one_scale else None
     voxels = voxels.view(np.int16) if voxels.dtype == np.uint16 and highest.max() <= np.iinfo(np.int16).max else compact(voxels)
     volume = Volume(frame, voxels, series.modality, slope, intercept, None if padding is None else float(padding))
-    return _right_way_up(volume, pictures[0])
+    return right_way_up(volume, pictures[0])
 
 
 def _room(frame: Frame, kind: np.dtype[Any]) -> NDArray[Any]:
@@ -165,17 +165,22 @@ def _evened(voxels: NDArray[Any], lies_at: Sequence[float]) -> NDArray[Any]:
     return out
 
 
-def _right_way_up(volume: Volume, picture: Slice) -> Volume:
+def right_way_up(volume: Volume, picture: Slice) -> Volume:
     """MONOCHROME1 says that low values are shown bright. MR is turned over; CT only where its values are HU the other way round."""
     if picture.pixels.photometric != "MONOCHROME1":
         return volume
-    bits = picture.pixels.bits_stored
-    top = -1 if picture.pixels.signed else (1 << bits) - 1
-    padding = None if volume.padding is None else top - volume.padding
-    other = replace(volume, voxels=(top - volume.voxels).astype(volume.voxels.dtype), padding=padding)
+    other = turned_over(volume, picture)
     if volume.modality == "CT" and _like_hu(volume) >= _like_hu(other):
         return volume
     return other
+
+
+def turned_over(volume: Volume, picture: Slice) -> Volume:
+    """The same with low stored values high and high ones low, within the bits that are stored."""
+    bits = picture.pixels.bits_stored
+    top = -1 if picture.pixels.signed else (1 << bits) - 1
+    padding = None if volume.padding is None else top - volume.padding
+    return replace(volume, voxels=(top - volume.voxels).astype(volume.voxels.dtype), padding=padding)
 
 
 def _like_hu(volume: Volume) -> float:
