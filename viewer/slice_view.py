@@ -24,9 +24,10 @@ from viewer.windows import Window, auto_window, presets
 _CLICK_PX = 4.0  # a press that moves less is a click
 _TOOL_KEYS = {Qt.Key.Key_D: "distance", Qt.Key.Key_A: "angle"}
 _SIZE_KEYS = {"[": -1, "]": 1}
-_SCROLL_KEYS = {
+SCROLL_KEYS = {
     Qt.Key.Key_Up: 1, Qt.Key.Key_Right: 1, Qt.Key.Key_PageUp: 1, Qt.Key.Key_Down: -1, Qt.Key.Key_Left: -1, Qt.Key.Key_PageDown: -1,
 }  # fmt: skip
+"""By how many slices a key scrolls."""
 
 
 class SliceView(SlicePane):
@@ -200,10 +201,7 @@ class SliceView(SlicePane):
         self.update()
 
     def _drag_window(self, step: QPointF) -> None:
-        share = max(self._window.width, 1e-3) / 300.0
-        centre, width = self._window.centre + step.y() * share, max(self._window.width + step.x() * share, self._window.width / 50)
-        self.set_window(centre, width)
-        self.window_changed.emit(*self._window)
+        self._take_window(self._window.dragged(step.x(), step.y()))
 
     def _drag_turn(self, before: QPointF, after: QPointF) -> None:
         centre = self._pose.to_screen(self._crosshair)
@@ -312,8 +310,8 @@ class SliceView(SlicePane):
         key = Qt.Key(event.key())
         if self._hand.brush is not None and event.text() in _SIZE_KEYS:
             self.brush_sized.emit(self._hand.brush.sized(_SIZE_KEYS[event.text()]))
-        elif key in _SCROLL_KEYS:
-            self.step_slices(_SCROLL_KEYS[key] * (5 if event.modifiers() & Qt.KeyboardModifier.ShiftModifier else 1))
+        elif key in SCROLL_KEYS:
+            self.step_slices(SCROLL_KEYS[key] * (5 if event.modifiers() & Qt.KeyboardModifier.ShiftModifier else 1))
         elif key in (Qt.Key.Key_Home, Qt.Key.Key_End):
             self.step_slices(100_000 if key == Qt.Key.Key_Home else -100_000)
         elif key in _TOOL_KEYS:

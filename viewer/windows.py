@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from planner.geometry import Volume
 
 _MOST_SAMPLES = 60_000
+_DRAG_PX = 300.0  # over which a drag moves a window by its own width
 
 
 class Window(NamedTuple):
@@ -22,6 +23,11 @@ class Window(NamedTuple):
 
     centre: float
     width: float
+
+    def dragged(self, right_px: float, down_px: float) -> Window:
+        """After a drag of the mouse: to the right it is wider, down it lies higher; by shares of its width."""
+        share = max(self.width, 1e-3) / _DRAG_PX
+        return Window(self.centre + down_px * share, max(self.width + right_px * share, self.width / 50))
 
 
 @dataclass(frozen=True)
