@@ -18,7 +18,7 @@ from planner.anatomy.bright import Bright, split_bright
 from planner.anatomy.certainty import canal_structure, confidence_of
 from planner.anatomy.clues import guess
 from planner.anatomy.crescents import find_crescents, with_crescents
-from planner.anatomy.grid import reduced
+from planner.anatomy.grid import SEARCH_MM, reduced
 from planner.anatomy.hazards.air import find_air
 from planner.anatomy.hazards.kidneys import find_kidneys, kidney_structure
 from planner.anatomy.hazards.neck_artery import find_neck_arteries, neck_artery_structure, paint_neck_arteries
@@ -30,18 +30,18 @@ from planner.anatomy.names import confirmed, counted_from, levels_structure, nam
 from planner.anatomy.norms import at_level
 from planner.anatomy.openings import find_foramina
 from planner.anatomy.outside import contrast_structure, find_pools, leak_hints, paint_pools
-from planner.anatomy.paint import paint_canal, paint_roots, paint_tissue, vertebra_map
+from planner.anatomy.paint import SPINE_MM, Tissue, paint_canal, paint_roots, paint_tissue, tissue_of, vertebra_map
 from planner.anatomy.pedicles import find_pedicles
 from planner.anatomy.reformat import RADII, Curve, curve_through, polar
 from planner.anatomy.roots import find_roots, roots_structure, seen_in_sleeves
-from planner.anatomy.sac import FAT_HU, find_sac
+from planner.anatomy.sac import FAT_HU, SacSeen, find_sac, see_sac
 from planner.anatomy.sleeves import measure_sleeves, sleeve_hints, wide_sleeves
 from planner.anatomy.spine import NOT_CHECKED, Anatomy, Anchor, Canal, Foramen, Level, Structure, Window
 from planner.anatomy.track import Path, track_canal
 from planner.anatomy.view import out_of_view
 from planner.anatomy.wall import Wall, area_of, as_canal, canal_along
 from planner.anatomy.windows import Gaps, find_gaps, windows_of
-from planner.geometry import Floats, Frame, Volume
+from planner.geometry import Floats, Volume
 from planner.progress import Progress, part, silent
 from planner.refusal import Refusal
 
@@ -74,33 +74,28 @@ def find(volume: Volume, anchor: Anchor | None = None, progress: Progress = sile
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
-    """What of a CT is the same whatever its vertebrae are called. bone: without contrast. soft: codes of soft tissue, lung and gas on the
-    search grid. near_bone, solid: places in reach of its bone, and those of them where what is bright is bone. row: the vertebrae without
-    names; sides, gaps: the bone beside the canal, and the gaps between the arches. structures: how what lies around the spine is known.
-    flat_mm: heights (z) of the slices where the back is pressed flat. rim_told: whether bone beside the canal is dense enough to be told
-    from contrast."""
+    """What of a CT is the same whatever its vertebrae are called. plain: the scan without contrast in and around the sac, in which all bone
+    is measured; bone_hu: where bone begins in it. tissue: what labels are painted by. soft: codes of soft tissue, lung and gas on the
+    search grid. near_bone: places there in reach of its bone. row: the vertebrae without names; sides, gaps: the bone beside the canal,
+    and the gaps between the arches. sac: what shows of it. structures: how what lies around the spine is known. flat_mm: heights (z) of the
+    slices where the back is pressed flat. rim_told: whether bone beside the canal is dense enough to be told from contrast."""
 
     volume: Volume
-    search: Frame
-    body: NDArray[np.bool_]
-    bone: Bone
+    plain: Volume
+    bone_hu: float
+    tissue: Tissue
     soft: NDArray[np.uint8]
     near_bone: NDArray[np.bool_]
-    solid: NDArray[np.bool_]
     bright: Bright | None
-    curve: Curve
     canal: Canal
     column: Column
     row: Row
     sides: tuple[Beside, Beside]
     gaps: Gaps
+    sac: SacSeen
     structures: Mapping[str, Structure]
     flat_mm: Floats
     rim_told: bool
-
-    def plain(self) -> Volume:
-        """The scan without contrast in and around the sac, in which all bone is measured; the sac is measured in the scan as it is."""
-        return self.volume if self.bright is None else self.bright.taken_from(self.volume)
 
 
 def _find_in_ct(volume: Volume, anchor: Anchor | None, progress: Progress) -> Anatomy:
@@ -133,30 +128,34 @@ def _find_in_ct(volume: Volume, anchor: Anchor | None, progress: Progress) -> An
     progress(0.66, "Finding lung, gas, kidneys and vessels")
     soft, around = _around(search, body, canal, row)
     near_bone = grown(bone.mask)
-    solid = _solid(near_bone, bone.tube, soft)
+    tissue = tissue_of(plain, search.frame, body, _solid(near_bone, bone.tube, soft), AIR_BELOW_HU, bone.threshold_hu)
     progress(0.7, "Finding the openings")
     sides = both_sides(plain, bone.threshold_hu, canal)
     gaps = find_gaps(plain, bone.threshold_hu, canal, [s_mm for s_mm, _, _ in row.bodies])
+    progress(0.75, "Finding the sac")
+    # a dark sac is seen against leaked contrast as it is against fat
+    sac = see_sac(volume if bright is None or bright.lit else bright.taken_from(volume, FAT_HU), curve, canal)
     seen = _Seen(
-        volume, search.frame, body, bone, soft, near_bone, solid, bright, curve, canal, column, row, sides, gaps, around,
+        volume, plain, bone.threshold_hu, tissue, soft, near_bone, bright, canal, column, row, sides, gaps, sac, around,
         _flat_heights(search, body, canal), crescents is not None,
     )  # fmt: skip
-    return _named(seen, plain, levels, anchor, part(progress, 0.75, 1.0))
+    return _named(seen, levels, anchor, part(progress, 0.8, 1.0))
 
 
-def _found_again(seen: _Seen, before: Anatomy, anchor: Anchor, progress: Progress) -> Anatomy:
-    """What finding with this anchor at once gives. before: what was found under other names, or under the same."""
+def _found_again(seen: _Seen, painted: NDArray[np.uint8], before: Anatomy, anchor: Anchor, progress: Progress) -> Anatomy:
+    """What finding with this anchor at once gives. painted: the labels under some names; before: what was found under other names, or under
+    the same."""
     levels = counted_from(anchor, seen.row)
     if [level.name for level in levels] == [level.name for level in before.levels]:
         return confirmed(before, anchor)
-    return _named(seen, seen.plain(), levels, anchor, progress)
+    return _named(seen, levels, anchor, progress, painted)
 
 
-def _named(seen: _Seen, plain: Volume, levels: tuple[Level, ...], anchor: Anchor | None, progress: Progress) -> Anatomy:
-    """The anatomy under these names: openings, sac, roots, labels and hints, which rest on the sizes of their levels.
-
-    plain: as of `seen`."""
-    volume, canal, bone = seen.volume, seen.canal, seen.bone
+def _named(
+    seen: _Seen, levels: tuple[Level, ...], anchor: Anchor | None, progress: Progress, painted: NDArray[np.uint8] | None = None
+) -> Anatomy:
+    """The anatomy under these names: openings, sac, roots, labels and hints, which rest on the sizes of their levels."""
+    volume, plain, canal, bone_hu = seen.volume, seen.plain, seen.canal, seen.bone_hu
     progress(0.0, "Finding the openings")
     sides = seen.sides
     pedicles = find_pedicles(sides, canal, levels)
@@ -166,16 +165,15 @@ def _named(seen: _Seen, plain: Volume, levels: tuple[Level, ...], anchor: Anchor
     sure_names = anchor is not None and anchor.by == "user"
     bright = seen.bright
     lit = bright is not None and bright.lit
-    # a dark sac is seen against leaked contrast as it is against fat
-    sac = find_sac(volume if bright is None or lit else bright.taken_from(volume, FAT_HU), seen.curve, canal, levels, sure_names)
-    roots = find_roots(plain, bone.threshold_hu, canal, sac.sections.radius_mm, foramina)
+    sac = find_sac(seen.sac, canal, levels, sure_names)
+    roots = find_roots(plain, bone_hu, canal, sac.sections.radius_mm, foramina)
     if bright is not None and lit:
         roots = seen_in_sleeves(roots, bright, volume.frame, canal, sac.sections.radius_mm)
     progress(0.6, "Writing labels")
-    labels = _paint_tissue(plain, seen, levels, windows)
+    labels = _paint_tissue(seen, levels, windows, painted)
     paint_canal(labels, volume.frame, canal, sac.sections.radius_mm, sac.sections.cord_mm, _flavum(canal, levels))
     paint_roots(labels, volume.frame, roots)
-    arteries = find_neck_arteries(plain, bone.threshold_hu, canal, levels)
+    arteries = find_neck_arteries(plain, bone_hu, canal, levels)
     paint_neck_arteries(labels, volume.frame, arteries)
     pools = () if bright is None else find_pools(bright, labels, volume.frame, canal, sac.sections.radius_mm, levels)
     paint_pools(labels, pools)
@@ -202,7 +200,7 @@ def _named(seen: _Seen, plain: Volume, levels: tuple[Level, ...], anchor: Anchor
         "discs": Structure("modelled", 0.4, "Discs have the usual height of their level."),
     }
     progress(1.0, "Anatomy found")
-    again = partial(_found_again, seen)
+    again = partial(_found_again, seen, labels)
     found = Anatomy(
         volume.frame, volume.modality, labels, structures, canal, levels, foramina, windows, roots, anchor, hints, again, sac.sections,
         landmarks,
@@ -270,11 +268,15 @@ def _around(search: Volume, body: NDArray[np.bool_], canal: Canal, row: Row) -> 
     }
 
 
-def _paint_tissue(plain: Volume, seen: _Seen, levels: tuple[Level, ...], windows: tuple[Window, ...]) -> NDArray[np.uint8]:
-    """Soft tissue, air, discs and bone per vertebra on the scan's own voxels."""
-    where = vertebra_map(seen.search, seen.near_bone, seen.canal, seen.column, levels, windows)
+def _paint_tissue(
+    seen: _Seen, levels: tuple[Level, ...], windows: tuple[Window, ...], painted: NDArray[np.uint8] | None
+) -> NDArray[np.uint8]:
+    """Soft tissue, air, discs and bone per vertebra on the scan's own voxels. painted: the labels under other names, which differ around
+    the spine alone."""
+    where = vertebra_map(seen.tissue.search, seen.near_bone, seen.canal, seen.column, levels, windows)
     soft = np.where(where.inner > 0, where.inner, seen.soft)  # cancellous bone may be darker than the threshold
-    return paint_tissue(plain, seen.search, seen.body, seen.solid, soft, where.bone, AIR_BELOW_HU, seen.bone.threshold_hu)
+    around = seen.volume.frame.box_around(seen.canal.centreline_mm, SPINE_MM + SEARCH_MM)
+    return paint_tissue(seen.tissue, soft, where.bone, painted, None if painted is None else around)
 
 
 def _solid(near_bone: NDArray[np.bool_], tube: NDArray[np.bool_], soft: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -20,6 +20,7 @@ from planner.anatomy.spine import ANGLES, Canal, Level, Root, Window
 from planner.geometry import Floats, Frame, Volume
 
 _REACH_MM = 26.0
+SPINE_MM = 75.0  # around the canal's middle lies all that has the name of a vertebra
 _SACRUM_MM = 52.0  # to the side, the sacrum's wings included
 _INSIDE = 3  # zone of a voxel well inside the body and away from bone
 
@@ -61,9 +62,10 @@ def _paint_canal(
 ) -> None:
     nk, nj, ni = out.shape
     n, angles = wall.shape
-    reach = np.empty(n)
+    most = np.empty(n)
     for s in range(n):
-        reach[s] = min(wall[s].max() + flavum[s], _REACH_MM) + 1.0  # a voxel lies half a section's thickness beside it at most
+        most[s] = min(wall[s].max() + flavum[s], _REACH_MM)
+    reach = most + 1.0  # a voxel lies half a section's thickness beside it at most
     for k in range(nk):
         z = affine[2, 0] * (k + low[0]) + affine[2, 3]
         near = np.zeros((2, 2))  # of what the sections reach in this slice, from and to: rows, columns
@@ -90,7 +92,7 @@ def _paint_canal(
                 u = dx * left[at, 0] + dy * left[at, 1] + dz * left[at, 2]
                 v = dx * back[at, 0] + dy * back[at, 1] + dz * back[at, 2]
                 r = np.sqrt(u * u + v * v)
-                if r > 26.0:
+                if r > most[at]:
                     continue
                 a = np.arctan2(v, u) / (2 * np.pi) * angles
                 if a < 0:
@@ -148,24 +150,26 @@ def _paint_tissue(
     zone: NDArray[np.uint8],
     soft: NDArray[np.uint8],
     bone: NDArray[np.uint8],
+    low: NDArray[np.int64],
+    high: NDArray[np.int64],
     air_limit: float,
     bone_limit: float,
     padding: float,
 ) -> None:
     row = np.empty(zone.shape[2], dtype=np.uint8)  # what a voxel is whatever its value
-    for k in range(out.shape[0]):
-        for j in range(out.shape[1]):
+    for k in range(low[0], high[0]):
+        for j in range(low[1], high[1]):
             a, b = kk[k], jj[j]
             plain = True
-            for c in range(len(row)):
+            for c in range(ii[low[2]], ii[high[2] - 1] + 1):
                 here = zone[a, b, c]
                 row[c] = soft[a, b, c] if here == _INSIDE else 0
                 plain &= here == _INSIDE or here == 0
-            for i in range(out.shape[2]):
+            for i in range(low[2], high[2]):
                 out[k, j, i] = row[ii[i]]
             if plain:
                 continue
-            for i in range(out.shape[2]):
+            for i in range(low[2], high[2]):
                 c = ii[i]
                 here = zone[a, b, c]
                 if here == 0 or here == _INSIDE:
@@ -176,29 +180,49 @@ def _paint_tissue(
                 out[k, j, i] = bone[a, b, c] if here & 4 and value > bone_limit else soft[a, b, c]
 
 
-def paint_tissue(
-    volume: Volume,
-    search: Frame,
-    body: NDArray[np.bool_],
-    solid: NDArray[np.bool_],
-    soft_code: NDArray[np.uint8],
-    bone_code: NDArray[np.uint8],
-    air_limit: float,
-    bone_limit: float,
-) -> NDArray[np.uint8]:
-    """A label map on the scan's own voxels from maps on the search grid: inside `body` (its skin drawn where values pass air_limit) a voxel
-    that is brighter than bone_limit where `solid` holds gets its bone code, any other its soft code. 0 outside the body."""
+@dataclass(frozen=True, eq=False)
+class Tissue:
+    """What a scan's label map is painted by, whatever its vertebrae are called. zone: on the search grid, of bits: the body with its skin
+    (1), surely the body (2), where what is bright is bone (4). Skin lies where values pass air_limit, bone is brighter than bone_limit."""
+
+    volume: Volume
+    search: Frame
+    zone: NDArray[np.uint8]
+    air_limit: float
+    bone_limit: float
+
+
+def tissue_of(
+    volume: Volume, search: Frame, body: NDArray[np.bool_], solid: NDArray[np.bool_], air_limit: float, bone_limit: float
+) -> Tissue:
+    """From masks on the search grid: the body, and where what is bright is bone."""
     inner, outer = skin_band(body)
     zone = np.zeros(search.shape, dtype=np.uint8)
     for plane, *parts in zip(zone, outer, inner, solid):
         for bit, part in enumerate(parts):
             plane |= part.view(np.uint8) << bit
         plane *= parts[0]
+    return Tissue(volume, search, zone, air_limit, bone_limit)
+
+
+def paint_tissue(
+    tissue: Tissue,
+    soft_code: NDArray[np.uint8],
+    bone_code: NDArray[np.uint8],
+    before: NDArray[np.uint8] | None = None,
+    box: tuple[slice, slice, slice] | None = None,
+) -> NDArray[np.uint8]:
+    """A label map on the scan's own voxels from codes on the search grid: bone gets its bone code, any other voxel of the body its soft
+    code; 0 outside the body. before: a map that is right outside `box`, from which the rest is taken over."""
+    volume = tissue.volume
     sign = 1.0 if volume.slope > 0 else -1.0
     padding = np.nan if volume.padding is None else float(volume.padding)
-    limits = [sign * volume.to_stored(limit) if np.isfinite(limit) else np.inf for limit in (air_limit, bone_limit)]
-    out = np.empty(volume.frame.shape, dtype=np.uint8)
-    _paint_tissue(out, volume.voxels, sign, *nearest_indices(search, volume.frame), zone, soft_code, bone_code, *limits, padding)
+    limits = [sign * volume.to_stored(limit) if np.isfinite(limit) else np.inf for limit in (tissue.air_limit, tissue.bone_limit)]
+    ends = [(0, size) for size in volume.frame.shape] if box is None else [(part.start, part.stop) for part in box]
+    low, high = np.array(ends, dtype=np.int64).T.copy()
+    out = np.empty(volume.frame.shape, dtype=np.uint8) if before is None else before.copy()
+    places = nearest_indices(tissue.search, volume.frame)
+    _paint_tissue(out, volume.voxels, sign, *places, tissue.zone, soft_code, bone_code, low, high, *limits, padding)
     return out
 
 
@@ -350,7 +374,7 @@ def vertebra_map(
     out = VertebraMap(np.full(frame.shape, codes.BONE_OTHER, dtype=np.uint8), np.zeros(frame.shape, dtype=np.uint8))
     if not len(levels):
         return out
-    box = frame.box_around(canal.centreline_mm, 75.0)
+    box = frame.box_around(canal.centreline_mm, SPINE_MM)
     first = _first_sections(frame, canal, 0, frame.shape[0])
     wanted = near_bone[box].copy()
     for k in range(box[0].start, box[0].stop):  # the bodies and discs in front of the canal as well

@@ -33,6 +33,7 @@ _ENDED_MM = 0.5  # where the model is as thin the sac has ended
 _PARTLY = 0.2  # of an outline that is seen against fat
 _BLEND_MM = 10.0  # over which a modelled cord joins the one that was seen
 _LOWER_THIRD_MM = 8.0  # the conus ends in the lower third of its level
+_OFF_SAC_MM = 0.5  # of fluid at least around the cord
 _LEAST_MM = 0.4  # dura and film between the sac and the wall
 
 
@@ -108,7 +109,7 @@ def modelled_cord(canal: Canal, levels: tuple[Level, ...], sac_mm: Floats) -> Fl
     middle = (sac_mm[:, ANGLES // 4] - sac_mm[:, ANGLES * 3 // 4]) / 2
     half = size / 2 * taper[:, None]
     radius = ellipse(np.maximum(half[:, 0] - middle, 0.1), np.maximum(half[:, 0] + middle, 0.1), np.maximum(half[:, 1], 0.1))
-    return np.asarray(np.where(taper[:, None] > 0, np.minimum(radius, np.maximum(sac_mm - 0.5, 0.0)), 0.0))
+    return np.asarray(np.where(taper[:, None] > 0, np.minimum(radius, np.maximum(sac_mm - _OFF_SAC_MM, 0.0)), 0.0))
 
 
 def _below_conus(canal: Canal, levels: tuple[Level, ...]) -> Floats:
@@ -134,48 +135,71 @@ def within_wall(sections: SacSections, wall_mm: Floats) -> SacSections:
     )
 
 
-def find_sac(volume: Volume, curve: Curve, canal: Canal, levels: tuple[Level, ...], sure_names: bool) -> Sac:
-    """The sac and the cord along the canal's curve.
+@dataclass(frozen=True, eq=False)
+class SacSeen:
+    """What a CT shows of the sac and the cord, whatever its vertebrae are called. edge_mm: (n, ANGLES), where contrast ends, or where the
+    epidural fat begins, inf where there is none. seen: (n, ANGLES), where that is the sac's edge, if a sac is to be expected there. lit:
+    (n,), where contrast fills the sac. opacified: whether it does so in most of it. cord: in contrast, None where none is seen."""
 
-    With contrast the sac's edge is the half-maximum, and the cord the dark core in it; in plain CT the edge is the inner one of the
-    epidural fat where there is any. Elsewhere both have their level's usual size and blend into what was seen (algorithms 1.2, 3).
-    sure_names: whether the levels' names may be relied on.
-    """
+    edge_mm: Floats
+    seen: NDArray[np.bool_]
+    lit: NDArray[np.bool_]
+    opacified: bool
+    cord: SeenCord | None
+
+
+def see_sac(volume: Volume, curve: Curve, canal: Canal) -> SacSeen:
+    """What shows along the canal's curve: with contrast the half-maximum at the sac's edge, and the cord as the dark core in it; in plain
+    CT the inner edge of the epidural fat where there is any (algorithms 1.2)."""
     rays = polar(volume, curve)
     smooth = np.asarray(ndimage.gaussian_filter(rays, (1.0, 0.7, 1.0), mode=("nearest", "wrap", "nearest")))
-    model = modelled_sac(canal, levels)
     inner = _INNER * canal.wall_mm[..., None] > RADII
     core = np.where(inner, smooth, np.nan).reshape(len(smooth), -1)
     bright = ndimage.median_filter(percentile_of_seen(core, 75), 15, mode="nearest")
     lit = bright > _OPACIFIED_HU
-    opacified = float(np.median(bright)) > _OPACIFIED_HU
-    radius, seen = _edge_of_contrast(smooth, bright, lit, canal, model) if opacified else _edge_in_fat(smooth, canal, model)
+    if float(np.median(bright)) <= _OPACIFIED_HU:
+        first = _inner_edge_of_fat(smooth, canal)
+        return SacSeen(first, np.isfinite(first), lit, False, None)
+    last = _opacified_edge(smooth, bright, canal.wall_mm)
+    seen = (last > 2.0) & (last < canal.wall_mm - 0.3) & lit[:, None]  # against bone it is not told from it
+    cord = see_cord(volume, curve, _joined(last, seen, modelled_sac(canal, ())), lit)
+    return SacSeen(last, seen, lit, True, cord)
+
+
+def find_sac(shown: SacSeen, canal: Canal, levels: tuple[Level, ...], sure_names: bool) -> Sac:
+    """The sac and the cord along the canal: where they do not show they have their level's usual size, and blend into what does
+    (algorithms 1.2, 3). sure_names: whether the levels' names may be relied on."""
+    model = modelled_sac(canal, levels)
+    radius, seen = (_joined(shown.edge_mm, shown.seen, model), shown.seen) if shown.opacified else _by_fat(shown, canal, model)
     radius = np.where(model.max(axis=1, keepdims=True) > _ENDED_MM, radius, 0.0)
-    cord = see_cord(volume, curve, radius, lit) if opacified else None
+    cord = _cord_within(shown.cord, radius)
     core_mm, conus = with_cord(cord, canal, levels, radius)
     in_sight = np.zeros(len(radius), dtype=np.bool_) if cord is None else cord.seen
     sections = SacSections(radius, seen & (radius > 0), core_mm, in_sight, conus)
     names = "" if sure_names else UNSURE_NAMES
-    sac = _lit_structure(sections, lit, canal, levels) if opacified else _fat_structure(sections, canal, levels, names)
+    sac = _lit_structure(sections, shown.lit, canal, levels) if shown.opacified else _fat_structure(sections, canal, levels, names)
     return Sac(sections, sac, _cord_structure(sections, canal, levels, sure_names))
 
 
-def _edge_of_contrast(
-    smooth: Floats, bright: Floats, lit: NDArray[np.bool_], canal: Canal, model: Floats
-) -> tuple[Floats, NDArray[np.bool_]]:
-    """(radius, seen), (n, ANGLES): the edge of a sac that contrast fills. Against bone it is not told from it."""
-    last = _opacified_edge(smooth, bright, canal.wall_mm)
-    seen = (last > 2.0) & (last < canal.wall_mm - 0.3) & lit[:, None]
-    return _joined(last, seen, model), seen
-
-
-def _edge_in_fat(smooth: Floats, canal: Canal, model: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """(radius, seen), (n, ANGLES): the inner edge of the epidural fat."""
+def _inner_edge_of_fat(smooth: Floats, canal: Canal) -> Floats:
+    """(n, ANGLES): where the first fat on each ray within the wall begins, inf where there is none."""
     fat = (smooth < _FAT_HU) & (RADII >= 3.0) & (canal.wall_mm[..., None] - 0.2 > RADII)
-    first = np.where(fat.any(axis=2), RADII[fat.argmax(axis=2)] - RADIAL_MM / 2, np.inf)
+    return np.where(fat.any(axis=2), RADII[fat.argmax(axis=2)] - RADIAL_MM / 2, np.inf)
+
+
+def _by_fat(shown: SacSeen, canal: Canal, model: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """(radius, seen), (n, ANGLES): the sac up to the epidural fat."""
     # fat on the sac's side of half the model is a streak, not the sac's edge
-    seen = np.isfinite(first) & (first > 0.55 * model) & (model > 2.0)
-    return _joined(np.where(seen, first, model), seen, np.minimum(model * 1.05, canal.wall_mm - _LEAST_MM)), seen
+    seen = shown.seen & (shown.edge_mm > 0.55 * model) & (model > 2.0)
+    return _joined(np.where(seen, shown.edge_mm, model), seen, np.minimum(model * 1.05, canal.wall_mm - _LEAST_MM)), seen
+
+
+def _cord_within(cord: SeenCord | None, sac_mm: Floats) -> SeenCord | None:
+    """The cord that was seen as far as it lies in the sac; None where nothing of it does."""
+    if cord is None:
+        return None
+    radius = np.minimum(cord.radius_mm, np.maximum(sac_mm - _OFF_SAC_MM, 0.0))
+    return replace(cord, radius_mm=radius, seen=cord.seen & radius.any(axis=1)) if radius.any() else None
 
 
 def with_cord(cord: SeenCord | None, canal: Canal, levels: tuple[Level, ...], sac_mm: Floats) -> tuple[Floats, Conus | None]:
@@ -188,7 +212,7 @@ def with_cord(cord: SeenCord | None, canal: Canal, levels: tuple[Level, ...], sa
     at = np.arange(len(model))
     fade = np.clip(1.0 - np.abs(at - np.clip(at, first, last)) / _BLEND_MM, 0.0, 1.0)[:, None]
     change = cord.radius_mm[np.clip(at, first, last)] - model[np.clip(at, first, last)]
-    radius = np.where(model > 0, np.clip(model + fade * change, 0.0, np.maximum(sac_mm - 0.5, 0.0)), 0.0)
+    radius = np.where(model > 0, np.clip(model + fade * change, 0.0, np.maximum(sac_mm - _OFF_SAC_MM, 0.0)), 0.0)
     radius[first : last + 1] = cord.radius_mm[first : last + 1]
     if cord.ends:
         radius[last + 1 :] = 0.0
