@@ -1,9 +1,8 @@
-"""MR: the sac is seen as a bright tube (on T1 in the scan turned over), the canal as the dark rim around it, foramina as fat beside it,
-windows between the marrow of the laminae."""
+"""MR: the sac is seen as a bright tube (on T1 in the scan turned over), the canal as the dark rim around it, foramina as fat beside it;
+windows are modelled."""
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -17,7 +16,7 @@ from planner.anatomy.cord import SeenCord
 from planner.anatomy.grid import SEARCH_MM, reduced
 from planner.anatomy.levels import Body, Column, Row, bodies
 from planner.anatomy.mr.canal import around_sac, open_sides, see_canal
-from planner.anatomy.mr.contrast import Contrast, contrast_of, contrast_on_t1, looks_plain
+from planner.anatomy.mr.contrast import Contrast, contrast_of, contrast_on_t1
 from planner.anatomy.mr.cord import cord_in, cord_structure, told_from_roots
 from planner.anatomy.mr.fluid import see_fluid
 from planner.anatomy.mr.foramina import foramina_structure, see_foramina
@@ -37,13 +36,12 @@ from planner.anatomy.mr.t1 import (
     turned_over,
 )
 from planner.anatomy.mr.track import WAY_OUT, evened, track
-from planner.anatomy.mr.windows import Arches, see_arches, see_gaps, seen_windows, windows_structure
 from planner.anatomy.names import confirmed, counted_from, levels_structure, name_levels
 from planner.anatomy.paint import SPINE_MM, Tissue, paint_canal, paint_roots, paint_tissue, tissue_of, vertebra_map
 from planner.anatomy.reformat import curve_through
 from planner.anatomy.roots import find_roots
 from planner.anatomy.sac import UNSURE_NAMES, levels_where, with_cord
-from planner.anatomy.spine import Anatomy, Anchor, Canal, Level, SacSections, Structure
+from planner.anatomy.spine import NOT_CHECKED, Anatomy, Anchor, Canal, Level, SacSections, Structure
 from planner.anatomy.wall import Wall, as_canal
 from planner.geometry import Floats, Frame, Volume
 from planner.progress import Progress, part
@@ -65,8 +63,7 @@ _NOT_LOOKED_FOR = ("lung", "bowel gas", "kidney", "aorta", "vena cava", "vertebr
 class _Seen:
     """What of an MR is the same whatever its vertebrae are called. tissue: what labels are painted by. sac, cord: along the canal. lit: the
     sac with fluid as bright as it would be in the scan on T2. row: the vertebrae without names. canal_known: how the canal is known.
-    contrast: what weights the scan. arches: the laminae's ends, None where their marrow
-    cannot be told."""
+    contrast: what weights the scan."""
 
     volume: Volume
     tissue: Tissue
@@ -78,7 +75,6 @@ class _Seen:
     row: Row
     canal_known: Structure
     contrast: Contrast
-    arches: Arches | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,22 +94,21 @@ class _Tube:
 
 def _tube_of(volume: Volume, search: Volume, body: NDArray[np.bool_], progress: Progress) -> _Tube:
     """The tube of fluid, bright, or dark before bright fat as on T1. Raises Refusal where there is neither."""
+    bright, clarity = None, 0.0
     try:
         points, clarity = track(evened(search, body), body)
-    except Refusal:
-        dark = _dark_tube(volume, search, body, 0.0)
-        if dark is None:
-            raise
-        return dark
-    bright = None
-    if looks_plain(search, curve_through(points, 6.0)):
-        with suppress(Refusal):
-            bright = _bright_tube(volume, points, clarity)
+        bright = _bright_tube(volume, points, clarity)
+    except Refusal as refusal:
+        no_bright = refusal
     if bright is not None and bright.contrast.is_plain:
         return bright
     progress(0.5, "Following the sac as on T1")
-    dark = _dark_tube(volume, search, body, _CLEARER * clarity)
-    return dark or bright or _bright_tube(volume, points, clarity)
+    dark = _dark_tube(volume, search, body)
+    if dark is not None and dark.clarity > _CLEARER * clarity:
+        return dark
+    if bright is None:
+        raise no_bright
+    return bright
 
 
 def _bright_tube(volume: Volume, points: Floats, clarity: float) -> _Tube:
@@ -127,14 +122,12 @@ def _bright_tube(volume: Volume, points: Floats, clarity: float) -> _Tube:
     return _Tube(contrast, volume, sac, sac, wall, around_sac(sac.radius_mm), open_sides(volume, sac, wall.radius_mm), clarity)
 
 
-def _dark_tube(volume: Volume, search: Volume, body: NDArray[np.bool_], least: float) -> _Tube | None:
-    """As on T1; None where there is no such tube, or none clearer than `least`."""
+def _dark_tube(volume: Volume, search: Volume, body: NDArray[np.bool_]) -> _Tube | None:
+    """As on T1; None where there is no such tube."""
     fat = fat_of(search, body)
     try:
         points, clarity = track(turned_body(search, body, fat), body, T1_ENDS)
     except Refusal:
-        return None
-    if clarity <= least:
         return None
     fluid = turned_over(around(volume, points), fat)
     sac = see_sac(fluid, curve_through(points, 6.0))
@@ -167,10 +160,9 @@ def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Ana
     column = find_discs(volume, sac.curve, tube.about_mm, tube.openness, shortest_mm, tube.contrast.weighting == "T1")
     row = centred(volume, canal, bodies(sac.curve, column))
     levels, anchor = name_levels(row, anchor, lambda found: _guess(found, canal, cord, neck))
-    arches = see_arches(volume, canal, row) if tube.contrast.weighting in ("T2", "T1") else None
     known = _canal_structure(canal.confidence, wall, tube.contrast)
     tissue = tissue_of(volume, search.frame, body, np.zeros(body.shape, dtype=np.bool_), threshold, np.inf)
-    seen = _Seen(volume, tissue, sac, tube.lit, cord, canal, column, row, known, tube.contrast, arches)
+    seen = _Seen(volume, tissue, sac, tube.lit, cord, canal, column, row, known, tube.contrast)
     return _named(seen, levels, anchor, part(progress, 0.65, 1.0))
 
 
@@ -204,8 +196,7 @@ def _named(
     fluid_known, hints = see_fluid(volume, canal, seen.sac, radius, levels) if seen.contrast.weighting == "T2" else (_NO_FLUID, ())
     progress(0.0, "Placing the openings")
     foramina = see_foramina(volume, canal, seen.lit, usual_foramina(volume, canal, seen.column, levels))
-    gaps = () if seen.arches is None else see_gaps(seen.arches, levels)
-    windows = seen_windows(gaps, canal, usual_windows(canal, seen.column, levels))
+    windows = usual_windows(canal, seen.column, levels)
     roots = find_roots(volume, np.inf, canal, radius, foramina)
     roots = roots if seen.contrast.weighting == "T2 without fat" else see_roots(volume, canal, seen.lit, foramina, roots)
     progress(0.3, "Writing labels")
@@ -226,7 +217,7 @@ def _named(
         "cord": cord_structure(sac, canal, levels, sure_names),
         "levels": levels_structure(levels, anchor),
         "foramina": foramina_structure(foramina) if foramina else foramina_missing,
-        "windows": windows_structure(windows),
+        "windows": Structure("modelled", 0.3, "Windows have the usual size and tilt of their level.") if windows else NOT_CHECKED,
         "roots": seen_structure(volume, roots) if roots else foramina_missing,
         "contrast outside": fluid_known,
         "skin": Structure("found", 0.8, f"{narrow} The skin at the left or right lies outside it." if skin_cut else None),
