@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from planner.anatomy.mr.sac import DARKEST, SeenSac
-from planner.anatomy.reformat import OUTSIDE, RADII, in_sections, polar
+from planner.anatomy.reformat import OUTSIDE, RADII, Curve, in_sections, polar
 from planner.geometry import Floats, Volume
 from planner.refusal import Refusal
 
@@ -25,6 +25,7 @@ _MIDDLE, _RIM = 0.4, (0.65, 0.9)  # of the way to the tube's edge
 _BESIDE_MM: Floats = np.concatenate([np.arange(-28.0, -9.0, 2.0), np.arange(10.0, 29.0, 2.0)])
 _BEHIND_MM: Floats = np.arange(20.0, 36.0, 2.0)
 _AROUND_MM = 12.0
+_TUBE_MM = 5.0  # around a rough curve what is bright is the tube
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,18 @@ def _percent(share: float) -> str:
     return f"{round(100 * share)} %"
 
 
+def looks_plain(search: Volume, curve: Curve) -> bool:
+    """Whether the muscles are as dark beside a rough bright tube as on T2: then it is worth an outline before a dark tube is looked for."""
+    rays = polar(search, curve)
+    seen = rays != OUTSIDE
+    tube, dark = np.percentile(rays[seen & (RADII < _TUBE_MM)], 80), np.percentile(rays[seen], DARKEST)
+    return float(_muscle(search, curve) - dark) < _PLAIN_MUSCLE * float(tube - dark)
+
+
 def contrast_of(volume: Volume, sac: SeenSac) -> Contrast:
     """The weighting by muscle and all that lies around the tube. Raises Refusal where the tube is no bright fluid, as on T1."""
     dark, fluid, around, core = _levels(volume, sac)
-    muscle = float(_muscle(volume, sac) - dark) / fluid
+    muscle = float(_muscle(volume, sac.curve) - dark) / fluid
     if muscle < _T2_MUSCLE:
         return Contrast("T2" if around > _FAT else "T2 without fat", muscle)
     if around > _OUTSHINES and core > _GREY_CORE:
@@ -73,11 +82,11 @@ def contrast_of(volume: Volume, sac: SeenSac) -> Contrast:
     return Contrast("gradient echo", muscle)
 
 
-def _muscle(volume: Volume, sac: SeenSac) -> float:
+def _muscle(volume: Volume, curve: Curve) -> float:
     """How bright the muscles behind and beside the tube are."""
     u, v = np.meshgrid(_BESIDE_MM, _BEHIND_MM)
-    shape = (len(sac.fluid), *u.shape)
-    block = in_sections(volume, sac.curve, np.broadcast_to(u, shape), np.broadcast_to(v, shape))
+    shape = (len(curve.points_mm), *u.shape)
+    block = in_sections(volume, curve, np.broadcast_to(u, shape), np.broadcast_to(v, shape))
     tissue = block[block != OUTSIDE]
     return float(np.median(tissue)) if tissue.size else 0.0
 
@@ -90,7 +99,7 @@ def contrast_on_t1(volume: Volume, sac: SeenSac, beside_fat: SeenSac, fat: Float
     within = (rays != OUTSIDE) & (share > _MIDDLE) & (share < _RIM[1])
     fluid = float(np.median((rays / fat[:, None, None])[within])) if within.any() else 1.0
     clear = float(sac.edge.mean()) > _T1_EDGE and float(beside_fat.edge.mean()) > _T1_FAT
-    grey = _muscle(volume, sac) < _T1_MUSCLE * float(np.median(fat))
+    grey = _muscle(volume, sac.curve) < _T1_MUSCLE * float(np.median(fat))
     return Contrast("T1") if clear and grey and fluid < _T1_FLUID else None
 
 

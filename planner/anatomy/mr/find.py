@@ -3,6 +3,7 @@ windows are modelled."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -16,7 +17,7 @@ from planner.anatomy.cord import SeenCord
 from planner.anatomy.grid import SEARCH_MM, reduced
 from planner.anatomy.levels import Body, Column, Row, bodies
 from planner.anatomy.mr.canal import around_sac, open_sides, see_canal
-from planner.anatomy.mr.contrast import Contrast, contrast_of, contrast_on_t1
+from planner.anatomy.mr.contrast import Contrast, contrast_of, contrast_on_t1, looks_plain
 from planner.anatomy.mr.cord import cord_in, cord_structure, told_from_roots
 from planner.anatomy.mr.fluid import see_fluid
 from planner.anatomy.mr.foramina import foramina_structure, see_foramina
@@ -94,21 +95,22 @@ class _Tube:
 
 def _tube_of(volume: Volume, search: Volume, body: NDArray[np.bool_], progress: Progress) -> _Tube:
     """The tube of fluid, bright, or dark before bright fat as on T1. Raises Refusal where there is neither."""
-    bright, clarity = None, 0.0
     try:
         points, clarity = track(evened(search, body), body)
-        bright = _bright_tube(volume, points, clarity)
-    except Refusal as refusal:
-        no_bright = refusal
+    except Refusal:
+        dark = _dark_tube(volume, search, body, 0.0)
+        if dark is None:
+            raise
+        return dark
+    bright = None
+    if looks_plain(search, curve_through(points, 6.0)):
+        with suppress(Refusal):
+            bright = _bright_tube(volume, points, clarity)
     if bright is not None and bright.contrast.is_plain:
         return bright
     progress(0.5, "Following the sac as on T1")
-    dark = _dark_tube(volume, search, body)
-    if dark is not None and dark.clarity > _CLEARER * clarity:
-        return dark
-    if bright is None:
-        raise no_bright
-    return bright
+    dark = _dark_tube(volume, search, body, _CLEARER * clarity)
+    return dark or bright or _bright_tube(volume, points, clarity)
 
 
 def _bright_tube(volume: Volume, points: Floats, clarity: float) -> _Tube:
@@ -122,12 +124,14 @@ def _bright_tube(volume: Volume, points: Floats, clarity: float) -> _Tube:
     return _Tube(contrast, volume, sac, sac, wall, around_sac(sac.radius_mm), open_sides(volume, sac, wall.radius_mm), clarity)
 
 
-def _dark_tube(volume: Volume, search: Volume, body: NDArray[np.bool_]) -> _Tube | None:
-    """As on T1; None where there is no such tube."""
+def _dark_tube(volume: Volume, search: Volume, body: NDArray[np.bool_], least: float) -> _Tube | None:
+    """As on T1; None where there is no such tube, or none clearer than `least`."""
     fat = fat_of(search, body)
     try:
         points, clarity = track(turned_body(search, body, fat), body, T1_ENDS)
     except Refusal:
+        return None
+    if clarity <= least:
         return None
     fluid = turned_over(around(volume, points), fat)
     sac = see_sac(fluid, curve_through(points, 6.0))

@@ -33,6 +33,7 @@ T1_ENDS = 0.1  # of a clear tube: what bounds it on T1 changes from body to disc
 _TUBE_MM = 40.0  # around the path, which is rough, the scan is turned over in its own voxels
 _WELL_INSIDE, _LIT, _STEADY_MM = 0.9, 0.87, 9  # of the outline; of the fluid's brightness, over this length: the sac has not ended
 _BELOW_MM, _STRAIGHT_MM, _TURNS, _BENDS_MM = 40, 20, 5, 5.0  # so far below the sac; straight on as it ran over so much; turn by turn
+_TAIL_MM = 60  # above its end the sac is seen with what follows below it
 _INSIDE_MM = 3.0  # the axis stays this far inside the sac
 
 
@@ -93,23 +94,24 @@ def _end_of(fluid: Volume, sac: SeenSac) -> int:
 
 def _lengthened(volume: Volume, fluid: Volume, sac: SeenSac, fat: Volume) -> tuple[Curve, int]:
     """The sac's curve, below its end straight on and centred in the fat as far as there is fat; and the section in which the sac ends."""
-    end = _end_of(fluid, sac)
-    below = min(len(sac.fluid) - end, _BELOW_MM)
+    end, count = _end_of(fluid, sac), len(sac.fluid)
+    below = min(count - end, _BELOW_MM)
     if below < _STEADY_MM:
-        return sac.curve, len(sac.fluid)
+        return sac.curve, count
     sure = max(end - _STEADY_MM, 2)
-    points = sac.curve.points_mm[:sure]  # what was followed below the end draws the last of them aside
-    onward = points[-1] - points[max(0, sure - _STRAIGHT_MM)]
+    first = max(sure - _TAIL_MM, 0)
+    points = sac.curve.points_mm[first:sure]  # what was followed below the end draws the last of them aside
+    onward = points[-1] - points[-min(len(points), _STRAIGHT_MM)]
     steps = np.arange(1, below + end - sure + 1)[:, None] * onward * STEP_MM / max(float(np.linalg.norm(onward)), 1e-6)
     curve = curve_through(np.concatenate([points, points[-1] + steps]), 2.0)
     for _ in range(_TURNS):
-        u, v = centroids(_wall(volume, _ended(sac_along(fluid, curve), end), fat).radius_mm)
-        beyond = np.clip((np.arange(len(u)) - sure) / _STEADY_MM, 0.0, 1.0)
+        u, v = centroids(_wall(volume, _ended(sac_along(fluid, curve), end - first), fat).radius_mm)
+        beyond = np.clip((np.arange(len(u)) - (sure - first)) / _STEADY_MM, 0.0, 1.0)
         curve = moved(curve, beyond * u, beyond * v, _BENDS_MM)
     inside = np.median(_shares(volume, curve, fat)[:, :, RADII < _INSIDE_MM].reshape(len(curve.points_mm), -1), axis=1)
     bare = np.flatnonzero(ndimage.median_filter(inside, 5, mode="nearest") < _FAT)
-    last = int(bare[bare > end + _STEADY_MM].min(initial=len(inside)))
-    return curve_through(curve.points_mm[:last], 1.0), min(end, last)
+    last = int(bare[bare > end - first + _STEADY_MM].min(initial=len(inside)))
+    return curve_through(np.concatenate([sac.curve.points_mm[:first], curve.points_mm[:last]]), 1.0), min(end, first + last)
 
 
 def _ended(sac: SeenSac, end: int) -> SeenSac:
