@@ -46,6 +46,9 @@ def commands(window: Window) -> tuple[Command, ...]:
     def has_case() -> bool:
         return window.is_ready and window.session.case.scan is not None
 
+    def has_series() -> bool:
+        return window.is_ready and window.session.series is not None
+
     def has_volume() -> bool:
         return window.is_ready and window.session.volume.state == "ready"
 
@@ -68,6 +71,7 @@ def commands(window: Window) -> tuple[Command, ...]:
         Command("File", "Open a file, ZIP or case", "Ctrl+Shift+O", window.filing.choose_file, ready),
         Command("File", "Open from a PACS", "", window.filing.choose_from_pacs, ready),
         Command("File", "Open the example", "", window.open_example, ready),
+        Command("File", "See the native slices", "", window.filing.show_native, has_series),
         Command("File", "Save the case", "Ctrl+S", window.filing.save, has_case),
         Command("File", "Save the case as", "Ctrl+Shift+S", window.filing.save_as, has_case),
         Command("File", "Save the sheet as PDF", "Ctrl+P", lambda: window.filing.make_sheet("pdf"), window.has_sheet),

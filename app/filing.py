@@ -16,6 +16,7 @@ from app.screen import ask, put_in_front
 from planner.progress import Progress
 
 if TYPE_CHECKING:
+    from app.native_window import NativeWindow
     from app.pacs.dialog import PacsDialog
     from app.window import Window
 
@@ -26,6 +27,7 @@ class Filing:
     def __init__(self, window: Window) -> None:
         self._window = window
         self._pacs: PacsDialog | None = None
+        self._native: NativeWindow | None = None
 
     def choose_folder(self) -> None:
         """Let the user choose a folder, beside the window: it blocks nothing."""
@@ -53,10 +55,21 @@ class Filing:
             self._pacs.finished.connect(self._window.activateWindow)
         put_in_front(self._pacs)
 
+    def show_native(self) -> None:
+        """The slices of the scan in use as they are stored, beside the window."""
+        from app.native_window import NativeWindow
+
+        if self._native is None:
+            self._native = NativeWindow(self._window, self._window.session, self._window.views)
+            self._native.finished.connect(self._window.activateWindow)
+        put_in_front(self._native)
+        self._native.appear()
+
     def close(self) -> None:
         """End what a dialog has begun."""
-        if self._pacs is not None:
-            self._pacs.close_work()
+        for one in (self._pacs, self._native):
+            if one is not None:
+                one.close_work()
 
     def choose_labels(self) -> None:
         """Let the user choose a label map of another program for the scan that is open."""

@@ -47,13 +47,10 @@ class StatusLine(QWidget):
 
     def point(self, at: Point, value: float | None, modality: str, anatomy: Anatomy | None, divided: Compartments | None = None) -> None:
         """The pointer is over a place of the scan. divided: the epidural space, where it is shown by compartment."""
-        x, y, z = at
-        self._place.setText(
-            f"{'L' if x >= 0 else 'R'} {abs(x):.1f}  {'P' if y >= 0 else 'A'} {abs(y):.1f}  {'H' if z >= 0 else 'F'} {abs(z):.1f} mm"
-        )
+        self._place.setText(place_words(at))
         unit = " HU" if modality == "CT" else ""
         self._value.setText("outside the scan" if value is None else f"{value:.0f}{unit}".replace("-", "−"))
-        self._name.say(_place_words(at, anatomy, divided) if anatomy is not None else "")
+        self._name.say(_structure_words(at, anatomy, divided) if anatomy is not None else "")
 
     def leave(self) -> None:
         """The pointer left the views."""
@@ -92,7 +89,7 @@ class StatusLine(QWidget):
         self._quiet.stop()
 
 
-def _place_words(at: Point, anatomy: Anatomy, divided: Compartments | None) -> str:
+def _structure_words(at: Point, anatomy: Anatomy, divided: Compartments | None) -> str:
     """`L1-L2, epidural space`; on the canal's wall what that is made of, on the sac's edge whether it was seen, in the epidural
     space the compartment and its room."""
     import numpy as np
@@ -115,3 +112,9 @@ def _place_words(at: Point, anatomy: Anatomy, divided: Compartments | None) -> s
         space = divided.words_at(tuple(index), level) if divided is not None else ""
         structure = sac_words_at(anatomy, at) or space or structure
     return ", ".join(part for part in (level, structure) if part)
+
+
+def place_words(at: Point) -> str:
+    """`L 12.0  P 30.1  H 40.0 mm`: how far to the patient's left, back and head, or the other way, from the scanner's zero."""
+    ends = (("L", "R"), ("P", "A"), ("H", "F"))
+    return "  ".join(f"{names[c < 0]} {abs(c):.1f}" for names, c in zip(ends, at)) + " mm"

@@ -14,7 +14,7 @@ from viewer.brush import Drawn, Pulled
 from viewer.linked import ViewGrid
 from viewer.scene import Scene, SceneNeedle, ScenePatch, point
 from viewer.theme import ThemeName
-from viewer.windows import preset, presets
+from viewer.windows import Window, preset, presets
 
 if TYPE_CHECKING:
     from planner.anatomy.compartments import Compartments
@@ -31,6 +31,7 @@ class Views(QObject):
     """`grid` is the widget. `pointed` says what is under the pointer: (point, value), or (None, None)."""
 
     pointed = Signal(object, object)
+    place_shown = Signal(object)  # a Point that somebody brought into all views
     window_named = Signal(str)
 
     def __init__(self, desk: Desk, theme: ThemeName, parent: QObject | None = None) -> None:
@@ -164,6 +165,7 @@ class Views(QObject):
         """Bring a place into all views."""
         if self.grid.scene.volume is not None:
             self.grid.set_crosshair(at)
+            self.place_shown.emit(at)
 
     def show_canal(self, anatomy: Anatomy) -> None:
         """Bring the middle of the canal into all views: what a person looks for first lies along it."""
@@ -200,8 +202,12 @@ class Views(QObject):
         """Put on a window preset."""
         volume = self._session.volume.value
         if volume is not None:
-            self.grid.set_window(*preset(identifier).window(volume))
-            self.window_named.emit(self.window_words)
+            self.put_window(preset(identifier).window(volume))
+
+    def put_window(self, window: Window) -> None:
+        """Show these values between black and white."""
+        self.grid.set_window(*window)
+        self.window_named.emit(self.window_words)
 
     @property
     def window_words(self) -> str:

@@ -264,7 +264,10 @@ class Window(QMainWindow):
 
     def _make_panel(self, station: int, kind: type[Panel]) -> Panel:
         filing = self.filing
-        doors = {0: (filing.choose_folder, filing.choose_file, filing.choose_from_pacs), 1: (filing.choose_labels, filing.choose_masks)}
+        doors = {
+            0: (filing.choose_folder, filing.choose_file, filing.choose_from_pacs, filing.show_native),
+            1: (filing.choose_labels, filing.choose_masks),
+        }
         return kind(self.desk, self.go_on, *doors.get(station, ()))
 
     def _pointed(self, at: tuple[float, float, float] | None, value: float | None) -> None:

@@ -31,8 +31,10 @@ class ScanPanel(Panel):
 
     station = 0
 
-    def __init__(self, desk: Desk, onward: Next, open_folder: Next, open_file: Next, open_from_pacs: Next) -> None:
-        self._open_folder, self._open_file, self._open_from_pacs = open_folder, open_file, open_from_pacs
+    def __init__(
+        self, desk: Desk, onward: Next, open_folder: Next, open_file: Next, open_from_pacs: Next, show_native: Next
+    ) -> None:
+        self._open_folder, self._open_file, self._open_from_pacs, self._show_native = open_folder, open_file, open_from_pacs, show_native
         super().__init__(desk, onward)
 
     def build(self) -> None:
@@ -125,7 +127,8 @@ class ScanPanel(Panel):
             if series.way_out:
                 card.add(label(series.way_out, "small"))
         elif chosen:
-            card.add(label("In use", "small"))
+            native = button("See the slices as stored…", self._show_native, "small", "See the native slices")
+            card.add(row(label("In use", "small", wrap=False), None, native))
         else:
             card.add(row(button("Use this series", lambda: self.session.choose_series(series), name=f"Use series {name}"), None))
         return card
