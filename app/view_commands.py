@@ -24,13 +24,13 @@ def view_commands(window: Window) -> tuple[Command, ...]:
         known = ()  # numpy is behind them: not before the first paint
 
     def shown() -> bool:
-        return window.is_ready and window.session.volume.state == "ready"
+        return window.is_ready and window.session.volume_in_sight is not None
 
     def take_window(identifier: str) -> None:
         window.views.take_window(identifier)
 
     def suits(modality: str) -> bool:
-        volume = window.session.volume.value if shown() else None
+        volume = window.session.volume_in_sight if shown() else None
         return volume is not None and volume.modality == modality
 
     def switch(name: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import dist
+from math import dist, floor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from app.desk import Desk, Point
 from app.hand import brush_of, edit_of
 from viewer.brush import Drawn, Pulled
 from viewer.linked import ViewGrid
-from viewer.scene import Scene, SceneNeedle, ScenePatch, point
+from viewer.scene import Scene, SceneNeedle, ScenePatch, point, same_scan
 from viewer.theme import ThemeName
 from viewer.windows import Window, preset, presets
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PATCH_STATION = 5
 _OTHERS = 3
+_PICTURES = 20  # of a scan while it is read
 _FIELD_MM = 160.0
 _SPINE_MM = 210.0  # three levels above and below a place, with room at the ends
 
@@ -47,7 +48,7 @@ class Views(QObject):
         grid = self.grid
         grid.clicked.connect(self._clicked)
         grid.leak_marked.connect(desk.mark_leak)
-        grid.vertebra_pointed.connect(desk.ask_vertebra)
+        grid.vertebra_pointed.connect(self._ask_vertebra)
         grid.proposal_taken.connect(self.take_proposal)
         grid.snap_wanted.connect(self._snap)
         grid.needle_dragged.connect(self._drag)
@@ -70,7 +71,7 @@ class Views(QObject):
         if not scene.changes(before):
             return
         volume, leaks = scene.volume, scene.leaks
-        fresh = volume is not None and volume is not before.volume
+        fresh = volume is not None and not same_scan(volume, before.volume)
         self.grid.set_scene(scene)
         if fresh and leaks:
             self.show_place(leaks[min(self._desk.site, len(leaks) - 1)].position_mm)
@@ -86,8 +87,8 @@ class Views(QObject):
     def _scene(self) -> Scene:
         """What the session holds, as far as there is a scan to show it on."""
         session = self._session
-        volume = session.volume.value if session.volume.state == "ready" else None
-        anatomy = session.anatomy.value if volume is not None else None
+        volume, loaded = session.volume_in_sight, session.volume.state == "ready"
+        anatomy = session.anatomy.value if loaded else None
         needles, self._dragged = self._needles() if anatomy is not None else ((), [])
         example = session.case.scan is not None and session.case.scan.example is not None
         surfaces, divided = self._with_spaces(session.surfaces.value)
@@ -101,6 +102,7 @@ class Views(QObject):
             surfaces=surfaces if anatomy is not None else None,
             compartments=divided,
             watermark="phantom" if example else "",
+            filled=1.0 if loaded or volume is None else floor(session.volume.share * _PICTURES) / _PICTURES,
         )
 
     def _with_spaces(self, surfaces: dict[str, Mesh] | None) -> tuple[dict[str, Mesh] | None, Compartments | None]:
@@ -176,8 +178,12 @@ class Views(QObject):
     # ---- hands ---------------------------------------------------------------------------------------------------------
 
     def _clicked(self, at: Point) -> None:
-        if self._desk.gesture:
+        if self._desk.gesture and self._session.volume.state == "ready":
             self._desk.click(at)
+
+    def _ask_vertebra(self, at: Point) -> None:
+        if self._session.volume.state == "ready":
+            self._desk.ask_vertebra(at)
 
     def _drag(self, index: int, entry: Point, target: Point, finished: bool) -> None:
         if index >= len(self._dragged):
@@ -200,7 +206,7 @@ class Views(QObject):
 
     def take_window(self, identifier: str) -> None:
         """Put on a window preset."""
-        volume = self._session.volume.value
+        volume = self.grid.scene.volume
         if volume is not None:
             self.put_window(preset(identifier).window(volume))
 
@@ -212,7 +218,7 @@ class Views(QObject):
     @property
     def window_words(self) -> str:
         """The preset that is on, or centre and width."""
-        volume, shown = self._session.volume.value, self.grid.window_shown
+        volume, shown = self.grid.scene.volume, self.grid.window_shown
         if volume is not None:
             for one in presets():
                 window = one.window(volume) if one.modality == volume.modality else None

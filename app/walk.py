@@ -48,14 +48,17 @@ class Walk(QObject):
     progressed = Signal(str, float, str)  # derivation, share, what
     announced = Signal(str)
     failed = Signal(object)  # an exception that is a bug
+    _came_in_sight = Signal(object, object)  # key and volume of a scan that is still read, from the thread that reads it
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.jobs = Jobs(self)
         self.jobs.progressed.connect(self._progress)
+        self._came_in_sight.connect(self._look)
         self.case = Case()
         self.scan: Derived[Scan] = Derived()
         self.volume: Derived[Volume] = Derived()
+        self._filling: tuple[Hashable, Volume] | None = None
         self.anatomy: Derived[Anatomy] = Derived()
         self.surfaces: Derived[dict[str, Mesh]] = Derived()
         self.compartments: Derived[DividedSpace] = Derived()
@@ -75,6 +78,14 @@ class Walk(QObject):
             return None
         wanted = (reference.series_uid, reference.part)
         return next((series for series in self.scan.value.series if (series.uid, series.part) == wanted), None)
+
+    @property
+    def volume_in_sight(self) -> Volume | None:
+        """The scan, or what is there of it while it is read: to look at, and for nothing else."""
+        if self.volume.state == "ready":
+            return self.volume.value
+        key, volume = self._filling or (None, None)
+        return volume if self.volume.state == "running" and self.volume.key == key else None
 
     # ---- the walk ------------------------------------------------------------------------------------------------------
 
@@ -130,9 +141,15 @@ class Walk(QObject):
         def work(progress: Progress) -> Volume:
             from planner.scan import load
 
-            return load(series, progress, side_by_side)
+            return load(series, progress, side_by_side, lambda volume: self._came_in_sight.emit(series.key, volume))
 
         self._derive("volume", series.key, work)
+        if self.volume.state != "running":
+            self._filling = None
+
+    def _look(self, key: Hashable, volume: Volume) -> None:
+        self._filling = key, volume
+        self.changed.emit()
 
     def _refresh_anatomy(self) -> None:
         volume = self.volume.value

@@ -140,7 +140,13 @@ class Window(QMainWindow):
         from app.views import Views
         from viewer import warming
 
-        self._jobs.start("warming", lambda progress: warming.warm(), lambda outcome: self._stage.update())
+        def warm(progress: Progress) -> None:
+            warming.warm()
+            from planner.scan import elements
+
+            elements.warm()
+
+        self._jobs.start("warming", warm, lambda outcome: self._stage.update())
         self._session = Session(self)
         self._desk = Desk(self._session, self)
         self._views = Views(self._desk, self._theme, self)
@@ -274,7 +280,7 @@ class Window(QMainWindow):
         if at is None:
             self._status.leave()
             return
-        volume, anatomy = self.session.volume.value, self.session.anatomy.value
+        volume, anatomy = self.session.volume_in_sight, self.session.anatomy.value
         divided = self.views.grid.scene.compartments
         self._status.point(at, value, volume.modality if volume is not None else "", anatomy, divided)
 

@@ -57,15 +57,16 @@ class GreyPicture:
         self._rows = np.zeros((1, 1), dtype=np.float32)
         self._made: tuple[Any, ...] = ()
 
-    def image(self, volume: Volume, pose: Pose, window: Window, ratio: float = 1.0, fine: bool = True) -> QImage:
+    def image(self, volume: Volume, pose: Pose, window: Window, ratio: float = 1.0, fine: bool = True, filled: float = 1.0) -> QImage:
         """The plane of `pose` as an RGB32 picture with `ratio` device pixels in a logical one.
 
         It shares the kept buffer: draw it before the next call.
 
         fine: cubic rather than linear between voxels; for oblique planes full rather than half resolution.
+        filled: the share of the volume that is there: when it grows the picture is made anew.
         """
         wide, high = max(1, round(pose.width * ratio)), max(1, round(pose.height * ratio))
-        wanted = (volume, pose.plane, pose.centre_mm, pose.depth_mm, pose.px_per_mm, wide, high, window, ratio, fine)
+        wanted = (volume, pose.plane, pose.centre_mm, pose.depth_mm, pose.px_per_mm, wide, high, window, ratio, fine, filled)
         if wanted != self._made:
             self._make(volume, pose, window, ratio, fine, wide, high)
             self._made = wanted

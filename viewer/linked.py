@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QGridLayout, QWidget
 
 from viewer.brush import Brush
 from viewer.pose import PLANES, Plane, plane_along, standard_plane
-from viewer.scene import EMPTY, Measurement, Point, Scene, point
+from viewer.scene import EMPTY, Measurement, Point, Scene, point, same_scan
 from viewer.slice_view import SliceView
 from viewer.spatial_view import SpatialView
 from viewer.theme import ThemeName, theme
@@ -58,7 +58,7 @@ class ViewGrid(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._scene = EMPTY
-        self._window = Window(400.0, 1800.0)
+        self._window = self._first_window = Window(400.0, 1800.0)
         self._measurements: tuple[Measurement, ...] = ()
         self._large: ViewName | None = None
         self._brush: Brush | None = None
@@ -106,17 +106,25 @@ class ViewGrid(QWidget):
     # what is shown
 
     def set_scene(self, scene: Scene) -> None:
-        """Show a scene. Another volume brings its own window and the standard view, and ends the measurements."""
-        new_scan = scene.volume is not None and scene.volume is not self._scene.volume
-        if scene.volume is not self._scene.volume:
+        """Show a scene. Another scan brings its own window and the standard view, and ends the measurements.
+
+        The first window of one that is still read follows what is there of it, until somebody takes another.
+        """
+        before, shown = self._scene, self._window
+        new_scan = not same_scan(scene.volume, before.volume)
+        if new_scan:
             self._measurements = ()
         self._scene = scene
         self._spread()
-        if new_scan and scene.volume is not None:
+        if scene.volume is None:
+            return
+        if new_scan:
             self._planes = {name: standard_plane(name) for name in PLANES}
             for view in self.slices.values():
                 view.show_standard()
-            self.set_window(*first_window(scene.volume))
+        if new_scan or (before.filled < 1 and shown == self._first_window):
+            self._first_window = first_window(scene.volume)
+            self.set_window(*self._first_window)
 
     def _spread(self) -> None:
         shown = replace(self._scene, measurements=(*self._scene.measurements, *self._measurements))

@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields
 from math import acos, degrees, dist
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from viewer.arrival import Arrival
 
 if TYPE_CHECKING:
@@ -102,7 +104,7 @@ class Scene:
     hidden: names of structures that are switched off (as in `Anatomy.structures`, and "patch", "needles", "leaks", "level names",
     "volume rendering", "canal wall" for its kinds, "compartments"). surfaces: the meshes of `viewer.surfaces.surfaces`, or None while they
     are not made. compartments: of the epidural space, None while nobody asked for them or they are not made.
-    watermark: a word across every view, such as "phantom".
+    watermark: a word across every view, such as "phantom". filled: the share of the volume that is there, while it is still read.
     """
 
     volume: Volume | None = None
@@ -115,6 +117,7 @@ class Scene:
     surfaces: Mapping[str, Mesh] | None = None
     compartments: Compartments | None = None
     watermark: str = ""
+    filled: float = 1.0
 
     def shows(self, name: str) -> bool:
         """Whether a structure is switched on."""
@@ -123,6 +126,13 @@ class Scene:
     def changes(self, before: Scene | None) -> frozenset[str]:
         """The names of the fields that differ from those of a scene before; all of them where there was none."""
         return frozenset(one.name for one in fields(self) if before is None or getattr(self, one.name) != getattr(before, one.name))
+
+
+def same_scan(one: Volume | None, other: Volume | None) -> bool:
+    """Whether two volumes show the same voxels, as one that is still read does and the one that it becomes."""
+    if one is None or other is None or one is other:
+        return one is other
+    return one.frame == other.frame and np.may_share_memory(one.voxels, other.voxels)
 
 
 EMPTY = Scene()

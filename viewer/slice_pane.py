@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from viewer import furniture, warming
 from viewer.pose import Plane, PlaneName, Pose, standard_plane
-from viewer.scene import EMPTY, Point, Scene, point
+from viewer.scene import EMPTY, Point, Scene, point, same_scan
 from viewer.slice_picture import SlicePainter
 from viewer.theme import Theme, ThemeName, theme
 from viewer.windows import Window, first_window
@@ -44,9 +44,9 @@ class SlicePane(QWidget):
         self.setAccessibleName(f"{furniture.TITLES[plane]} view")
 
     def set_scene(self, scene: Scene) -> None:
-        """Show another scene. A new volume brings its own window and the standard view; everything else stays where it is."""
+        """Show another scene. A new scan brings its own window and the standard view; everything else stays where it is."""
         before, self._scene = self._scene, scene
-        if scene.volume is not None and scene.volume is not before.volume:
+        if scene.volume is not None and not same_scan(scene.volume, before.volume):
             same_place = before.volume is not None and before.volume.frame == scene.volume.frame
             self._window = first_window(scene.volume)
             if not same_place:

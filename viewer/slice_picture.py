@@ -56,7 +56,7 @@ class SlicePainter:
         if scene.volume is None:
             painter.fillRect(QRectF(0, 0, pose.width, pose.height), theme.colour("view"))
         else:
-            painter.drawImage(QPointF(0, 0), self._grey.image(scene.volume, pose, window, ratio, fine))
+            painter.drawImage(QPointF(0, 0), self._grey.image(scene.volume, pose, window, ratio, fine, scene.filled))
             if scene.patch is not None and scene.shows("patch"):
                 painter.setRenderHint(QPainter.RenderHint.Antialiasing)
                 self._patch.paint(painter, theme, scene.patch, pose, ratio)

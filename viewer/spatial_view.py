@@ -232,7 +232,8 @@ class SpatialView(QWidget):
 
     def _frame_first(self) -> None:
         """A new scan, or the first surfaces of one, come into sight; later changes leave the eye alone."""
-        what, seen = (self._scene.volume, self._scene.surfaces is not None), self._in_sight()
+        volume = self._scene.volume
+        what, seen = (volume.frame if volume is not None else None, self._scene.surfaces is not None), self._in_sight()
         if self._framed != what and seen is not None:
             self._framed = what
             self._orbit = self._orbit.framing(seen, self.width() / max(1, self.height()))

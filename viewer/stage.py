@@ -106,7 +106,7 @@ class Stage:
         eyes = "hidden" in changed
         if eyes or "surfaces" in changed:
             self._show_surfaces(scene.surfaces or {}, scene)
-        if eyes or "volume" in changed:
+        if eyes or changed & {"volume", "filled"}:
             self._show_volume(scene)
         if eyes or "patch" in changed:
             self._show_patch(scene.patch if scene.shows("patch") else None)
@@ -214,7 +214,7 @@ class Stage:
         return mapper
 
     def _show_volume(self, scene: Scene) -> None:
-        wanted = scene.volume if scene.shows(_BLEND) else None
+        wanted = scene.volume if scene.shows(_BLEND) and scene.filled == 1.0 else None
         if wanted is self._volume_of:
             return
         if self._volume is not None:

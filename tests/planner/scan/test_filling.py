@@ -1,0 +1,94 @@
+"""A scan can be looked at while it is read: the middle slice first, in the memory in which the whole lies in the end."""
+
+import numpy as np
+import pytest
+
+from planner.progress import Cancelled
+from planner.scan import load, read
+from tests.planner.scan.test_geometry import assert_true
+from tests.planner.scan.writer import Stack, write
+
+SAGITTAL = Stack(row=(0, 1, 0), column=(0, 0, -1), step=(4, 0, 0), rows=24, columns=20)
+
+
+def one_after_another(seen):
+    """Reads slices one at a time, and keeps what is there of the scan after each."""
+
+    def each(work, numbers):
+        for n in numbers:
+            work(n)
+            yield
+            seen.append([volume.values() for volume in seen.shown])
+
+    return each
+
+
+class Seen(list):
+    """shown: the volumes that `load` handed out while it read."""
+
+    def __init__(self):
+        super().__init__()
+        self.shown = []
+
+
+def loaded(folder, **values):
+    (series,) = read(folder).series
+    seen = Seen()
+    return load(series, each=one_after_another(seen), shown=seen.shown.append, **values), seen
+
+
+@pytest.mark.parametrize("stack", [Stack(), SAGITTAL, Stack(row=(-1, 0, 0), step=(0, 0, -3)), Stack(intercepts=(0.0,))])
+def test_the_middle_slice_is_there_first_and_the_rest_follows_in_place(tmp_path, stack):
+    volume, seen = loaded(write(tmp_path, stack))
+    assert_true(volume)
+    (shown,) = seen.shown
+    assert shown.frame == volume.frame
+    assert np.shares_memory(shown.voxels, volume.voxels)
+    first, last = seen[0][0], seen[-1][0]
+    world = int(np.abs(np.cross(stack.row, stack.column)).argmax())
+    there = np.flatnonzero((first != -1024).any(axis=tuple({0, 1, 2} - {2 - world})))
+    assert list(there) in ([5], [6])
+    assert np.array_equal(last, volume.values())
+    counts = [int((now[0] != -1024).any(axis=tuple({0, 1, 2} - {2 - world})).sum()) for now in seen]
+    assert counts == list(range(1, 13))
+
+
+def test_what_has_not_come_yet_has_no_value(tmp_path):
+    (series,) = read(write(tmp_path, Stack())).series
+    shown = []
+    with pytest.raises(Cancelled):
+        load(series, stop_after(3), shown=shown.append)
+    there = shown[0].voxels != shown[0].padding
+    assert there.any(axis=(1, 2)).sum() == 3
+
+
+def stop_after(count):
+    calls = []
+
+    def progress(share, what):
+        calls.append(what)
+        if len(calls) > count:
+            raise Cancelled
+
+    return progress
+
+
+def test_a_scan_in_the_middle_of_the_sixteen_bits_keeps_its_memory(tmp_path):
+    volume, seen = loaded(write(tmp_path, Stack(signed=False, intercepts=(-1024.0,))))
+    assert (seen.shown[0].voxels.dtype, volume.voxels.dtype) == (np.uint16, np.int16)
+    assert np.shares_memory(seen.shown[0].voxels, volume.voxels)
+
+
+@pytest.mark.parametrize(
+    "stack",
+    [
+        Stack(column=(0, np.cos(0.3), -np.sin(0.3))),  # sheared back when all is there
+        Stack(intercepts=(-1024.0, -1000.0)),  # brought to one rescale
+        Stack(places=(0, 1, 2.1, 3, 4, 5.1, 6, 7, 8, 9)),  # evened
+        Stack(modality="MR", extra=(("PhotometricInterpretation", "MONOCHROME1"),)),
+    ],
+)
+def test_what_is_changed_after_reading_is_not_shown_before(tmp_path, stack):
+    volume, seen = loaded(write(tmp_path, stack))
+    assert not seen.shown
+    assert len(volume.voxels)
