@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from planner.anatomy.reformat import OUTSIDE, RADIAL_MM, RADII, THETA, Curve, curve_through, polar, smooth
+from planner.anatomy.reformat import OUTSIDE, RADIAL_MM, RADII, THETA, Curve, curve_through, polar, rising, smooth
 from planner.anatomy.sac import ellipse
 from planner.anatomy.spine import Canal, Level
 from planner.anatomy.wall import centroids, closed_paths
@@ -19,7 +20,10 @@ from planner.geometry import Floats, Volume
 _GREY = 0.25  # of the fluid's brightness: cord and roots are brighter, ligament, dura and cortical bone darker
 DARKEST = 3  # percentile around the canal: cortical bone, ligament, flow
 _LINE_MM, _BEYOND_MM = 1.5, 3.0  # from the edge outward: the dark line is looked for in the one, fat from there to the other
-_DURA_MM = 0.55  # from the steepest fall of the fluid's blurred edge to the dura's outside
+_DURA_MM = 0.55  # from half way down the fluid's blurred edge to the dura's outside
+_BLUR_MM, _PLATEAU_MM = 0.4, 1.0  # an edge is blurred over half of a voxel and so much; over the other, on both sides, its ends are read
+_LEAST_FALL = 0.15  # from the one to the other; what falls less is no edge
+_BEHIND_A_FILM = 0.3  # no darker than this is taken for what lies beyond: fat against bone may be a film thinner than a voxel
 _FALL = 0.35  # from the sac to the line; this and the next in shares of the fluid's brightness
 _FAT, _DARK = (0.4, 0.55), (0.2, 0.35)  # as bright as the second is fat; as dark as the first is ligament or cortical bone
 _MARROW, _MARROW_MM, _AHEAD = (0.2, 0.8), 6.0, -0.3  # its brightness; over which it is even; sine of the directions to the front
@@ -80,6 +84,8 @@ def sac_along(volume: Volume, curve: Curve) -> SeenSac:
     relative = rays / fluid[:, None, None]
     line = _line(relative)
     radius, edge = _outline(line, _ellipses(line, relative))
+    radius = _half_way(relative, radius, volume.frame.spacing_mm) + _DURA_MM
+    radius = ndimage.gaussian_filter(radius, (2.0, 1.0), mode=("nearest", "wrap"))
     return SeenSac(curve, radius, edge, fluid, dark)
 
 
@@ -230,8 +236,26 @@ def _outline(line: Floats, usual: Floats) -> tuple[Floats, Floats]:
     cost = 1.0 - line + 0.35 * ((RADII - usual[..., None]) / _OFF_ELLIPSE_MM) ** 2
     index = np.zeros(cost.shape[:2], dtype=np.int64)
     closed_paths(np.ascontiguousarray(cost), 0.3, index)
-    radius = ndimage.gaussian_filter(RADII[index] + RADIAL_MM / 2 + _DURA_MM, (2.0, 1.0), mode=("nearest", "wrap"))
-    return radius, np.take_along_axis(line, index[..., None], axis=2)[..., 0]
+    return RADII[index] + RADIAL_MM / 2, np.take_along_axis(line, index[..., None], axis=2)[..., 0]
+
+
+def _half_way(relative: Floats, radius: Floats, spacing_mm: tuple[float, float, float]) -> Floats:
+    """(n, ANGLES): an outline moved to where brightness passes half way from what lies within to what lies beyond. Across a voxel of 3 mm
+    the slope between them is as long, and its steepest place anywhere on it."""
+    blur = 0.5 * np.hypot(spacing_mm[2] * np.cos(THETA), spacing_mm[1] * np.sin(THETA)) + _BLUR_MM
+    within = _mean_between(relative, np.maximum(radius - blur - _PLATEAU_MM, RADII[0]), np.maximum(radius - blur, RADII[1]))
+    beyond = _mean_between(relative, radius + blur, radius + blur + _PLATEAU_MM)
+    level = 0.5 * (within + np.maximum(beyond, _BEHIND_A_FILM))
+    edge = rising(-relative, -level, radius - blur - RADIAL_MM, radius + blur + RADIAL_MM)
+    seen = np.isfinite(edge) & (within - beyond > _LEAST_FALL)
+    spread = partial(ndimage.gaussian_filter, sigma=(1.5, 1.0), mode=("nearest", "wrap"))
+    return np.asarray(radius + spread(np.where(seen, edge - radius, 0.0)) / np.maximum(spread(seen.astype(np.float64)), 0.05))
+
+
+def _mean_between(rays: Floats, low_mm: Floats, high_mm: Floats) -> Floats:
+    """(n, ANGLES): the mean along each ray from one radius to another."""
+    within = (low_mm[..., None] <= RADII) & (high_mm[..., None] >= RADII)
+    return np.asarray((rays * within).sum(axis=2) / np.maximum(within.sum(axis=2), 1))
 
 
 def above_its_end(canal: Canal, levels: tuple[Level, ...], fluid: Floats) -> Floats:
