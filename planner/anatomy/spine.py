@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from planner.anatomy.labels import USUAL, Numbering, numbering_of
 from planner.evidence import number
-from planner.geometry import Floats, Frame
+from planner.geometry import Floats, Frame, Gap
 from planner.progress import Progress
 
 Provenance = Literal["found", "imported", "drawn", "modelled", "not checked"]
@@ -277,7 +277,7 @@ class Anatomy:
     vertebral artery, contrast outside; a name that is missing is "not checked". leak_hints: from head to foot. again: the same scan's
     anatomy when a person names a vertebra (itself, the name, progress), found anew from what was seen; None where labels were given.
     sac: the sac and the cord along the canal; None where labels were given, or where the sac was changed by hand. landmarks: of each
-    vertebra, head to foot; none where nobody looked for them (MR).
+    vertebra, head to foot; none where nobody looked for them (MR). gaps: slabs that the scan does not show.
     """
 
     frame: Frame
@@ -294,6 +294,7 @@ class Anatomy:
     again: Callable[[Anatomy, Anchor, Progress], Anatomy] | None = None
     sac: SacSections | None = None
     landmarks: tuple[Landmarks, ...] = ()
+    gaps: tuple[Gap, ...] = ()
 
     @property
     def numbering(self) -> Numbering:

@@ -13,6 +13,7 @@ from planner import needles, patch
 from planner.anatomy.bare import bare
 from planner.anatomy.by_hand.apply import edited, unedited
 from planner.anatomy.by_hand.path import draws_canal
+from planner.anatomy.gaps import across_a_gap, on_the_side_of, with_gaps
 from planner.anatomy.spine import Anatomy
 from planner.case.acts import now_by_user, recorded, take_needle
 from planner.case.case import Case, Site, TakenNeedle
@@ -103,7 +104,8 @@ def find_anatomy(case: Case, volume: Volume, progress: Progress = silent, found:
     `EditedAnatomy.idle` names it.
     """
     before = None if found is None else unedited(found)
-    return with_edits(case, _found(case, volume, part(progress, 0.0, 0.9 if case.edits else 1.0), before), part(progress, 0.9, 1.0))
+    anatomy = _found(case, volume, part(progress, 0.0, 0.9 if case.edits else 1.0), before)
+    return with_edits(case, with_gaps(anatomy, volume.gaps), part(progress, 0.9, 1.0))
 
 
 def with_edits(case: Case, anatomy: Anatomy, progress: Progress = silent) -> Anatomy:
@@ -124,8 +126,11 @@ def _found(case: Case, volume: Volume, progress: Progress, found: Anatomy | None
         )
     if case.labels_path is not None:
         return anatomy_station.find_with_labels(volume, Path(case.labels_path), anchor, progress, case.labels_scheme)
-    if found is not None and anchor is not None and (found.modality == "CT" or found.again) and len(found.canal.centreline_mm):
+    can_rename = found is not None and (found.modality == "CT" or found.again) and len(found.canal.centreline_mm)
+    if found is not None and can_rename and anchor is not None and not across_a_gap(volume, found, anchor.position_mm):
         return anatomy_station.rename(found, anchor, progress)
+    if anchor is not None:
+        volume = on_the_side_of(volume, anchor.position_mm)
     try:
         return anatomy_station.find(volume, anchor, progress)
     except Refusal as refusal:

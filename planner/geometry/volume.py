@@ -13,6 +13,34 @@ from planner.geometry.sampling import resample, trilinear
 from planner.progress import Progress, silent
 
 
+@dataclass(frozen=True)
+class Gap:
+    """A slab of a scan that no slice shows. normal: unit vector, LPS; low_mm, high_mm: of its two faces along it, from the origin."""
+
+    normal: tuple[float, float, float]
+    low_mm: float
+    high_mm: float
+
+    def holds(self, points_mm: ArrayLike, margin_mm: float = 0.0) -> NDArray[np.bool_]:
+        """Whether LPS points (..., 3) lie in it, or nearer to it than a margin."""
+        along = np.asarray(points_mm, dtype=np.float64) @ np.array(self.normal)
+        return np.asarray((along > self.low_mm - margin_mm) & (along < self.high_mm + margin_mm))
+
+    def parts(self, one_mm: ArrayLike, other_mm: ArrayLike) -> bool:
+        """Whether it lies between two LPS points."""
+        low, high = sorted(float(np.asarray(point) @ np.array(self.normal)) for point in (one_mm, other_mm))
+        return low <= self.low_mm and high >= self.high_mm
+
+    def fill(self, voxels: NDArray[Any], frame: Frame, value: float) -> None:
+        """Give all voxels [k, j, i] of a frame that lie in it one value, in place."""
+        of_k, of_j, of_i, offset = np.array(self.normal) @ frame.affine[:3]  # the height along the normal is a sum
+        row = of_j * np.arange(frame.shape[1])[:, None] + of_i * np.arange(frame.shape[2]) + offset
+        heights = of_k * np.arange(frame.shape[0])
+        for k in np.flatnonzero((heights + row.max() > self.low_mm) & (heights + row.min() < self.high_mm)):
+            height = heights[k] + row
+            voxels[k][(height > self.low_mm) & (height < self.high_mm)] = value
+
+
 @dataclass(frozen=True, eq=False)
 class Volume:
     """A scan in memory.
@@ -22,6 +50,7 @@ class Volume:
     slope, intercept: value = voxel * slope + intercept. CT values are HU; MR values have no unit.
     modality: "CT", "MR" or another DICOM modality.
     padding: the stored value that stands for "outside the scan", or None.
+    gaps: slabs within it that no slice shows; their voxels hold the padding.
     """
 
     frame: Frame
@@ -30,6 +59,7 @@ class Volume:
     slope: float = 1.0
     intercept: float = 0.0
     padding: float | None = None
+    gaps: tuple[Gap, ...] = ()
 
     def __post_init__(self) -> None:
         if self.voxels.shape != self.frame.shape:

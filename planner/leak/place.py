@@ -47,8 +47,14 @@ def place(
         raise Refusal("The position of the leak is not three numbers.", "Give it as X,Y,Z in mm.")
     if not anatomy.frame.contains(point, -max(anatomy.frame.spacing_mm) / 2):
         raise Refusal("The leak lies outside the scan.", "Give its position in the scan's own coordinates (LPS, mm).")
+    if any(gap.holds(point) for gap in anatomy.gaps):
+        raise Refusal("The leak lies in a gap of the scan: no slice shows this place.", "Take a scan without the gap.")
     if len(anatomy.canal.centreline_mm) == 0:
         raise Refusal("No spinal canal was found, so a leak cannot be placed in it.", "Go back to Anatomy and find the canal first.")
+    middle = anatomy.canal.centreline_mm[len(anatomy.canal.centreline_mm) // 2]
+    if any(gap.parts(middle, point) for gap in anatomy.gaps):
+        sentence = "A gap of the scan lies between this place and the canal that was followed."
+        raise Refusal(sentence, "Name a vertebra on this side of the gap.")
     distance = _distance_outside(anatomy, point, at_root=kind in ("sleeve", "fistula"))
     if distance > 0:
         where = "the canal, the foramina and the roots" if kind in ("sleeve", "fistula") else "the spinal canal"

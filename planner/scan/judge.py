@@ -10,11 +10,11 @@ from math import acos, degrees
 import numpy as np
 
 from planner.evidence import number
-from planner.geometry import Floats, Frame
+from planner.geometry import Floats, Frame, Gap
 from planner.scan.group import LEAST_SLICES, one_grid
 from planner.scan.pixels import rescale_of
 from planner.scan.series import Plane, Series, Slice, Triple
-from planner.scan.stack import LEAST_BLOCK, SAME_PLACE_MM, Crooked, Stack, arrange, axes, grid, odd_steps
+from planner.scan.stack import LEAST_BLOCK, NO_GAP, SAME_PLACE_MM, Crooked, Stack, arrange, axes, grid, odd_steps
 
 MOST_NAMED = 3  # odd steps or places named one by one in a reason
 _NORMALS: dict[Plane, Triple] = {"sagittal": (1, 0, 0), "coronal": (0, 1, 0), "axial": (0, 0, 1)}
@@ -66,6 +66,8 @@ def judge(slices: Sequence[Slice], uid: str, extra_repairs: tuple[str, ...] = ()
     distances = [part.spacing_mm[0] for part in parts]
     if len(parts) > 1 and max(distances) - min(distances) > 0.05 * min(distances):
         return parts  # two stacks in one series rather than one with missing slices
+    if not refusal and stack.runs:
+        return [_with_gaps(base, stack, (row, column), reasons, extra_repairs), *parts]
     way_out = "Load one of its even blocks instead." if parts else "Load a series without missing or doubled slices."
     return [*parts, refused(base, reasons + _tilt(stack) + extra_repairs, way_out)]
 
@@ -176,6 +178,31 @@ def _evened(
     said = f"Slices lie {_mm(steps.min())} to {_mm(steps.max())} apart: resampled to even steps of {_mm(step)}."
     made = _accepted(replace(base, spacing_mm=(step, *base.spacing_mm[1:])), stack, (0, last + 1), in_plane, reasons, (said, *repairs))
     return replace(made, lies_at=tuple((stack.along_mm / step).tolist()))
+
+
+def _with_gaps(
+    base: Series, stack: Stack, in_plane: tuple[Floats, Floats], reasons: tuple[str, ...], repairs: tuple[str, ...]
+) -> Series:
+    """A stack of even runs with gaps between them: whole, with nothing in the gaps."""
+    filled, lies_at = stack.filled()
+    step = filled.distance_mm
+    ends = [(stop, stop + 1) for _, stop in stack.runs[:-1]]
+    where = " and ".join(f"{before} and {after}" for before, after in ends)
+    said = f"What lies between slices {where} was not scanned: it is left empty, and nothing is planned there."
+    known = NO_GAP[1] - 1.0  # a slice shows this share of a step beyond its place
+    heights = stack.positions_mm @ stack.normal
+    gaps = tuple(
+        Gap(_triple(stack.normal), float(heights[before - 1] + known * step), float(heights[after - 1] - known * step))
+        for before, after in ends
+    )
+    base = replace(base, size=(len(filled.order), *base.size[1:]), spacing_mm=(step, *base.spacing_mm[1:]))
+    made = _accepted(base, filled, (0, len(filled.order)), in_plane, reasons, (said, *repairs))
+    return replace(made, slices=len(stack.order), lies_at=lies_at, gaps=gaps)
+
+
+def _triple(vector: Floats) -> Triple:
+    x, y, z = vector.tolist()
+    return x, y, z
 
 
 def _accepted(

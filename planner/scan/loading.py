@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.geometry import Frame, Volume, axial_frame_over
+from planner.geometry import Frame, Gap, Volume, axial_frame_over
 from planner.progress import Progress, part, silent
 from planner.refusal import Refusal
 from planner.scan.headers import Unreadable
@@ -47,12 +47,15 @@ def load(series: Series, progress: Progress = silent, each: Each = map, shown: S
         if series.file is not None:
             volume = _load_file(series)
         else:
-            volume = _load_slices(series, series.frame, each, shown, part(progress, 0.0, 1.0 if series.frame.is_aligned else 0.6))
+            # where slices lie unevenly there may be fewer or more than the grid has
+            stored = Frame((len(series.pictures), *series.frame.shape[1:]), series.frame.affine)
+            volume = _load_slices(series, stored, each, shown, part(progress, 0.0, 1.0 if series.frame.is_aligned else 0.6))
         if not series.frame.is_aligned or series.lies_at:
             volume = _without_padding(volume)
         if series.lies_at:
-            volume = replace(volume, voxels=_evened(volume.voxels, series.lies_at))
-        volume = volume.to_axial(part(progress, 0.6, 1.0))
+            even = _evened(volume.voxels, series.lies_at, series.frame.shape[0])
+            volume = replace(volume, frame=series.frame, voxels=even)
+        volume = _with_gaps(volume.to_axial(part(progress, 0.6, 1.0)), series.gaps)
     except MemoryError as error:
         raise Refusal("There is not enough memory for this scan.", "Close other programs, or load a smaller series.") from error
     progress(1.0, "Scan loaded")
@@ -154,15 +157,31 @@ def _nothing(modality: str, slope: float, intercept: float, kind: np.dtype[Any])
     return float(np.clip(value, np.iinfo(kind).min, np.iinfo(kind).max)) if kind.kind in "iu" else float(value)
 
 
-def _evened(voxels: NDArray[Any], lies_at: Sequence[float]) -> NDArray[Any]:
-    """Slices at whole numbers, each interpolated between its two neighbours among those that were taken."""
-    out = np.empty_like(voxels)
-    for k in range(len(out)):
-        after = min(max(int(np.searchsorted(lies_at, k)), 1), len(out) - 1)
+def _evened(voxels: NDArray[Any], lies_at: Sequence[float], count: int) -> NDArray[Any]:
+    """So many slices at whole numbers, each interpolated between its two neighbours among those that were taken."""
+    out = np.empty((count, *voxels.shape[1:]), voxels.dtype)
+    for k in range(count):
+        after = min(max(int(np.searchsorted(lies_at, k)), 1), len(lies_at) - 1)
         share = min(max((k - lies_at[after - 1]) / (lies_at[after] - lies_at[after - 1]), 0.0), 1.0)
         blend = voxels[after - 1] * np.float32(1.0 - share) + voxels[after] * np.float32(share)
         out[k] = np.rint(blend) if out.dtype.kind in "iu" else blend
     return out
+
+
+def _with_gaps(volume: Volume, gaps: tuple[Gap, ...]) -> Volume:
+    """The scan with padding in its gaps: a value that it does not hold otherwise."""
+    if not gaps:
+        return volume
+    voxels, kind, padding = volume.voxels, volume.voxels.dtype, volume.padding
+    least, most = (np.iinfo(kind).min, np.iinfo(kind).max) if kind.kind in "iu" else (-np.inf, np.inf)
+    if padding is None or not least <= padding <= most:
+        below, above = float(voxels.min()) - 1.0, float(voxels.max()) + 1.0
+        if below < least and above > most:
+            voxels = voxels.astype(np.float32)
+        padding = below if below >= least else above
+    for gap in gaps:
+        gap.fill(voxels, volume.frame, padding)
+    return replace(volume, voxels=voxels, padding=padding, gaps=gaps)
 
 
 def right_way_up(volume: Volume, picture: Slice) -> Volume:

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.geometry import Frame
+from planner.geometry import Frame, Gap
 
 Plane = Literal["axial", "sagittal", "coronal", "oblique"]
 Verdict = Literal["good", "repaired", "refused"]
@@ -116,6 +116,7 @@ class Series:
     frame: the grid as stored, possibly oblique or sheared; None for a refused one without a grid.
     pictures: the slices in the order of `frame`; empty for a scan that is one file (`file`).
     lies_at: where each slice lies on the axis of `frame`'s slices, in steps, where they lie unevenly; empty where each lies at its number.
+    gaps: slabs within the grid that no slice shows.
     thumbnail: greys [row, column] of one slice, uint8; None where none could be had.
     """
 
@@ -137,6 +138,7 @@ class Series:
     frame: Frame | None = field(default=None, repr=False)
     pictures: tuple[Slice, ...] = field(default=(), repr=False)
     lies_at: tuple[float, ...] = field(default=(), repr=False)
+    gaps: tuple[Gap, ...] = field(default=(), repr=False)
     file: Place | None = field(default=None, repr=False)
     digest: str = field(default="", repr=False)
     identity: Identity = field(default=Identity(), repr=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import acos, degrees
 
 import numpy as np
@@ -17,6 +18,8 @@ SAME_PLACE_MM = 0.01
 SLIP_MM = 0.1  # a stack that slips sideways by less over its whole length is upright
 NO_GAP = (0.7, 1.3)  # shares of the usual step between which a step is odd, yet neither a gap nor a doubled slice
 LEAST_BLOCK = 10  # slices of an even block that is worth offering on its own
+LEAST_RUN = 3  # slices on either side of a gap: fewer may have a damaged position
+MOST_LACKING = 0.5  # slices in gaps, of those that are there
 
 
 class Crooked(ValueError):  # noqa: N818 - a sentence for the user
@@ -56,6 +59,34 @@ class Stack:
         off = off - np.outer(off @ line, line)
         on_line = float(np.linalg.norm(off, axis=1).max()) <= max(EVEN_MM, EVEN_SHARE * usual)
         return on_line and bool((along >= NO_GAP[0] * usual).all() and (along <= NO_GAP[1] * usual).all())
+
+    @property
+    def runs(self) -> tuple[tuple[int, int], ...]:
+        """(start, stop) in order, of even runs of one step on one line that have gaps between them and hold every slice; none where
+        that is not so, where a run is so short that its slices may be misplaced, or where too much lies in the gaps."""
+        runs = sorted(self.blocks)
+        steps = np.diff(self.positions_mm, axis=0)
+        if len(runs) < 2 or runs[0][0] != 0 or runs[-1][1] != len(self.order) or any(a[1] != b[0] for a, b in pairwise(runs)):
+            return ()
+        step = np.concatenate([steps[start : stop - 1] for start, stop in runs]).mean(axis=0)
+        length = float(np.linalg.norm(step))
+        off = self.positions_mm - self.positions_mm[0]
+        off = off - np.outer(off @ step, step) / length**2
+        on_line = float(np.linalg.norm(off, axis=1).max()) <= max(EVEN_MM, EVEN_SHARE * length)
+        alike = all(_like(steps[start : stop - 1].mean(axis=0), step) and stop - start >= LEAST_RUN for start, stop in runs)
+        wide = [float(steps[stop - 1] @ step) / length**2 for _, stop in runs[:-1]]
+        enough = sum(wide) - len(wide) <= MOST_LACKING * len(self.order) and max(stop - start for start, stop in runs) >= LEAST_BLOCK
+        return tuple(runs) if on_line and alike and min(wide) > NO_GAP[1] and enough else ()
+
+    def filled(self) -> tuple[Stack, tuple[float, ...]]:
+        """The stack with its gaps filled by slices at even steps, and where on it the slices that are there lie, in steps."""
+        steps = np.diff(self.positions_mm, axis=0)
+        step = np.concatenate([steps[start : stop - 1] for start, stop in self.runs]).mean(axis=0)
+        lies_at = (self.positions_mm - self.positions_mm[0]) @ step / (step @ step)
+        count = int(lies_at[-1] + EVEN_SHARE) + 1
+        places = self.positions_mm[0] + np.arange(count)[:, None] * step
+        along = (places - places[0]) @ self.normal
+        return Stack(tuple(range(count)), places, along, step, self.normal, ((0, count),)), tuple(lies_at.tolist())
 
     @property
     def distance_mm(self) -> float:

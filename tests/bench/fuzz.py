@@ -120,14 +120,17 @@ def _outcome(folder: Path, truth: Volume, usual: tuple[str, ...]) -> str:
 
 
 def _is_part(volume: Volume, truth: Volume) -> bool:
-    """Whether every voxel lies on a voxel of the true grid, with its value."""
+    """Whether every voxel outside gaps lies on a voxel of the true grid, with its value."""
     if volume.modality != truth.modality:
         return False
-    at = truth.frame.to_index(volume.frame.to_world(np.argwhere(np.ones(volume.frame.shape, bool))))
+    seen = np.ones(volume.frame.shape, np.uint8)
+    for gap in volume.gaps:
+        gap.fill(seen, volume.frame, 0)
+    at = truth.frame.to_index(volume.frame.to_world(np.argwhere(seen)))
     nearest: NDArray[np.int64] = np.rint(at).astype(np.int64)
     if (np.abs(at - nearest) * truth.frame.spacing_mm).max() > _NEAR_MM or (nearest < 0).any() or (nearest >= truth.frame.shape).any():
         return False
-    return bool(np.array_equal(truth.values()[tuple(nearest.T)], volume.values().ravel()))
+    return bool(np.array_equal(truth.values()[tuple(nearest.T)], volume.values()[seen > 0]))
 
 
 def _report(found: Counter[tuple[str, str]], cases: int, worst_s: float) -> str:

@@ -93,19 +93,50 @@ def test_oblique_slices_are_resampled_and_said(tmp_path):
     assert np.abs(load(series).sample(points) - hu(points)).max() < 1.0
 
 
-def test_a_missing_slice_is_named_and_its_blocks_are_offered(tmp_path):
+def test_a_missing_slice_is_named_and_stays_empty_and_its_blocks_are_offered(tmp_path):
     places = (*range(14), *range(15, 30))
-    series = read(write(tmp_path, Stack(places=places))).series
-    whole = series[-1]
-    assert [one.part for one in series] == [0, 1, 2]
-    assert whole.verdict == "refused" and whole.slices == 29
-    assert whole.reasons == ("Slices 14 and 15 are 4.0 mm apart where 2.0 mm was expected: a slice is missing.",)
-    assert sorted(one.slices for one in series[:2]) == [14, 15]
-    for block in series[:2]:
+    whole, *blocks = read(write(tmp_path, Stack(places=places))).series
+    assert whole.verdict == "repaired" and whole.slices == 29 and whole.size[0] == 30
+    assert whole.reasons[0] == "Slices 14 and 15 are 4.0 mm apart where 2.0 mm was expected: a slice is missing."
+    assert "between slices 14 and 15 was not scanned" in whole.repairs[0]
+    volume = load(whole)
+    shown = volume.voxels != volume.padding
+    assert np.flatnonzero(~shown.all(axis=(1, 2))).tolist() == [14] and not shown[14].any()
+    points = volume.frame.to_world(np.argwhere(shown))
+    assert np.array_equal(volume.values()[shown], hu(points))
+    assert sorted(one.slices for one in blocks) == [14, 15]
+    for block in blocks:
         assert block.verdict == "repaired" and "a slice is missing" in block.reasons[0]
         assert_true(load(block))
-    with pytest.raises(Refusal, match="Slices 14 and 15"):
-        load(whole)
+
+
+def test_a_gap_in_a_tilted_stack_is_a_slanted_slab_of_nothing(tmp_path):
+    a = np.radians(12)
+    places = (*range(14), *range(17, 30))
+    whole = read(write(tmp_path, Stack(column=(0, np.cos(a), np.sin(a)), places=places))).series[0]
+    volume = load(whole)
+    (gap,) = volume.gaps
+    points = volume.frame.to_world(np.argwhere(np.ones(volume.frame.shape, bool)))
+    empty = (volume.voxels == volume.padding).ravel()
+    assert np.array_equal(empty, gap.holds(points))
+    assert gap.high_mm - gap.low_mm == pytest.approx((4 - 0.6) * 2.0 * np.cos(a))
+    seen = volume.values().ravel()[~empty]
+    smooth = np.abs(points[~empty] - (0.0, 30.0, 0.0)).max(axis=1) < 6
+    assert smooth.sum() > 20 and np.abs(seen[smooth] - hu(points[~empty][smooth])).max() <= 1.0  # both are rounded
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        (*range(14), *range(15, 17), *range(18, 30)),  # two slices alone may be misplaced
+        (*range(10), *range(30, 40)),  # more is missing than there is
+    ],
+)
+def test_gaps_that_leave_too_little_are_no_whole(tmp_path, places):
+    series = read(write(tmp_path, Stack(places=places))).series
+    assert series[-1].verdict == "refused" and not any(one.gaps for one in series)
+    with pytest.raises(Refusal, match="apart where"):
+        load(series[-1])
 
 
 def test_a_short_stack_with_a_gap_is_refused_whole(tmp_path):
