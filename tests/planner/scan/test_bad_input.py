@@ -65,8 +65,8 @@ def test_a_truncated_slice_becomes_a_named_gap(tmp_path, keep):
     broken.write_bytes(broken.read_bytes()[:keep])
     scan = read(tmp_path)
     assert "slice895.dcm" in reasons(scan)
-    assert scan.series[0].gaps and "between slices 5 and 6 was not scanned" in scan.series[0].repairs[0]
-    assert "Slices 5 and 6 are 4.0 mm apart where 2.0 mm was expected" in scan.series[0].reasons[0]
+    assert scan.series[-1].verdict == "refused"
+    assert "Slices 5 and 6 are 4.0 mm apart where 2.0 mm was expected" in scan.series[-1].reasons[0]
 
 
 def test_pixels_that_break_off_after_the_scan_was_read(tmp_path):
