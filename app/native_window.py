@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from statistics import median
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, Qt
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 _SIZE = (760, 820)
 _KEPT = 24  # slices, so that scrolling to and fro reads none twice
-_HERE_SHARE = 0.5  # of the distance to the next slice: nearer than that the focus lies in this one
+_HERE_SHARE = 0.65  # of the usual step: a place that is farther from all slices lies in a gap, or beyond them
 _OPENING, _READING = "native slices", "native slice"
 
 
@@ -223,7 +224,7 @@ class NativeWindow(QDialog):
     def _mark_focus(self, native: Native) -> None:
         ahead, nearest = native.ahead_mm(self._at, self._focus), native.nearest(self._focus)
         steps = native.steps_mm()
-        room = _HERE_SHARE * max(steps) + 0.01 if steps else 0.5
+        room = _HERE_SHARE * median(steps) if steps else 1.0
         inside = nearest == self._at and abs(ahead) <= room
         away = "" if inside else f"{abs(ahead):.1f} mm {'after' if ahead > 0 else 'before'} this slice"
         self._view.set_focus(self._focus, away)
@@ -231,7 +232,7 @@ class NativeWindow(QDialog):
         if inside:
             say(self._where, "The views look at a place in this slice, where the lines cross.")
         elif nearest == self._at:
-            say(self._where, f"The views look at a place {away}: beyond the last one.")
+            say(self._where, f"The views look at a place {away}, where no slice lies.")
         else:
             say(self._where, f"The views look at a place {away}, in slice {nearest + 1}.")
 

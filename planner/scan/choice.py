@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from planner.refusal import Refusal
+from planner.scan.grouping import Grouping
 from planner.scan.series import Scan, Series
 
 
@@ -26,6 +27,17 @@ def choose(scan: Scan, uid: str | None = None, part: int | None = None) -> Serie
         if one.usable:
             return one
     raise Refusal(" ".join(named[0].reasons), named[0].way_out)
+
+
+def in_force(scan: Scan, uid: str | None, grouping: Grouping | None) -> tuple[Series, ...]:
+    """The volumes to choose from, where the series of this UID is grouped so: those of one way to put its slices together, in its place."""
+    shown: list[Series] = []
+    for one in scan.series:
+        if one.uid != uid:
+            shown += [one] if one.grouping is None else []
+        elif not any(other.uid == uid for other in shown):
+            shown += [other for other in scan.series if (other.uid, other.grouping) == (uid, grouping)]
+    return tuple(shown)
 
 
 def scan_json(scan: Scan, identify: bool = False) -> dict[str, Any]:

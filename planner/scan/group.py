@@ -82,7 +82,7 @@ def without_localizers(slices: Sequence[Slice]) -> tuple[list[Slice], list[Skipp
 def by_geometry(slices: Sequence[Slice]) -> list[list[Slice]]:
     """Split a series where slices cannot lie in one grid: size, spacing, orientation, frame of reference, stack."""
     groups: list[list[Slice]] = []
-    told_apart = _frames_matter(slices)
+    told_apart = frames_matter(slices)
     for one in slices:
         for group in groups:
             if _one_grid(group[0], one) and not (told_apart and group[0].frame_of_reference != one.frame_of_reference):
@@ -95,7 +95,7 @@ def by_geometry(slices: Sequence[Slice]) -> list[list[Slice]]:
     return groups
 
 
-def _frames_matter(slices: Sequence[Slice]) -> bool:
+def frames_matter(slices: Sequence[Slice]) -> bool:
     """Whether frames of reference hold volumes of their own. Some archives write a new one for every slice, which says nothing."""
     return max(Counter(one.frame_of_reference for one in slices).values()) >= LEAST_SLICES
 
@@ -138,8 +138,8 @@ def by_time(slices: Sequence[Slice]) -> tuple[list[list[Slice]], str]:
             groups[tuple(one.apart[n][1] for n in key)].append(one)
         if _are_volumes(list(groups.values())):
             return list(groups.values()), " and ".join(names[n] for n in key)
-    turns = _by_turn(slices)
-    if _are_volumes(turns):
+    turns = by_turn(slices)
+    if len({len(turn) for turn in turns}) == 1 and _are_volumes(turns):
         return turns, "the order of their image numbers"
     return [list(slices)], ""
 
@@ -148,18 +148,18 @@ def _are_volumes(groups: Sequence[Sequence[Slice]]) -> bool:
     return len(groups) > 1 and all(len(group) >= LEAST_SLICES and _is_even(group) for group in groups) and _overlap(groups)
 
 
-def _by_turn(slices: Sequence[Slice]) -> list[list[Slice]]:
+def by_turn(slices: Sequence[Slice]) -> list[list[Slice]]:
     """The first image of every place, the second, and so on, by image number."""
     places: dict[object, int] = defaultdict(int)
     turns: dict[int, list[Slice]] = defaultdict(list)
     for one in sorted(slices, key=lambda one: one.number or 0):
         turns[places[one.position]].append(one)
         places[one.position] += 1
-    return list(turns.values()) if len({len(turn) for turn in turns.values()}) == 1 else []
+    return list(turns.values())
 
 
 def _is_even(slices: Sequence[Slice]) -> bool:
-    stack = _stack(slices)
+    stack = stack_of(slices)
     return stack is None or (stack.even and stack.distance_mm > SAME_PLACE_MM)
 
 
@@ -167,7 +167,7 @@ def _overlap(volumes: Sequence[Sequence[Slice]]) -> bool:
     """Whether some of the volumes lie in one another; stacks that follow one another are no volumes of different times."""
     spans = []
     for volume in volumes:
-        stack = _stack(volume)
+        stack = stack_of(volume)
         if stack is not None:
             along = stack.positions_mm @ stack.normal
             spans.append((along.min(), along.max()))
@@ -175,7 +175,8 @@ def _overlap(volumes: Sequence[Sequence[Slice]]) -> bool:
     return any(after[0] < before[1] for before, after in pairwise(spans))
 
 
-def _stack(slices: Sequence[Slice]) -> Stack | None:
+def stack_of(slices: Sequence[Slice]) -> Stack | None:
+    """How slices of one orientation lie along their normal; None where they do not say it."""
     first = slices[0]
     if any(one.position is None for one in slices) or first.along_row is None or first.along_column is None:
         return None

@@ -57,7 +57,7 @@ def read(path: Path, progress: Progress = silent) -> Scan:
         _refuse_if_nothing(path, found, skipped)
     skipped.sort(key=lambda one: one.path)
     progress(1.0, "Scan read")
-    return Scan(path, tuple(series), tuple(skipped[:MOST_SKIPPED]), len(skipped))
+    return Scan(path, tuple(series), tuple(skipped[:MOST_SKIPPED]), len(skipped), tuple(slices))
 
 
 def _there(path: Path) -> Path:
@@ -112,11 +112,11 @@ def _volumes(slices: Sequence[Slice], progress: Progress) -> tuple[list[Series],
             for volume in volumes:
                 for one in judge(volume, uid, repairs):
                     parts.append(replace(one, reasons=said + one.reasons))
-        series += [_with_pixels_tried(one) for one in parts]
+        series += [with_pixels_tried(one) for one in parts]
     return series, skipped
 
 
-def _with_pixels_tried(series: Series) -> Series:
+def with_pixels_tried(series: Series) -> Series:
     """The series with a thumbnail of its middle slice; refused where that cannot be decoded, or where a CT has no HU."""
     middle = series.pictures[len(series.pictures) // 2]
     pixels = middle.pixels

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.geometry import Frame, Gap
+from planner.scan.grouping import Grouping
 
 Plane = Literal["axial", "sagittal", "coronal", "oblique"]
 Verdict = Literal["good", "repaired", "refused"]
@@ -118,6 +119,7 @@ class Series:
     lies_at: where each slice lies on the axis of `frame`'s slices, in steps, where they lie unevenly; empty where each lies at its number.
     gaps: slabs within the grid that no slice shows.
     thumbnail: greys [row, column] of one slice, uint8; None where none could be had.
+    grouping: how a person put its slices together; None for what the program found.
     """
 
     uid: str
@@ -143,11 +145,12 @@ class Series:
     digest: str = field(default="", repr=False)
     identity: Identity = field(default=Identity(), repr=False)
     thumbnail: NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
+    grouping: Grouping | None = None
 
     @property
     def key(self) -> str:
-        """Names this volume among all: series UID and part."""
-        return f"{self.uid}/{self.part}"
+        """Names this volume among all: series UID and part, and how it was grouped by hand."""
+        return f"{self.uid}/{self.part}" + (f"/{self.grouping.words}" if self.grouping is not None else "")
 
     @property
     def usable(self) -> bool:
@@ -174,9 +177,11 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Scan:
-    """What a folder, file or ZIP holds. skipped lists at most the first thousand of skipped_count."""
+    """What a folder, file or ZIP holds. skipped lists at most the first thousand of skipped_count. slices: all that were read, to be put
+    together otherwise (`regroup`)."""
 
     root: Path
     series: tuple[Series, ...]
     skipped: tuple[Skipped, ...]
     skipped_count: int
+    slices: tuple[Slice, ...] = field(default=(), repr=False)
