@@ -24,6 +24,16 @@ Loaded = tuple[Callable[[int], Any], str]
 
 
 def duraplan(folder: Path) -> Callable[[], Loaded]:
+    """As in the window, which loads the compiled walk through headers in the background when it starts."""
+    run = duraplan_cold(folder)
+    from planner.scan import elements
+
+    elements.warm()
+    return run
+
+
+def duraplan_cold(folder: Path) -> Callable[[], Loaded]:
+    """As on the command line, where the first header waits for the compiled walk."""
     from app.side_by_side import side_by_side
     from planner.scan import choose, load, read
 
@@ -107,8 +117,8 @@ def dcm2niix(folder: Path) -> Callable[[], Loaded]:
 
 
 WAYS = {
-    "floor copy": floor_copy, "Duraplan": duraplan, "SimpleITK, GDCM's sort": simpleitk, "dcm2niix": dcm2niix,
-    "vtkDICOMImageReader": vtk_reader, "pydicom, kept and stacked": naive_pydicom,
+    "floor copy": floor_copy, "Duraplan": duraplan, "Duraplan, command line": duraplan_cold, "SimpleITK, GDCM's sort": simpleitk,
+    "dcm2niix": dcm2niix, "vtkDICOMImageReader": vtk_reader, "pydicom, kept and stacked": naive_pydicom,
 }  # fmt: skip
 
 
