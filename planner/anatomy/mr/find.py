@@ -1,5 +1,5 @@
-"""MR: the sac is seen as a bright tube (on T1 in the scan turned over), the canal as the dark rim around it, foramina as fat beside it;
-windows are modelled."""
+"""MR: the sac is seen as a bright tube (on T1 in the scan turned over), the canal as the dark rim around it, foramina as fat beside it,
+windows between the marrow of the laminae."""
 
 from __future__ import annotations
 
@@ -37,12 +37,13 @@ from planner.anatomy.mr.t1 import (
     turned_over,
 )
 from planner.anatomy.mr.track import WAY_OUT, evened, track
+from planner.anatomy.mr.windows import Arches, see_arches, see_gaps, seen_windows, windows_structure
 from planner.anatomy.names import confirmed, counted_from, levels_structure, name_levels
 from planner.anatomy.paint import SPINE_MM, Tissue, paint_canal, paint_roots, paint_tissue, tissue_of, vertebra_map
 from planner.anatomy.reformat import curve_through
 from planner.anatomy.roots import find_roots
 from planner.anatomy.sac import UNSURE_NAMES, levels_where, with_cord
-from planner.anatomy.spine import NOT_CHECKED, Anatomy, Anchor, Canal, Level, SacSections, Structure
+from planner.anatomy.spine import Anatomy, Anchor, Canal, Level, SacSections, Structure
 from planner.anatomy.wall import Wall, as_canal
 from planner.geometry import Floats, Frame, Volume
 from planner.progress import Progress, part
@@ -64,7 +65,7 @@ _NOT_LOOKED_FOR = ("lung", "bowel gas", "kidney", "aorta", "vena cava", "vertebr
 class _Seen:
     """What of an MR is the same whatever its vertebrae are called. tissue: what labels are painted by. sac, cord: along the canal. lit: the
     sac with fluid as bright as it would be in the scan on T2. row: the vertebrae without names. canal_known: how the canal is known.
-    contrast: what weights the scan."""
+    contrast: what weights the scan. arches: the laminae's ends, None where their marrow cannot be told."""
 
     volume: Volume
     tissue: Tissue
@@ -76,6 +77,7 @@ class _Seen:
     row: Row
     canal_known: Structure
     contrast: Contrast
+    arches: Arches | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,9 +166,10 @@ def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Ana
     column = find_discs(volume, sac.curve, tube.about_mm, tube.openness, shortest_mm, tube.contrast.weighting == "T1")
     row = centred(volume, canal, bodies(sac.curve, column))
     levels, anchor = name_levels(row, anchor, lambda found: _guess(found, canal, cord, neck))
+    arches = see_arches(volume, canal, row) if tube.contrast.weighting in ("T2", "T1") else None
     known = _canal_structure(canal.confidence, wall, tube.contrast)
     tissue = tissue_of(volume, search.frame, body, np.zeros(body.shape, dtype=np.bool_), threshold, np.inf)
-    seen = _Seen(volume, tissue, sac, tube.lit, cord, canal, column, row, known, tube.contrast)
+    seen = _Seen(volume, tissue, sac, tube.lit, cord, canal, column, row, known, tube.contrast, arches)
     return _named(seen, levels, anchor, part(progress, 0.65, 1.0))
 
 
@@ -200,7 +203,8 @@ def _named(
     fluid_known, hints = see_fluid(volume, canal, seen.sac, radius, levels) if seen.contrast.weighting == "T2" else (_NO_FLUID, ())
     progress(0.0, "Placing the openings")
     foramina = see_foramina(volume, canal, seen.lit, usual_foramina(volume, canal, seen.column, levels))
-    windows = usual_windows(canal, seen.column, levels)
+    gaps = () if seen.arches is None else see_gaps(seen.arches, levels)
+    windows = seen_windows(gaps, canal, usual_windows(canal, seen.column, levels))
     roots = find_roots(volume, np.inf, canal, radius, foramina)
     roots = roots if seen.contrast.weighting == "T2 without fat" else see_roots(volume, canal, seen.lit, foramina, roots)
     progress(0.3, "Writing labels")
@@ -221,7 +225,7 @@ def _named(
         "cord": cord_structure(sac, canal, levels, sure_names),
         "levels": levels_structure(levels, anchor),
         "foramina": foramina_structure(foramina) if foramina else foramina_missing,
-        "windows": Structure("modelled", 0.3, "Windows have the usual size and tilt of their level.") if windows else NOT_CHECKED,
+        "windows": windows_structure(windows),
         "roots": seen_structure(volume, roots) if roots else foramina_missing,
         "contrast outside": fluid_known,
         "skin": Structure("found", 0.8, f"{narrow} The skin at the left or right lies outside it." if skin_cut else None),

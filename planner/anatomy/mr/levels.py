@@ -7,10 +7,12 @@ import itertools
 import numpy as np
 from scipy import ndimage
 
+from planner.anatomy.beside import turned
 from planner.anatomy.levels import DEPTH_MM, TILTS_DEG, Column, Disc, Row, between_borders, choose_discs, standardised
 from planner.anatomy.norms import at_level
 from planner.anatomy.reformat import OUTSIDE, Curve, in_sections
 from planner.anatomy.spine import ANGLES, Canal, Foramen, Level, Side, Window
+from planner.anatomy.windows import back_of
 from planner.geometry import Floats, Volume
 
 _BODY_DEPTH_MM = 29.0  # of T11 to L5, on the labelled scans
@@ -19,6 +21,9 @@ _FORAMEN_ABOVE_MM = (0.0, 3.0, 6.0)  # the middle of a foramen lies about so far
 _TRUSTED = 5.0  # the sides count in full where their correlation with the borders is a fifth
 _PLAIN = 2.0  # a border that stands out by more, in its own spread, says no more: the end of the sacrum does
 _DARKER_COUNTS = 2.0  # as much as the borders and the sides
+WINDOW_PLACE = 0.7  # of the middle of a window between the middles of two bodies
+_HALF_DISCS_MM = (3.0, 4.0, 5.0, 6.0)
+_ONE_ALONE = 0.3  # of a disc's two borders the clearer one counts so much against the other
 _STEEP = 0.15  # a border of a body that is steeper than this, of its mean value a mm, is as good as any
 
 
@@ -42,8 +47,8 @@ def find_discs(volume: Volume, curve: Curve, wall_mm: Floats, openness: Floats, 
     change = []
     for slope in slopes:
         turned = np.mean([np.interp(at + slope * (d - DEPTH_MM), at, profile[:, m]) for m, d in enumerate(depth)], axis=0)
-        steep = np.abs(ndimage.gaussian_filter1d(turned, 1.0, order=1, mode="nearest"))
-        change.append(ndimage.gaussian_filter1d(steep, 3.5, mode="nearest"))
+        steep = np.abs(ndimage.gaussian_filter1d(turned, 1.2, order=1, mode="nearest"))
+        change.append(ndimage.gaussian_filter1d(_pairs(steep), 2.0, mode="nearest"))
     stack = np.array(change)
     stack = stack / max(float(stack.std()), 1e-9) - 0.6 * slopes[:, None] ** 2
     best = stack.argmax(axis=0)
@@ -61,6 +66,13 @@ def find_discs(volume: Volume, curve: Curve, wall_mm: Floats, openness: Floats, 
         place, slope = between_borders(profile, depth, int(a), slopes[np.abs(slopes - slopes[best[a]]) < 0.3], 7.0)
         discs.append(Disc(float(np.interp(place, at, curve.s_mm)), slope, float(evidence[a])))
     return Column(tuple(discs), front, _BODY_DEPTH_MM, evidence, openness)
+
+
+def _pairs(steep: Floats) -> Floats:
+    """(n,): how much a place along the canal lies half way between two borders, a disc's height apart: a single border is none."""
+    at = np.arange(len(steep), dtype=np.float64)
+    sides = [(np.interp(at - half, at, steep), np.interp(at + half, at, steep)) for half in _HALF_DISCS_MM]
+    return np.asarray(np.max([np.minimum(*pair) + _ONE_ALONE * np.maximum(*pair) for pair in sides], axis=0))
 
 
 def centred(volume: Volume, canal: Canal, row: Row) -> Row:
@@ -117,13 +129,22 @@ def usual_foramina(volume: Volume, canal: Canal, column: Column, levels: tuple[L
 
 
 def usual_windows(canal: Canal, column: Column, levels: tuple[Level, ...]) -> tuple[Window, ...]:
-    """Windows behind each disc, of their level's usual size and tilt."""
+    """Windows a little below each disc, of their level's usual size and tilt."""
     out = []
     for upper, lower in itertools.pairwise(levels):
         if upper.name[0] == "S":
             continue
         height, width, tilt = at_level("window_mm", upper.name)
-        at = _place(canal, 0.5 * (upper.s_mm + lower.s_mm) + 4.0)
-        x, y, z = canal.centreline_mm[at] + (float(canal.wall_mm[at, ANGLES // 4]) + 1.0) * canal.back[at]
-        out.append(Window((upper.name, lower.name), (float(x), float(y), float(z)), float(height), float(width), float(tilt), 0.3))
+        at = _place(canal, (1.0 - WINDOW_PLACE) * upper.s_mm + WINDOW_PLACE * lower.s_mm)
+        middle = behind_wall(canal, at, 0.5 * float(at_level("flavum_mm", upper.name)))
+        out.append(Window((upper.name, lower.name), middle, float(height), float(width), float(tilt), 0.3))
     return tuple(out)
+
+
+def behind_wall(canal: Canal, at: int, beyond_mm: float) -> tuple[float, float, float]:
+    """The place so far beyond the canal's back wall in the plane that halves the vertebra, which turns as the front wall does."""
+    turn = turned(canal, at, float(canal.s_mm[-1]) / max(len(canal.s_mm) - 1, 1))
+    aside = -turn * float(canal.wall_mm[at, ANGLES // 4])
+    back = float(back_of(canal, at, np.array([aside]))[0]) + beyond_mm
+    x, y, z = canal.centreline_mm[at] + aside * canal.left[at] + back * canal.back[at]
+    return float(x), float(y), float(z)
