@@ -78,7 +78,8 @@ def place_words(scene: Scene, pose: Pose, point_mm: Any) -> str:
     at = int(np.clip(np.rint(frame.to_index(pose.depth_mm * normal)[axis]), 0, frame.shape[axis] - 1))
     counted = f"{at + 1} / {frame.shape[axis]}"
     if pose.plane.name == "axial":
-        return " · ".join(part for part in (level_words(scene.anatomy, point_mm), counted) if part)
+        level = "not scanned" if any(gap.holds(point_mm) for gap in volume.gaps) else level_words(scene.anatomy, point_mm)
+        return " · ".join(part for part in (level, counted) if part)
     canal = scene.anatomy.canal if scene.anatomy is not None else None
     if canal is None or not len(canal.centreline_mm) or pose.plane.name not in _BESIDE:
         return counted

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from planner.anatomy.spine import Anatomy
 from planner.geometry import Gap, Volume
+from planner.refusal import Refusal
 
 
 def on_the_side_of(volume: Volume, place_mm: ArrayLike) -> Volume:
@@ -33,9 +34,17 @@ def with_gaps(anatomy: Anatomy, gaps: tuple[Gap, ...]) -> Anatomy:
     """The anatomy of a scan with these gaps, with a sentence on them at the canal."""
     if not gaps:
         return anatomy
-    canal = anatomy.structure("canal")
-    wide = " and ".join(f"{gap.high_mm - gap.low_mm:.0f} mm" for gap in gaps)
-    said = f"The scan has a gap of {wide}: the canal is followed on one side of it, that of the named vertebra."
+    canal, said = anatomy.structure("canal"), _said(gaps)
     known = (canal.problem or "").replace(said, "").strip()  # named anew, an anatomy has the sentence already
     problem = f"{known} {said}" if known else said
     return replace(anatomy, gaps=gaps, structures={**anatomy.structures, "canal": replace(canal, problem=problem)})
+
+
+def with_gaps_told(refusal: Refusal, gaps: tuple[Gap, ...]) -> Refusal:
+    """A refusal to find the anatomy of a scan with these gaps, with a sentence on them."""
+    return Refusal(f"{refusal.sentence} {_said(gaps)}", refusal.way_out)
+
+
+def _said(gaps: tuple[Gap, ...]) -> str:
+    wide = " and ".join(f"{gap.high_mm - gap.low_mm:.0f} mm" for gap in gaps)
+    return f"The scan has a gap of {wide}: the canal is followed on one side of it, that of the named vertebra."

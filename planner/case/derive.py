@@ -13,7 +13,7 @@ from planner import needles, patch
 from planner.anatomy.bare import bare
 from planner.anatomy.by_hand.apply import edited, unedited
 from planner.anatomy.by_hand.path import draws_canal
-from planner.anatomy.gaps import across_a_gap, on_the_side_of, with_gaps
+from planner.anatomy.gaps import across_a_gap, on_the_side_of, with_gaps, with_gaps_told
 from planner.anatomy.spine import Anatomy
 from planner.case.acts import now_by_user, recorded, take_needle
 from planner.case.case import Case, Site, TakenNeedle
@@ -135,6 +135,8 @@ def _found(case: Case, volume: Volume, progress: Progress, found: Anatomy | None
         return anatomy_station.find(volume, anchor, progress)
     except Refusal as refusal:
         if not any(map(draws_canal, case.edits)):
+            if volume.gaps:
+                raise with_gaps_told(refusal, volume.gaps) from refusal
             raise
         if anchor is not None and _is_found(volume, progress):
             raise

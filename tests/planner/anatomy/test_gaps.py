@@ -83,3 +83,13 @@ def test_no_needle_goes_through_the_gap() -> None:
     slices = room.frame.to_world(np.arange(room.frame.shape[0])[:, None] * (1.0, 0.0, 0.0))
     inside = np.flatnonzero(gap.holds(slices))
     assert len(inside) and all((room.space[k] == BEYOND).all() for k in inside)
+
+
+def test_where_no_canal_is_found_the_gap_is_told() -> None:
+    volume, gap = holed()
+    low, high = volume.frame.bounds_mm
+    short = replace(gap, low_mm=float(low[2]) + 25.0, high_mm=float(high[2]) - 25.0)
+    voxels = volume.voxels.copy()
+    short.fill(voxels, volume.frame, volume.padding or 0.0)
+    with pytest.raises(Refusal, match="The scan has a gap of"):
+        find_anatomy(Case(), replace(volume, voxels=voxels, gaps=(short,)))
