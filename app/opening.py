@@ -45,7 +45,7 @@ def case_with_scan(path: Path, recovered: Case | None, scan_path: Path | None, t
 
     scan_path: where the scan is now. Raises ScanMoved where the scan is not found, cannot be read or is another one.
     """
-    from planner.case.file import find_scan, open_case, series_of
+    from planner.case.file import as_grouped, find_scan, open_case, series_of
     from planner.case.lock import lock_case
     from planner.scan import read
 
@@ -55,7 +55,7 @@ def case_with_scan(path: Path, recovered: Case | None, scan_path: Path | None, t
         if case.scan is None:
             return Opened(case, path, None, lock)
         where = scan_path or find_scan(case, path)
-        scan = read(where, progress)
+        scan = as_grouped(case, read(where, part(progress, 0.0, 0.9)), part(progress, 0.9, 1.0))
         series_of(case, scan)
     except BaseException as error:
         if lock is not None:

@@ -18,6 +18,7 @@ from app.derived import Derived
 from app.jobs import Jobs, Outcome
 from app.side_by_side import side_by_side
 from planner.case.case import Case
+from planner.case.scan_reference import bound_series
 from planner.progress import Progress, part
 from planner.refusal import Refusal
 from viewer.scene import HIDDEN_AT_FIRST
@@ -76,8 +77,7 @@ class Walk(QObject):
         reference = self.case.scan
         if reference is None or self.scan.value is None:
             return None
-        wanted = (reference.series_uid, reference.part)
-        return next((series for series in self.scan.value.series if (series.uid, series.part) == wanted), None)
+        return bound_series(reference, self.scan.value)
 
     @property
     def volume_in_sight(self) -> Volume | None:

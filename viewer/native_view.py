@@ -148,8 +148,9 @@ class NativeView(QWidget):
             return
         # a broken ring: what it stands for lies before or behind this slice
         at = QPointF(*self._pose.to_screen(self._focus))
-        painter.setPen(self._theme.pen("crosshair", 1.0, opacity=0.9, dashes=(3.0, 2.0)))
-        painter.drawEllipse(at, _RING_PX, _RING_PX)
+        for pen in (self._theme.pen("view", 2.6, opacity=0.6), self._theme.pen("crosshair", 1.5, dashes=(3.0, 1.6))):
+            painter.setPen(pen)
+            painter.drawEllipse(at, _RING_PX, _RING_PX)
         painter.setFont(self._theme.font(scale=0.92))
         furniture.text(painter, self._theme, "view text", at + QPointF(_RING_PX + 5, 4), self._away)
 

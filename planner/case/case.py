@@ -8,6 +8,7 @@ from planner.anatomy.by_hand.edits import Edit
 from planner.anatomy.spine import Anchor
 from planner.geometry import PatientPosition
 from planner.leak.leak import ApproachName, Leak
+from planner.scan.grouping import Grouping
 
 MOST_SITES = 10
 """Sites in one session (reference: clinical 1, [003])."""
@@ -44,7 +45,8 @@ class Site:
 class ScanReference:
     """The scan that a case is bound to. path: where it was last found, absolute here and
     relative to the case file in that file; series_uid, part,
-    size and fingerprint tell whether what lies there is still the same scan. example: parameters of the built-in phantom, or None."""
+    size and fingerprint tell whether what lies there is still the same scan. example: parameters of the built-in phantom, or None.
+    grouping: how a person put the slices of the series together, where the program did otherwise; `part` counts among its volumes."""
 
     path: str
     series_uid: str
@@ -52,6 +54,7 @@ class ScanReference:
     size: tuple[int, int, int]
     fingerprint: str
     example: str | None = None
+    grouping: Grouping | None = None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The case file, `*.duraplan`: JSON with its schema version and a checksum, saved whole, with the version before it kept beside it.
 
-    {"format": "duraplan/case", "version": 3, "program": "0.1.0", "case": {...}, "checksum": "sha256:..."}
+    {"format": "duraplan/case", "version": 4, "program": "0.1.0", "case": {...}, "checksum": "sha256:..."}
 
 The checksum is over the canonical JSON (sorted keys, no spaces) of all other keys. Paths of scan and label map are relative to the file.
 """
@@ -19,7 +19,7 @@ from typing import Any
 from planner.anatomy.by_hand.edits import MOST_EDITS, sound
 from planner.case.case import MOST_SITES, SHORTEST_NEEDLE_MM, Case
 from planner.case.json_values import decode, encode
-from planner.case.scan_reference import find_scan, series_of
+from planner.case.scan_reference import as_grouped, find_scan, series_of
 from planner.evidence import number
 from planner.leak import is_disc_space
 from planner.refusal import Refusal
@@ -29,6 +29,7 @@ from planner.whole_files import refusal_of, write_whole
 __all__ = [
     "SUFFIX",
     "DamagedCase",
+    "as_grouped",
     "case_bytes",
     "find_scan",
     "is_case_file",
@@ -41,15 +42,15 @@ __all__ = [
 
 SUFFIX = ".duraplan"
 FORMAT = "duraplan/case"
-SCHEMA = 3
+SCHEMA = 4
 _LARGEST_BYTES = 100_000_000  # ten sites, twenty thousand acts and as many edits by hand are a third of it
 
 _INDENTED = 200  # edits; with more the file is written on one line, in a tenth of the time
 
 Content = dict[str, Any]
-MIGRATIONS: Mapping[int, Callable[[Content], Content]] = {1: lambda content: content, 2: lambda content: content}
+MIGRATIONS: Mapping[int, Callable[[Content], Content]] = {n: lambda content: content for n in (1, 2, 3)}
 """How the content of a file of schema n becomes that of schema n + 1. Schema 1 is the first; 2 added entry levels and edits by hand, 3
-how the vertebrae are counted; what has none needs no change."""
+how the vertebrae are counted, 4 how slices are grouped by hand; what has none needs no change."""
 
 
 class DamagedCase(Refusal):
@@ -184,6 +185,8 @@ def _check(case: Case) -> None:
         raise ValueError(f"case.sites has more than {MOST_SITES} entries")
     if case.anchor is not None and case.anchor.name not in case.anchor.numbering.names:
         raise ValueError("case.anchor.name is no vertebra")
+    if case.scan is not None and case.scan.grouping is not None and not case.scan.grouping.sound:
+        raise ValueError("case.scan.grouping names slices that no series has")
     if len(case.edits) > MOST_EDITS:
         raise ValueError(f"case.edits has more than {MOST_EDITS} entries")
     for n, edit in enumerate(case.edits):

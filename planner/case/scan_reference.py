@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planner.case.case import Case, ScanReference
+from planner.progress import Progress, silent
 from planner.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 def reference_to(path: Path, series: Series) -> ScanReference:
     """A reference to a series that was read from `path` (a folder, file or ZIP). In memory its path is absolute; in the case file it is
     relative to that file, so that both may move together."""
-    return ScanReference(str(path.absolute()), series.uid, series.part, series.size, series.fingerprint)
+    return ScanReference(str(path.absolute()), series.uid, series.part, series.size, series.fingerprint, grouping=series.grouping)
 
 
 def same_scan(one: ScanReference, other: ScanReference) -> bool:
@@ -46,12 +47,28 @@ def _exists(path: Path) -> bool:
         return False
 
 
+def bound_series(reference: ScanReference, scan: Scan) -> Series | None:
+    """The series of a scan that a reference names, whatever it shows; None where the scan has none."""
+    wanted = (reference.series_uid, reference.part, reference.grouping)
+    return next((series for series in scan.series if (series.uid, series.part, series.grouping) == wanted), None)
+
+
+def as_grouped(case: Case, scan: Scan, progress: Progress = silent) -> Scan:
+    """The scan with the series of a case grouped as a person grouped it there. Refuses a scan whose slices do not allow it any more."""
+    wanted = case.scan
+    if wanted is None or wanted.grouping is None or not any(one.uid == wanted.series_uid for one in scan.series):
+        return scan
+    from planner.scan.regroup import with_grouping
+
+    return with_grouping(scan, wanted.series_uid, wanted.grouping, progress)
+
+
 def series_of(case: Case, scan: Scan) -> Series:
     """The series of a scan that a case is bound to. Refuses a scan that does not hold it, and one whose images have changed."""
     if case.scan is None:
         raise Refusal("This case has no scan.", "Open a scan and start a new case.")
     wanted = case.scan
-    found = next((series for series in scan.series if (series.uid, series.part) == (wanted.series_uid, wanted.part)), None)
+    found = bound_series(wanted, as_grouped(case, scan))
     if found is None:
         raise Refusal(
             "The series that this case was planned on is not in its folder any more.",

@@ -6,6 +6,7 @@ from typing import Any
 
 from planner.anatomy.spine import Anatomy
 from planner.case.derive import Plan, SitePlan
+from planner.case.json_values import encode
 from planner.evidence import evidence
 from planner.exchange.anatomy_files import anchor_content, numbering_content, structures_content
 from planner.exchange.contract_json import number, numbers
@@ -49,6 +50,7 @@ def plan_content(plan: Plan) -> dict[str, Any]:
         },
         "anchor": anchor_content(plan.anatomy),
         "numbering": numbering_content(plan.anatomy),
+        "grouping": encode(scan.grouping) if scan else None,
     }
 
 

@@ -10,7 +10,8 @@ from planner.refusal import Refusal
 AS_ONE, BY_PLACE, BY_RUN, BY_TURN, BY_RANGES = "one", "geometry", "even runs", "turn", "ranges"
 """Ways beside the names of `Slice.apart`: all as one volume; by size, spacing and orientation; besides where steps change; the first
 image of every place, then the second; and the ranges that a person gave."""
-MOST_RANGES = 100
+MOST_RANGES = 1000
+_MOST_SLICES = 10**6
 _WORDS = {
     AS_ONE: "all slices as one volume",
     BY_PLACE: "by size and orientation",
@@ -31,6 +32,12 @@ class Grouping:
     by: str
     ranges: Ranges = ()
     without: Ranges = ()
+
+    @property
+    def sound(self) -> bool:
+        """Whether a person could have made it."""
+        named = (*self.ranges, *self.without)
+        return len(named) <= 2 * MOST_RANGES and all(1 <= first <= last <= _MOST_SLICES for first, last in named)
 
     @property
     def words(self) -> str:

@@ -67,7 +67,7 @@ def test_a_case_comes_back_as_it_was(tmp_path: Path) -> None:
 def test_the_file_is_utf8_json_that_names_its_schema(tmp_path: Path) -> None:
     content = json.loads(case_bytes(whole(tmp_path), tmp_path).decode("utf-8"))
     assert list(content) == ["format", "version", "program", "case", "checksum"]
-    assert (content["format"], content["version"]) == ("duraplan/case", 3)
+    assert (content["format"], content["version"]) == ("duraplan/case", 4)
     assert content["case"]["scan"]["path"] == "scans/dicom"
     assert content["case"]["labels_path"] == "labels.nii.gz"
 
@@ -121,8 +121,8 @@ def test_an_older_schema_goes_through_every_migration(tmp_path: Path, monkeypatc
     def rename_notes(content: dict) -> dict:
         return {**content, "case": {**content["case"], "notes": content["case"]["notes"] + "!"}}
 
-    monkeypatch.setattr(case_file, "SCHEMA", 5)
-    monkeypatch.setattr(case_file, "MIGRATIONS", {3: rename_notes, 4: rename_notes})
+    monkeypatch.setattr(case_file, "SCHEMA", case_file.SCHEMA + 2)
+    monkeypatch.setattr(case_file, "MIGRATIONS", {case_file.SCHEMA - 2: rename_notes, case_file.SCHEMA - 1: rename_notes})
     assert open_case(path).notes == "old!!"
 
 
