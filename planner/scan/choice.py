@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 from planner.refusal import Refusal
 from planner.scan.grouping import Grouping
-from planner.scan.series import Scan, Series
+from planner.scan.series import LEAST_SLICES, Scan, Series
 
 
 def choose(scan: Scan, uid: str | None = None, part: int | None = None) -> Series:
@@ -38,6 +39,19 @@ def in_force(scan: Scan, uid: str | None, grouping: Grouping | None) -> tuple[Se
         elif not any(other.uid == uid for other in shown):
             shown += [other for other in scan.series if (other.uid, other.grouping) == (uid, grouping)]
     return tuple(shown)
+
+
+def worth_regrouping(scan: Scan) -> frozenset[str]:
+    """UIDs of the series that have parts, or are refused, and slices enough that another grouping could help."""
+    found: defaultdict[str, list[Series]] = defaultdict(list)
+    for one in scan.series:
+        if one.grouping is None and one.pictures:
+            found[one.uid].append(one)
+    return frozenset(
+        uid
+        for uid, parts in found.items()
+        if (len(parts) > 1 or not parts[0].usable) and sum(one.slices for one in parts) >= LEAST_SLICES
+    )
 
 
 def scan_json(scan: Scan, identify: bool = False) -> dict[str, Any]:

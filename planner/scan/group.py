@@ -11,10 +11,9 @@ from itertools import combinations, pairwise
 import numpy as np
 
 from planner.scan.pixels import Undecodable, raw_bytes
-from planner.scan.series import Skipped, Slice
+from planner.scan.series import LEAST_SLICES, Skipped, Slice
 from planner.scan.stack import SAME_PLACE_MM, Crooked, Stack, arrange, axes
 
-LEAST_SLICES = 3
 MOST_ORIENTATIONS = 4
 _SAME_DIRECTION = 2e-3  # of a direction cosine: 0.1 degrees
 _SAME_SPACING = 1e-3  # share

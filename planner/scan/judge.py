@@ -11,9 +11,9 @@ import numpy as np
 
 from planner.evidence import number
 from planner.geometry import Floats, Frame, Gap
-from planner.scan.group import LEAST_SLICES, one_grid
+from planner.scan.group import one_grid
 from planner.scan.pixels import rescale_of
-from planner.scan.series import Plane, Series, Slice, Triple
+from planner.scan.series import LEAST_SLICES, Plane, Series, Slice, Triple
 from planner.scan.stack import LEAST_BLOCK, NO_GAP, SAME_PLACE_MM, Crooked, Stack, arrange, axes, grid, odd_steps
 
 MOST_NAMED = 3  # odd steps or places named one by one in a reason

@@ -11,7 +11,6 @@ from planner.progress import Progress, part, silent
 from planner.refusal import Refusal
 from planner.scan.files import plain
 from planner.scan.group import (
-    LEAST_SLICES,
     by_geometry,
     by_series,
     by_time,
@@ -25,7 +24,7 @@ from planner.scan.group import (
 from planner.scan.grouping import AS_ONE, BY_PLACE, BY_RANGES, BY_RUN, BY_TURN, Grouping, Ranges
 from planner.scan.judge import judge, refused
 from planner.scan.reading import with_pixels_tried
-from planner.scan.series import Scan, Series, Slice
+from planner.scan.series import LEAST_SLICES, Scan, Series, Slice
 
 MOST_VOLUMES = 200  # of one way: more are no volumes
 _BETWEEN = " and "  # names of `Slice.apart` that tell volumes apart together
@@ -195,9 +194,3 @@ def offers(scan: Scan, uid: str, progress: Progress = silent) -> tuple[Offer, ..
     for n, one in enumerate(wanted):
         made.append(Offer(one, _judged(slices, uid, one, part(progress, n / len(wanted), (n + 1) / len(wanted)))))
     return tuple(made)
-
-
-def can_be_regrouped(scan: Scan, uid: str) -> bool:
-    """Whether a series has parts, or is refused, and enough slices that another grouping could help."""
-    parts = [one for one in scan.series if one.uid == uid and one.grouping is None and one.pictures]
-    return (len(parts) > 1 or any(not one.usable for one in parts)) and sum(one.slices for one in parts) >= LEAST_SLICES

@@ -16,6 +16,8 @@ from planner.scan.grouping import Grouping
 Plane = Literal["axial", "sagittal", "coronal", "oblique"]
 Verdict = Literal["good", "repaired", "refused"]
 Triple = tuple[float, float, float]
+LEAST_SLICES = 3
+"""Of a volume."""
 
 
 @dataclass(frozen=True, slots=True)

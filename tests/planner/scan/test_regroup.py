@@ -8,9 +8,9 @@ import pytest
 from planner.progress import silent
 from planner.refusal import Refusal
 from planner.scan import load, read
-from planner.scan.choice import in_force
+from planner.scan.choice import in_force, worth_regrouping
 from planner.scan.grouping import Grouping, range_words, read_ranges
-from planner.scan.regroup import can_be_regrouped, numbered, offers, regrouped, with_grouping
+from planner.scan.regroup import numbered, offers, regrouped, with_grouping
 from tests.data import real
 from tests.planner.scan.test_geometry import assert_true
 from tests.planner.scan.writer import ROOT, Stack, edit, hu, other, write
@@ -92,7 +92,7 @@ def test_two_stacks_by_their_even_runs(tmp_path):
     write(tmp_path, Stack(places=tuple(range(6))), "a{}.dcm")
     write(tmp_path, Stack(places=tuple(range(8)), centre=(5, 0, 60), first_number=40), "b{}.dcm")
     scan = read(tmp_path)
-    assert [one.verdict for one in scan.series] == ["refused"] and can_be_regrouped(scan, UID)
+    assert [one.verdict for one in scan.series] == ["refused"] and UID in worth_regrouping(scan)
     assert given(scan)["by even runs of slices"] == [(8, "repaired"), (6, "repaired")]
     for one in regrouped(scan, UID, Grouping("even runs")):
         assert_true(load(one))
@@ -186,9 +186,9 @@ def test_numbers_and_volumes_do_not_depend_on_file_names(tmp_path, phases):
 def test_ways_without_a_difference_are_not_offered(tmp_path, phases):
     write(tmp_path / "one", Stack())
     plain = read(tmp_path / "one")
-    assert list(given(plain)) == ["as found"] and not can_be_regrouped(plain, UID)
+    assert list(given(plain)) == ["as found"] and not worth_regrouping(plain)
     # by acquisition, by time, by both: what the program did by itself
-    assert list(given(phases)) == ["as found", "all slices as one volume"] and can_be_regrouped(phases, UID)
+    assert list(given(phases)) == ["as found", "all slices as one volume"] and UID in worth_regrouping(phases)
 
 
 def test_a_grouping_stands_beside_what_was_found(phases):
