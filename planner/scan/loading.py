@@ -20,7 +20,7 @@ from planner.scan.series import Series, Slice
 
 AIR_HU = -1024.0
 _VOXEL_BYTES = 2
-_WORKING_SHARE = 0.8  # of the free memory, for the scan and its resampled copy
+WORKING_SHARE = 0.8  # of the free memory, for the scan and its resampled copy
 _EXPORT_AGAIN = "Copy the scan again from the disc or the archive."
 
 
@@ -75,10 +75,10 @@ def needed_bytes(series: Series) -> float:
 
 
 def _check_memory(series: Series) -> None:
-    need, free = needed_bytes(series), free_bytes() * _WORKING_SHARE
+    need, free = needed_bytes(series), free_bytes() * WORKING_SHARE
     if need > free:
         sentence = f"The scan needs {need / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free."
-        raise Refusal(sentence, "Close other programs, or load a series with fewer slices.")
+        raise Refusal(sentence, "Load the spine only, close other programs, or load a series with fewer slices.")
 
 
 def _load_file(series: Series) -> Volume:
@@ -111,16 +111,17 @@ def _load_slices(series: Series, frame: Frame, each: Each, shown: Shown | None, 
     def read_slice(n: int) -> None:
         picture = pictures[n]
         own = stored_type(picture.pixels)
-        in_place = one_scale and voxels.dtype == own
-        out = voxels[n] if in_place else np.empty(frame.shape[1:], own)
+        in_place = one_scale and voxels.dtype == own and series.crop is None
+        out = voxels[n] if in_place else np.empty((picture.pixels.rows, picture.pixels.columns), own)
         try:
             read_pixels(picture, out)
         except Undecodable as reason:
             raise Refusal(f"Slice {n + 1} of {len(pictures)} cannot be read. {reason}", _EXPORT_AGAIN) from reason
-        if in_place:
+        out = out if series.crop is None else out[series.crop.box]
+        if one_scale:
             highest[n] = out.max() if own.kind == "u" else 0
-        elif one_scale:
-            voxels[n] = out
+            if not in_place:
+                voxels[n] = out
         elif shifts:
             voxels[n] = out.astype(np.int32) + round(shift[n])
         else:

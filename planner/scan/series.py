@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.geometry import Frame, Gap
+from planner.scan.crop import Crop
 from planner.scan.grouping import Grouping
 
 Plane = Literal["axial", "sagittal", "coronal", "oblique"]
@@ -122,6 +123,7 @@ class Series:
     gaps: slabs within the grid that no slice shows.
     thumbnail: greys [row, column] of one slice, uint8; None where none could be had.
     grouping: how a person put its slices together; None for what the program found.
+    crop: the part of every slice that is loaded, to which `frame` and `size` are cut; None for all. `spine_only.cropped` makes it.
     """
 
     uid: str
@@ -148,11 +150,13 @@ class Series:
     identity: Identity = field(default=Identity(), repr=False)
     thumbnail: NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
     grouping: Grouping | None = None
+    crop: Crop | None = None
 
     @property
     def key(self) -> str:
-        """Names this volume among all: series UID and part, and how it was grouped by hand."""
-        return f"{self.uid}/{self.part}" + (f"/{self.grouping.words}" if self.grouping is not None else "")
+        """Names this volume among all: series UID and part, how it was grouped by hand, and what of it is loaded."""
+        chosen = [one.words for one in (self.grouping, self.crop) if one is not None]
+        return "/".join([self.uid, str(self.part), *chosen])
 
     @property
     def usable(self) -> bool:
@@ -164,6 +168,8 @@ class Series:
         """Tells whether another scan is this one: a hash of what identifies its images and of its grid, not of where it lies."""
         seen = hashlib.blake2b(digest_size=16)
         seen.update(repr((self.uid, self.part, self.size, self.digest)).encode())
+        if self.crop is not None:
+            seen.update(self.crop.words.encode())
         for picture in self.pictures:
             seen.update(repr((picture.image_uid, picture.pixels.frame, picture.position)).encode())
         return seen.hexdigest()
