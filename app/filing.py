@@ -18,6 +18,7 @@ from planner.progress import Progress
 if TYPE_CHECKING:
     from app.native_window import NativeWindow
     from app.pacs.dialog import PacsDialog
+    from app.regroup_window import RegroupWindow
     from app.window import Window
 
 
@@ -28,6 +29,7 @@ class Filing:
         self._window = window
         self._pacs: PacsDialog | None = None
         self._native: NativeWindow | None = None
+        self._regroup: RegroupWindow | None = None
 
     def choose_folder(self) -> None:
         """Let the user choose a folder, beside the window: it blocks nothing."""
@@ -65,9 +67,19 @@ class Filing:
         put_in_front(self._native)
         self._native.appear()
 
+    def show_regroup(self, uid: str) -> None:
+        """The other ways to group the slices of a series, beside the window."""
+        from app.regroup_window import RegroupWindow
+
+        if self._regroup is None:
+            self._regroup = RegroupWindow(self._window, self._window.session)
+            self._regroup.finished.connect(self._window.activateWindow)
+        put_in_front(self._regroup)
+        self._regroup.show_series(uid)
+
     def close(self) -> None:
         """End what a dialog has begun."""
-        for one in (self._pacs, self._native):
+        for one in (self._pacs, self._native, self._regroup):
             if one is not None:
                 one.close_work()
 

@@ -5,7 +5,7 @@ What follows from the case is `app/walk.py`, on which a session stands. The wind
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -257,6 +257,17 @@ class Session(Walk):
         assert self.path is not None
         path = self.path
         self.attempt(lambda: choose_scan(self.case, path, series))
+
+    def take_grouped(self, parts: Sequence[Series], series: Series) -> None:
+        """Work on a volume of the scan as a person grouped it; the other volumes of that grouping are offered beside it."""
+        scan = self.scan.value
+        if scan is None:
+            return
+        known = {one.key for one in scan.series}
+        new = tuple(one for one in parts if one.key not in known)
+        if new:
+            self.scan = replace(self.scan, value=replace(scan, series=(*scan.series, *new)))
+        self.choose_series(series)
 
     def move_needle(self, index: int, entry_mm: Point, target_mm: Point) -> Refusal | None:
         """The user dragged a needle and let go; refused where it cannot be checked."""

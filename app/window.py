@@ -271,7 +271,7 @@ class Window(QMainWindow):
     def _make_panel(self, station: int, kind: type[Panel]) -> Panel:
         filing = self.filing
         doors = {
-            0: (filing.choose_folder, filing.choose_file, filing.choose_from_pacs, filing.show_native),
+            0: (filing.choose_folder, filing.choose_file, filing.choose_from_pacs, filing.show_native, filing.show_regroup),
             1: (filing.choose_labels, filing.choose_masks),
         }
         return kind(self.desk, self.go_on, *doors.get(station, ()))

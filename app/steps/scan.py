@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage, QPixmap
-from PySide6.QtWidgets import QLabel, QLineEdit, QListWidget, QWidget
+from PySide6.QtWidgets import QLabel, QLineEdit, QListWidget, QPushButton, QWidget
 
 from app.derived import Derived
 from app.desk import Desk
@@ -18,6 +18,7 @@ from app.steps.panel import Next, Panel
 from app.widgets.progress import ProgressRow
 from app.widgets.rows import Rows
 from app.widgets.text import Card, button, label, row, say
+from planner.scan.choice import in_force, worth_regrouping
 
 if TYPE_CHECKING:
     from planner.scan import Scan, Series
@@ -32,9 +33,17 @@ class ScanPanel(Panel):
     station = 0
 
     def __init__(
-        self, desk: Desk, onward: Next, open_folder: Next, open_file: Next, open_from_pacs: Next, show_native: Next
+        self,
+        desk: Desk,
+        onward: Next,
+        open_folder: Next,
+        open_file: Next,
+        open_from_pacs: Next,
+        show_native: Next,
+        regroup: Callable[[str], object],
     ) -> None:
-        self._open_folder, self._open_file, self._open_from_pacs, self._show_native = open_folder, open_file, open_from_pacs, show_native
+        self._open_folder, self._open_file, self._open_from_pacs = open_folder, open_file, open_from_pacs
+        self._show_native, self._regroup = show_native, regroup
         super().__init__(desk, onward)
 
     def build(self) -> None:
@@ -70,6 +79,7 @@ class ScanPanel(Panel):
         self.body.addWidget(self._skipped_head)
         self.body.addWidget(self._skipped)
         self._listed: Scan | None = None
+        self._regroupable: frozenset[str] = frozenset()
 
     def lead(self) -> str:
         scan, series = self.session.scan.value, self.session.series
@@ -97,13 +107,18 @@ class ScanPanel(Panel):
         found = scan.value
         chosen = self.session.series
         say(self._series_head, "Series" if found and found.series else "")
-        series = found.series if found else ()
-        self._series.show_items([((one.key, one == chosen), partial(self._card, one, one == chosen)) for one in series])
         if found is not self._listed:
             self._listed = found
+            self._regroupable = worth_regrouping(found) if found else frozenset()
             self._skipped.clear()
             for file in found.skipped if found else ():
                 self._skipped.addItem(f"{file.path}: {file.reason}")
+        reference = self.session.case.scan
+        uid, grouping = (reference.series_uid, reference.grouping) if reference else (None, None)
+        series = in_force(found, uid, grouping) if found else ()
+        firsts = {one.uid: one for one in reversed(series)}
+        cards = [(one, one == chosen, firsts[one.uid] is one) for one in series]
+        self._series.show_items([((one.key, now, first), partial(self._card, one, now, first)) for one, now, first in cards])
         count = found.skipped_count if found else 0
         say(self._skipped_head, f"{count} file{'s' if count != 1 else ''} skipped" if count else "")
         self._skipped.setVisible(count > 0)
@@ -111,32 +126,45 @@ class ScanPanel(Panel):
     def _entry(self, text: str, act: Callable[[], object], path: str = "") -> QWidget:
         return button(text, act, "link", f"Open {text}", path)
 
-    def _card(self, series: Series, chosen: bool) -> QWidget:
-        name = series.description or "Without description"
-        card = Card("card current" if chosen else "card", f"Series {name}")
-        verdict = label(*_VERDICTS[series.verdict], wrap=False)
-        words = Card("bare").add(label(name, "head"), label(f"{series.modality}, {series.plane}. {_size_words(series)}.", "muted"))
-        if min(series.extent_mm) > 0:
-            words.add(label(_extent_words(series), "small"))
-        words.add(verdict)
-        words.column.setContentsMargins(0, 0, 0, 0)
-        card.add(row(words, _picture(series), spacing=10))
-        for sentence in (*series.reasons, *(f"Repair: {repair}" for repair in series.repairs)):
-            card.add(label(sentence, "small"))
-        if series.verdict == "refused":
-            if series.way_out:
-                card.add(label(series.way_out, "small"))
-        elif chosen:
-            native = button("See the slices as stored…", self._show_native, "small", "See the native slices")
-            card.add(row(label("In use", "small", wrap=False), None, native))
-        else:
-            card.add(row(button("Use this series", lambda: self.session.choose_series(series), name=f"Use series {name}"), None))
-        return card
+    def _card(self, series: Series, chosen: bool, first: bool) -> QWidget:
+        """first: of the parts of its series, which is where grouping them otherwise is offered."""
+        use = button("Use this series", lambda: self.session.choose_series(series), name=f"Use series {_name(series)}")
+        more = []
+        if chosen:
+            more.append(button("As stored…", self._show_native, "small", "See the native slices", "The slices, untouched"))
+        if first and series.uid in self._regroupable:
+            group = partial(self._regroup, series.uid)
+            more.append(button("Group otherwise…", group, "small", f"Group the slices of {_name(series)} otherwise"))
+        return series_card(series, chosen, use, more)
 
     def _open_path(self) -> None:
         text = self._path.text().strip().strip('"')
         if text:
             self.desk.open(Path(text).expanduser())
+
+
+def series_card(series: Series, chosen: bool, use: QPushButton, more: Sequence[QPushButton] = ()) -> QWidget:
+    """A series with its picture, its verdict and the reasons. use: the button for one that can be used and is not; more: beside it."""
+    card = Card("card current" if chosen else "card", f"Series {_name(series)}")
+    verdict = label(*_VERDICTS[series.verdict], wrap=False)
+    words = Card("bare").add(label(_name(series), "head"), label(f"{series.modality}, {series.plane}. {_size_words(series)}.", "muted"))
+    if min(series.extent_mm) > 0:
+        words.add(label(_extent_words(series), "small"))
+    words.add(verdict)
+    words.column.setContentsMargins(0, 0, 0, 0)
+    card.add(row(words, _picture(series), spacing=10))
+    for sentence in (*series.reasons, *(f"Repair: {repair}" for repair in series.repairs)):
+        card.add(label(sentence, "small"))
+    if series.verdict == "refused" and series.way_out:
+        card.add(label(series.way_out, "small"))
+    first = [] if series.verdict == "refused" else [label("In use", "small", wrap=False) if chosen else use]
+    if first or more:
+        card.add(row(*first, None, *more))
+    return card
+
+
+def _name(series: Series) -> str:
+    return series.description or "Without description"
 
 
 def _picture(series: Series) -> QWidget:
