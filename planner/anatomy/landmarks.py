@@ -50,7 +50,7 @@ def find_landmarks(
     found = []
     for above, level in zip([None, *levels], levels):
         mine = tuple(pedicle for pedicle in pedicles if pedicle.vertebra == level.name)
-        middle, normal = _midline(canal, level, mine, sides[0].step_mm)
+        middle, normal = midline(canal, level, mine, sides[0].step_mm)
         joints = tuple(joint for joint in facets if joint.between[0] == level.name)
         laminae = _laminae(sides, canal, gaps, None if above is None else above.name, level.name)
         tip = _tip(frame, *_arch(labels, frame, canal, level, middle, normal))
@@ -87,7 +87,7 @@ def landmarks_named(landmarks: tuple[Landmarks, ...], names: Mapping[str, str]) 
     )
 
 
-def _midline(canal: Canal, level: Level, pedicles: Sequence[Pedicle], step_mm: float) -> tuple[Floats, Floats]:
+def midline(canal: Canal, level: Level, pedicles: Sequence[Pedicle], step_mm: float) -> tuple[Floats, Floats]:
     """A point of the plane that halves a vertebra, in the canal, and its normal to the left: from pedicle to pedicle, else as the canal's
     front wall turns."""
     at = int(np.clip(round(level.s_mm / step_mm), 0, len(canal.s_mm) - 1))

@@ -277,7 +277,7 @@ class Anatomy:
     vertebral artery, contrast outside; a name that is missing is "not checked". leak_hints: from head to foot. again: the same scan's
     anatomy when a person names a vertebra (itself, the name, progress), found anew from what was seen; None where labels were given.
     sac: the sac and the cord along the canal; None where labels were given, or where the sac was changed by hand. landmarks: of each
-    vertebra, head to foot; none where nobody looked for them (MR). gaps: slabs that the scan does not show.
+    vertebra, head to foot; none where nobody looked for them. gaps: slabs that the scan does not show.
     """
 
     frame: Frame

@@ -150,7 +150,8 @@ def _holes_in_labels(anatomy: Anatomy, pair: tuple[str, str]) -> Mapping[Side, F
     whole = anatomy.canal
     levels = tuple(level for level in anatomy.levels if level.name in pair)
     pedicles = tuple(one for marks in anatomy.landmarks if marks.vertebra in pair for one in marks.pedicles)
-    if len(levels) < 2 or not pedicles or len(whole.centreline_mm) < 4:
+    unlabelled = anatomy.structure("bone").provenance == "not checked"  # in MR arches are seen, but not labelled
+    if unlabelled or len(levels) < 2 or not pedicles or len(whole.centreline_mm) < 4:
         return {}
     rows = np.flatnonzero(_rows_about(whole, levels))
     canal = replace(whole, bridge=None, **{name: getattr(whole, name)[rows] for name in _PER_SECTION})

@@ -21,6 +21,7 @@ from planner.anatomy.mr.contrast import Contrast, contrast_of, contrast_on_t1, l
 from planner.anatomy.mr.cord import cord_in, cord_structure, told_from_roots
 from planner.anatomy.mr.fluid import see_fluid
 from planner.anatomy.mr.foramina import foramina_structure, see_foramina
+from planner.anatomy.mr.landmarks import see_landmarks, seen_landmarks_structure
 from planner.anatomy.mr.levels import centred, find_discs, usual_foramina, usual_windows
 from planner.anatomy.mr.roots import see_roots, seen_structure
 from planner.anatomy.mr.sac import SeenSac, above_its_end, see_sac
@@ -205,6 +206,7 @@ def _named(
     foramina = see_foramina(volume, canal, seen.lit, usual_foramina(volume, canal, seen.column, levels))
     gaps = () if seen.arches is None else see_gaps(seen.arches, levels)
     windows = seen_windows(gaps, canal, usual_windows(canal, seen.column, levels))
+    landmarks = () if seen.arches is None else see_landmarks(volume, canal, seen.arches, gaps, levels)
     roots = find_roots(volume, np.inf, canal, radius, foramina)
     roots = roots if seen.contrast.weighting == "T2 without fat" else see_roots(volume, canal, seen.lit, foramina, roots)
     progress(0.3, "Writing labels")
@@ -226,6 +228,7 @@ def _named(
         "levels": levels_structure(levels, anchor),
         "foramina": foramina_structure(foramina) if foramina else foramina_missing,
         "windows": windows_structure(windows),
+        "landmarks": seen_landmarks_structure(landmarks),
         "roots": seen_structure(volume, roots) if roots else foramina_missing,
         "contrast outside": fluid_known,
         "skin": Structure("found", 0.8, f"{narrow} The skin at the left or right lies outside it." if skin_cut else None),
@@ -236,8 +239,9 @@ def _named(
     progress(1.0, "Anatomy found")
     again = partial(_found_again, seen, labels)
     return Anatomy(
-        volume.frame, volume.modality, labels, structures, canal, levels, foramina, windows, roots, anchor, hints, again, sac
-    )
+        volume.frame, volume.modality, labels, structures, canal, levels, foramina, windows, roots, anchor, hints, again, sac,
+        landmarks,
+    )  # fmt: skip
 
 
 def _sure(clarity: float, seen: SeenSac, wall: Wall) -> Floats:

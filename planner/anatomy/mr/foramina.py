@@ -16,9 +16,9 @@ from planner.anatomy.reformat import THETA
 from planner.anatomy.spine import Canal, Foramen, Structure
 from planner.geometry import Floats, Volume
 
-_STEP_MM = 0.75
-_DOWN_MM: Floats = np.arange(-18.0, 18.1, _STEP_MM)  # toward the feet of the usual place
-_DEEP_MM: Floats = np.arange(-15.0, 15.1, _STEP_MM)  # toward the back
+STEP_MM = 0.75
+_DOWN_MM: Floats = np.arange(-18.0, 18.1, STEP_MM)  # toward the feet of the usual place
+_DEEP_MM: Floats = np.arange(-15.0, 15.1, STEP_MM)  # toward the back
 _ASIDE_MM = np.array([-4.0, -3.0, -2.0])  # in the inner half of the pedicles all borders stand; farther out the hole is open in front
 _BEYOND_PEDICLE_MM = 5.0  # from a foramen's roof or floor to the middle of the pedicle that bounds it
 _BRIGHTEST = 0.5  # of the fluid's brightness: what is brighter says no more
@@ -81,16 +81,16 @@ def _holes(relative: NDArray[np.float32], usual_mm: float) -> Iterator[tuple[flo
     near = (np.abs(down) <= _OFF_MM) & (np.abs(deep) <= _OFF_MM)
     off = (down**2 + deep**2) / _OFF_SPREAD_MM**2
     for height, width in itertools.product((share * usual_mm for share in _HEIGHTS), _WIDTHS_MM):
-        clear = cv2.filter2D(relative, -1, _hole(height, width), borderType=cv2.BORDER_REPLICATE)
+        clear = cv2.filter2D(relative, -1, hole(height, width), borderType=cv2.BORDER_REPLICATE)
         odd = ((height / usual_mm - 1.0) / _HEIGHT_SPREAD) ** 2 + ((width - _USUAL_WIDTH_MM) / _WIDTH_SPREAD_MM) ** 2
         score = np.where(near, clear - _ODD * (off + odd), -np.inf)
         k, m = np.unravel_index(int(score.argmax()), score.shape)
         yield float(score[k, m]), float(_DOWN_MM[k]), float(_DEEP_MM[m]), height, width, float(clear[k, m])
 
 
-def _hole(height: float, width: float) -> NDArray[np.float32]:
+def hole(height: float, width: float) -> NDArray[np.float32]:
     """The mean inside less the mean in the ring, as a kernel on the grid."""
-    reach = np.arange(-round(height / 2 / _STEP_MM) - 4, round(height / 2 / _STEP_MM) + 5) * _STEP_MM
+    reach = np.arange(-round(height / 2 / STEP_MM) - 4, round(height / 2 / STEP_MM) + 5) * STEP_MM
     down, deep = np.meshgrid(reach, reach, indexing="ij")
 
     def within(more: float) -> NDArray[np.bool_]:

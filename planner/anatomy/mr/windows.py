@@ -33,7 +33,7 @@ _SMOOTH_MM = 2.5  # of the wall along the canal
 _SLOPES = (0.0, 0.2, 0.4, 0.6)  # of a lamina, toward the back for each mm to the feet
 _THICK_MM, _SLAB_MM, _RIM_MM = 3.5, (0.8, 7.0), (0.3, 1.9)  # of its marrow; where marrow and where the rim is, from its end
 _UNEVEN, _ODD, _ALIKE = 0.8, 0.5, 0.5  # what a slab loses that is streaky, or darker or brighter than the bodies' marrow beyond a factor
-_CORTEX_MM = 1.9  # from where marrow ends to the surface of the bone, in phantoms
+CORTEX_MM = 1.9  # from where marrow ends to the surface of the bone, in phantoms
 _BODY_MM = np.arange(-6.0, 6.1, 2.0)  # around the middle of a body: its marrow
 _FIRST_OFF_MM, _OFF_MM = 3.5, 2.5  # how far from there it may lie, and from where those of the same spine lie
 _HIGHER, _HEIGHTS = 1.1, 0.35  # than the table's, in the middle; spread of its logarithm
@@ -58,9 +58,11 @@ class Ends:
 
 @dataclass(frozen=True, eq=False)
 class Arches:
-    """The ends of laminae along a canal, at s_mm (n,): lower ones, under which a window begins, and upper ones, where it ends."""
+    """The ends of laminae along a canal, at s_mm (n,): lower ones, under which a window begins, and upper ones, where it ends. marrow
+    (n,): how bright that of the bodies is, 0 where none was seen."""
 
     s_mm: Floats
+    marrow: Floats
     lower: Ends
     upper: Ends
 
@@ -95,12 +97,12 @@ def see_arches(volume: Volume, canal: Canal, row: Row) -> Arches:
     usual = [(place, value) for place, value in bodies if np.isfinite(value) and value > 0]
     if not usual or len(s) < 2:
         nothing = Ends(*(np.full((len(ASIDE_MM), len(s)), value) for value in (-1.0, 0.0, 0.0)))
-        return Arches(s, nothing, nothing)
+        return Arches(s, np.zeros(len(s)), nothing, nothing)
     places, values = (np.array(part) for part in zip(*usual))
     marrow = np.interp(s, places, ndimage.median_filter(values, 3, mode="nearest"))
     planes, walls = _planes(volume, canal, s)
     lower, upper = (_ends([plane / marrow[:, None] for plane in planes], walls, way) for way in (1.0, -1.0))
-    return Arches(s, lower, upper)
+    return Arches(s, marrow, lower, upper)
 
 
 def see_gaps(arches: Arches, levels: tuple[Level, ...]) -> tuple[SeenGap, ...]:
@@ -215,7 +217,7 @@ def _gap(arches: Arches, pair: tuple[Level, Level], place: float, off_mm: float)
     rows = slice(*np.searchsorted(s, [upper.s_mm, lower.s_mm + 0.4 * apart]))
     if rows.stop - rows.start < 2:
         return None
-    begins, ends = s[rows][:, None] + _CORTEX_MM, s[rows][None, :] - _CORTEX_MM
+    begins, ends = s[rows][:, None] + CORTEX_MM, s[rows][None, :] - CORTEX_MM
     over, under = (_together(part.score)[rows] for part in (arches.lower, arches.upper))
     above, below = (np.median(part.marrow, axis=0)[rows] for part in (arches.lower, arches.upper))
     height, middle = np.maximum(ends - begins, 0.5), (begins + ends) / 2
@@ -230,7 +232,7 @@ def _gap(arches: Arches, pair: tuple[Level, Level], place: float, off_mm: float)
     planes = np.arange(len(ASIDE_MM))
     clear = min(float(np.sort(part.score[planes, at])[1]) for part, at in ((arches.lower, first), (arches.upper, last)))
     return SeenGap(
-        (upper.name, lower.name), s[first] + _CORTEX_MM, s[last] - _CORTEX_MM,
+        (upper.name, lower.name), s[first] + CORTEX_MM, s[last] - CORTEX_MM,
         arches.lower.behind_mm[planes, first], arches.upper.behind_mm[planes, last], clear,
     )  # fmt: skip
 

@@ -146,7 +146,3 @@ def test_landmarks_follow_the_names() -> None:
     assert landmarks_named((mark,), {"L4": "L3"}) == ()
     renamed = rename(found(), Anchor("L2", next(level.centre_mm for level in found().levels if level.name == "L3"), "user"))
     assert [mark.vertebra for mark in renamed.landmarks] == [level.name for level in renamed.levels]
-
-
-def test_nobody_looked_for_landmarks_in_mr() -> None:
-    assert found("mr").landmarks == ()

@@ -70,7 +70,7 @@ def _ends(places: list[float], marrow: float = 0.0, planes: Floats | None = None
 def test_a_gap_is_measured_from_bone_to_bone() -> None:
     """Cortex lies beyond the marrow, 1.9 mm on both sides."""
     begins, stops = [54.0, 89.0, 124.0], [69.0, 104.0, 139.0]
-    gaps = see_gaps(Arches(S_MM, _ends(begins), _ends(stops)), LEVELS)
+    gaps = see_gaps(Arches(S_MM, np.ones(len(S_MM)), _ends(begins), _ends(stops)), LEVELS)
     assert [gap.between for gap in gaps] == [("L1", "L2"), ("L2", "L3"), ("L3", "L4")]
     assert [gap.height_mm for gap in gaps] == pytest.approx([11.2] * 3, abs=0.8)
     assert [gap.middle_mm for gap in gaps] == pytest.approx([61.5, 96.5, 131.5], abs=0.8)
@@ -79,9 +79,9 @@ def test_a_gap_is_measured_from_bone_to_bone() -> None:
 def test_ends_that_do_not_fit_make_no_window() -> None:
     """Marrow that differs on both sides, planes that disagree, and a gap that lies elsewhere than those of the same spine."""
     begins, stops = [54.0, 89.0, 124.0], [69.0, 104.0, 139.0]
-    assert see_gaps(Arches(S_MM, _ends([]), _ends([])), LEVELS) == ()
+    assert see_gaps(Arches(S_MM, np.ones(len(S_MM)), _ends([]), _ends([])), LEVELS) == ()
     askew = _ends(begins, planes=np.array([0.0, 0.0, -9.0, -9.0]))
-    assert see_gaps(Arches(S_MM, askew, _ends(stops)), LEVELS) == ()
-    moved = see_gaps(Arches(S_MM, _ends([54.0, 95.0, 124.0]), _ends([69.0, 110.0, 139.0])), LEVELS)
+    assert see_gaps(Arches(S_MM, np.ones(len(S_MM)), askew, _ends(stops)), LEVELS) == ()
+    moved = see_gaps(Arches(S_MM, np.ones(len(S_MM)), _ends([54.0, 95.0, 124.0]), _ends([69.0, 110.0, 139.0])), LEVELS)
     assert [gap.between for gap in moved] == [("L1", "L2"), ("L3", "L4")]
 
