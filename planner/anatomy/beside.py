@@ -26,7 +26,8 @@ class Beside:
 
     values: HU, a little smoothed, soft tissue's where the scan ends. edge: denser than half way from soft tissue to the densest bone
     around, where the surface of bone lies whatever the scanner's blur; marrow is often not. seen: (n,) whether a cross-section lies in the
-    scan as far as a pedicle reaches. step_mm: between cross-sections.
+    scan as far as a pedicle reaches. step_mm: between cross-sections. edges_to:
+    (n, len(behind_mm), len(to_side_mm) + 1), how many samples of `edge` lie medial of each distance to the side.
     """
 
     side: Side
@@ -37,6 +38,11 @@ class Beside:
     edge: NDArray[np.bool_]
     seen: NDArray[np.bool_]
     step_mm: float
+    edges_to: NDArray[np.int16]
+
+    def edges(self, first: int, last: int) -> NDArray[np.int16]:
+        """(n, len(behind_mm)): how many samples of `edge` from one distance to the side to another are True."""
+        return self.edges_to[:, :, last + 1] - self.edges_to[:, :, first]
 
     def at_side(self, to_side_mm: float) -> int:
         """The index of a distance to the side."""
@@ -65,7 +71,10 @@ def _beside(volume: Volume, threshold: float, canal: Canal, side: Side, sign: fl
     around[1:-1] = np.maximum(np.maximum(around[:-2], around[2:]), around[1:-1])
     border = np.maximum(0.5 * (_SOFT_HU + np.minimum(around, _DENSEST_HU)), threshold)
     seen = np.asarray(~outside[:, :, : len(to_side) // 2].any(axis=(1, 2)), dtype=np.bool_)
-    return Beside(side, sign, behind, to_side, values, np.asarray(values >= border), seen, step_mm)
+    edge = np.asarray(values >= border)
+    edges_to = np.zeros((*shape[:2], len(to_side) + 1), dtype=np.int16)
+    np.cumsum(edge, axis=2, out=edges_to[:, :, 1:])
+    return Beside(side, sign, behind, to_side, values, edge, seen, step_mm, edges_to)
 
 
 def turned(canal: Canal, at: int, step_mm: float) -> float:

@@ -14,11 +14,11 @@ from planner.anatomy import labels as codes
 from planner.anatomy.beside import Beside, both_sides
 from planner.anatomy.body import AIR_BELOW_HU, body_mask, pressed_flat
 from planner.anatomy.bone import Bone, find_bone
-from planner.anatomy.bright import Bright, split_bright
+from planner.anatomy.bright import split_bright
 from planner.anatomy.certainty import canal_structure, confidence_of
 from planner.anatomy.clues import guess
 from planner.anatomy.crescents import find_crescents, with_crescents
-from planner.anatomy.grid import SEARCH_MM, reduced
+from planner.anatomy.grid import reduced
 from planner.anatomy.hazards.air import find_air
 from planner.anatomy.hazards.kidneys import find_kidneys, kidney_structure
 from planner.anatomy.hazards.neck_artery import find_neck_arteries, neck_artery_structure, paint_neck_arteries
@@ -29,18 +29,20 @@ from planner.anatomy.morphology import grown
 from planner.anatomy.names import confirmed, counted_from, levels_structure, name_levels
 from planner.anatomy.norms import at_level
 from planner.anatomy.openings import find_foramina
-from planner.anatomy.outside import contrast_structure, find_pools, leak_hints, paint_pools
-from planner.anatomy.paint import SPINE_MM, Tissue, paint_canal, paint_roots, paint_tissue, tissue_of, vertebra_map
+from planner.anatomy.outside import Spots, contrast_structure, find_pools, leak_hints, paint_pools, spots_of
+from planner.anatomy.paint import CanalVoxels, SpineVoxels, canal_voxels, paint_canal, paint_roots, spine_voxels, vertebra_map
 from planner.anatomy.pedicles import find_pedicles
 from planner.anatomy.reformat import RADII, Curve, curve_through, polar
 from planner.anatomy.roots import find_roots, roots_structure, seen_in_sleeves
 from planner.anatomy.sac import FAT_HU, SacSeen, find_sac, see_sac
 from planner.anatomy.sleeves import measure_sleeves, sleeve_hints, wide_sleeves
-from planner.anatomy.spine import NOT_CHECKED, Anatomy, Anchor, Canal, Foramen, Level, Structure, Window
+from planner.anatomy.spine import NOT_CHECKED, Anatomy, Anchor, Canal, Foramen, Level, Structure
+from planner.anatomy.tissue import Painted, Tissue, paint_tissue, tissue_of
 from planner.anatomy.track import Path, track_canal
 from planner.anatomy.view import out_of_view
 from planner.anatomy.wall import Wall, area_of, as_canal, canal_along
 from planner.anatomy.windows import Gaps, find_gaps, windows_of
+from planner.evidence import evidence
 from planner.geometry import Floats, Volume
 from planner.progress import Progress, part, silent
 from planner.refusal import Refusal
@@ -76,17 +78,19 @@ def find(volume: Volume, anchor: Anchor | None = None, progress: Progress = sile
 class _Seen:
     """What of a CT is the same whatever its vertebrae are called. plain: the scan without contrast in and around the sac, in which all bone
     is measured; bone_hu: where bone begins in it. tissue: what labels are painted by. soft: codes of soft tissue, lung and gas on the
-    search grid. near_bone: places there in reach of its bone. row: the vertebrae without names; sides, gaps: the bone beside the canal,
-    and the gaps between the arches. sac: what shows of it. structures: how what lies around the spine is known. flat_mm: heights (z) of the
-    slices where the back is pressed flat. rim_told: whether bone beside the canal is dense enough to be told from contrast."""
+    search grid. spine, inside: voxels there that may belong to a vertebra, and those of the scan in the canal. spots: contrast. row: the
+    vertebrae without names; sides, gaps: the bone beside the canal, and the gaps between the arches. sac: what shows of it. structures: how
+    what lies around the spine is known. flat_mm: heights (z) of the slices where the back is pressed flat. rim_told: whether bone beside
+    the canal is dense enough to be told from contrast."""
 
     volume: Volume
     plain: Volume
     bone_hu: float
     tissue: Tissue
     soft: NDArray[np.uint8]
-    near_bone: NDArray[np.bool_]
-    bright: Bright | None
+    spine: SpineVoxels
+    inside: CanalVoxels
+    spots: Spots | None
     canal: Canal
     column: Column
     row: Row
@@ -135,14 +139,17 @@ def _find_in_ct(volume: Volume, anchor: Anchor | None, progress: Progress) -> An
     progress(0.75, "Finding the sac")
     # a dark sac is seen against leaked contrast as it is against fat
     sac = see_sac(volume if bright is None or bright.lit else bright.taken_from(volume, FAT_HU), curve, canal)
+    spots = None if bright is None else spots_of(bright, volume, canal)
+    spine = spine_voxels(search.frame, near_bone, canal)
+    inside = canal_voxels(volume.frame, canal, max(evidence("anatomy.flavum_mm").value.values()))
     seen = _Seen(
-        volume, plain, bone.threshold_hu, tissue, soft, near_bone, bright, canal, column, row, sides, gaps, sac, around,
+        volume, plain, bone.threshold_hu, tissue, soft, spine, inside, spots, canal, column, row, sides, gaps, sac, around,
         _flat_heights(search, body, canal), crescents is not None,
     )  # fmt: skip
     return _named(seen, levels, anchor, part(progress, 0.8, 1.0))
 
 
-def _found_again(seen: _Seen, painted: NDArray[np.uint8], before: Anatomy, anchor: Anchor, progress: Progress) -> Anatomy:
+def _found_again(seen: _Seen, painted: Painted, before: Anatomy, anchor: Anchor, progress: Progress) -> Anatomy:
     """What finding with this anchor at once gives. painted: the labels under some names; before: what was found under other names, or under
     the same."""
     levels = counted_from(anchor, seen.row)
@@ -152,7 +159,7 @@ def _found_again(seen: _Seen, painted: NDArray[np.uint8], before: Anatomy, ancho
 
 
 def _named(
-    seen: _Seen, levels: tuple[Level, ...], anchor: Anchor | None, progress: Progress, painted: NDArray[np.uint8] | None = None
+    seen: _Seen, levels: tuple[Level, ...], anchor: Anchor | None, progress: Progress, painted: Painted | None = None
 ) -> Anatomy:
     """The anatomy under these names: openings, sac, roots, labels and hints, which rest on the sizes of their levels."""
     volume, plain, canal, bone_hu = seen.volume, seen.plain, seen.canal, seen.bone_hu
@@ -163,24 +170,27 @@ def _named(
     windows = windows_of(seen.gaps, canal, levels)
     progress(0.4, "Finding the sac")
     sure_names = anchor is not None and anchor.by == "user"
-    bright = seen.bright
-    lit = bright is not None and bright.lit
+    spots = seen.spots
+    lit = spots is not None and spots.lit
     sac = find_sac(seen.sac, canal, levels, sure_names)
     roots = find_roots(plain, bone_hu, canal, sac.sections.radius_mm, foramina)
-    if bright is not None and lit:
-        roots = seen_in_sleeves(roots, bright, volume.frame, canal, sac.sections.radius_mm)
+    if spots is not None and lit:
+        roots = seen_in_sleeves(roots, spots, volume.frame, sac.sections.radius_mm)
     progress(0.6, "Writing labels")
-    labels = _paint_tissue(seen, levels, windows, painted)
-    paint_canal(labels, volume.frame, canal, sac.sections.radius_mm, sac.sections.cord_mm, _flavum(canal, levels))
+    where = vertebra_map(seen.spine, canal, seen.column, levels, windows)
+    soft = seen.soft.copy()
+    np.copyto(soft, where.inner, where=where.inner > 0)  # cancellous bone may be darker than the threshold
+    labels, painted = paint_tissue(seen.tissue, canal, soft, where.bone, painted)
+    paint_canal(labels, seen.inside, sac.sections.radius_mm, sac.sections.cord_mm, _flavum(canal, levels))
     paint_roots(labels, volume.frame, roots)
     arteries = find_neck_arteries(plain, bone_hu, canal, levels)
     paint_neck_arteries(labels, volume.frame, arteries)
-    pools = () if bright is None else find_pools(bright, labels, volume.frame, canal, sac.sections.radius_mm, levels)
+    pools = () if spots is None else find_pools(spots, labels, volume.frame, canal, sac.sections.radius_mm, levels)
     paint_pools(labels, pools)
     hints = leak_hints(pools, canal)
     landmarks = find_landmarks(sides, labels, volume.frame, canal, levels, pedicles)
-    if bright is not None and lit:
-        sleeves = measure_sleeves(volume, bright, labels, canal, sac.sections.radius_mm, roots)
+    if spots is not None and lit:
+        sleeves = measure_sleeves(volume, spots, labels, sac.sections.radius_mm, roots)
         hints += sleeve_hints(wide_sleeves(sleeves, volume.frame), canal, hints)
     structures = {
         "canal": canal_structure(canal, levels),
@@ -200,10 +210,10 @@ def _named(
         "discs": Structure("modelled", 0.4, "Discs have the usual height of their level."),
     }
     progress(1.0, "Anatomy found")
-    again = partial(_found_again, seen, labels)
+    again = partial(_found_again, seen, painted)
     found = Anatomy(
-        volume.frame, volume.modality, labels, structures, canal, levels, foramina, windows, roots, anchor, hints, again, sac.sections,
-        landmarks,
+        volume.frame, volume.modality, labels, structures, canal, levels, foramina, windows, roots, anchor, hints, again,
+        sac.sections, landmarks,
     )  # fmt: skip
     return replace(found, structures={**structures, "windows": _windows_structure(found)})
 
@@ -266,17 +276,6 @@ def _around(search: Volume, body: NDArray[np.bool_], canal: Canal, row: Row) -> 
         "aorta": vessel_structure("aorta", vessels.aorta, search.frame),
         "vena cava": vessel_structure("vena cava", vessels.cava, search.frame),
     }
-
-
-def _paint_tissue(
-    seen: _Seen, levels: tuple[Level, ...], windows: tuple[Window, ...], painted: NDArray[np.uint8] | None
-) -> NDArray[np.uint8]:
-    """Soft tissue, air, discs and bone per vertebra on the scan's own voxels. painted: the labels under other names, which differ around
-    the spine alone."""
-    where = vertebra_map(seen.tissue.search, seen.near_bone, seen.canal, seen.column, levels, windows)
-    soft = np.where(where.inner > 0, where.inner, seen.soft)  # cancellous bone may be darker than the threshold
-    around = seen.volume.frame.box_around(seen.canal.centreline_mm, SPINE_MM + SEARCH_MM)
-    return paint_tissue(seen.tissue, soft, where.bone, painted, None if painted is None else around)
 
 
 def _solid(near_bone: NDArray[np.bool_], tube: NDArray[np.bool_], soft: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -203,10 +203,14 @@ def _joint(beside: Beside, canal: Canal, row: int, reach: int, out: float, upper
     back = 0.75 * float(canal.wall_mm[row, ANGLES // 4])
     far = np.hypot(out_mm - out, back_mm - back)
     inside &= far < _FAR_MM
+    if not inside.any():
+        return None
+    rows, columns = (slice(int(there[0]), int(there[-1]) + 1) for there in (np.flatnonzero(inside.any(axis=n)) for n in (1, 0)))
+    back_mm, out_mm, inside, far = back_mm[rows], out_mm[:, columns], inside[rows, columns], far[rows, columns]
     best: tuple[float, float, int, int] | None = None
     for turn in _TURNS_DEG:
         angle = float(at_level("facet_angle_deg", upper.name)) + float(turn)
-        gap, one, other = (cv2.filter2D(plane, cv2.CV_32F, kernel, borderType=cv2.BORDER_REPLICATE) for kernel in _kernels(angle))
+        gap, one, other = (_means(plane, kernel, rows, columns) for kernel in _kernels(angle))
         score = np.where(inside, np.minimum(one, other) - gap - _PER_MM * far, -np.inf)
         depth, place = divmod(int(score.argmax()), score.shape[1])
         if best is None or score[depth, place] > best[0]:
@@ -219,6 +223,15 @@ def _joint(beside: Beside, canal: Canal, row: int, reach: int, out: float, upper
     axis = np.cos(np.radians(angle)) * beside.sign * canal.left[row] - np.sin(np.radians(angle)) * canal.back[row]
     clear = float(np.clip((score_hu + _PER_MM * float(far[depth, place])) / (4.0 * _SEEN_HU), 0.2, 0.9))
     return Facet((upper.name, lower.name), beside.side, _point(centre), _point(axis), clear * min(upper.confidence, lower.confidence))
+
+
+def _means(plane: NDArray[np.float32], kernel: NDArray[np.float32], rows: slice, columns: slice) -> NDArray[np.float32]:
+    """A plane filtered with a kernel, a part of it."""
+    half = len(kernel) // 2
+    low = max(rows.start - half, 0), max(columns.start - half, 0)
+    near = plane[low[0] : rows.stop + half, low[1] : columns.stop + half]
+    found = cv2.filter2D(near, cv2.CV_32F, kernel, borderType=cv2.BORDER_REPLICATE | cv2.BORDER_ISOLATED)
+    return np.asarray(found[rows.start - low[0] : rows.stop - low[0], columns.start - low[1] : columns.stop - low[1]])
 
 
 def _finer(places: Floats) -> Floats:

@@ -126,8 +126,9 @@ def _hole(beside: Beside, canal: Canal, at: int, tall: float, to_side: float, up
         return None
     medial = beside.at_side(to_side - _INWARD * float(at_level("pedicle_width_mm", upper)))
     out = beside.at_side(to_side + _OUTWARD_MM)
-    solid = np.asarray(beside.edge[:, :, medial : out + 1].sum(axis=2) >= min(2, out + 1 - medial))
-    between = np.asarray(beside.edge[:, :, beside.at_side(to_side - _OUTWARD_MM) : out + 1].mean(axis=2) > 0.5)
+    solid = beside.edges(medial, out) >= min(2, out + 1 - medial)
+    near = beside.at_side(to_side - _OUTWARD_MM)
+    between = 2 * beside.edges(near, out) > out + 1 - near
     wall = beside.sign * turned(canal, at, beside.step_mm) * to_side - float(canal.wall_mm[at, ANGLES * 3 // 4])
     usual = at_level("foramen_mm", upper)
     tall = min(tall, _HIGHEST * float(usual[0]))

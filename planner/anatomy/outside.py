@@ -16,7 +16,7 @@ from planner.anatomy.morphology import grown, opened
 from planner.anatomy.paint import along_canal
 from planner.anatomy.reformat import THETA
 from planner.anatomy.spine import ANGLES, Canal, HintPlace, LeakHint, Level, Structure
-from planner.geometry import Floats, Frame
+from planner.geometry import Floats, Frame, Volume
 
 _DURA_MM = 1.0  # so near to the sac brightness is its own blurred edge
 _THICK_MM = 2.0  # thinner things are the blurred edge of bone
@@ -58,8 +58,48 @@ class Pool:
     side: Literal["left", "right", "midline"]
 
 
+@dataclass(frozen=True, eq=False)
+class Spots:
+    """The voxels of contrast along a canal, in a box of the scan. lit: as of `Bright`. index: (m, 3) in the box; value: (m,), in HU; even:
+    (m,), as of `Bright`. along: (m, 3), as of `along_canal`; section, turn, radius_mm: (m,), the nearest cross-section and direction, and
+    how far from the canal's middle."""
+
+    box: tuple[slice, slice, slice]
+    lit: bool
+    index: NDArray[np.int64]
+    value: NDArray[np.float32]
+    even: NDArray[np.bool_]
+    along: Floats
+    section: NDArray[np.intp]
+    turn: NDArray[np.intp]
+    radius_mm: Floats
+
+    @property
+    def voxels(self) -> NDArray[np.int64]:
+        """(m, 3): indices in the scan."""
+        return self.index + np.array([part.start for part in self.box])
+
+    def past(self, sac_mm: Floats) -> Floats:
+        """(m,): how far beyond the sac's edge (n, ANGLES); negative inside it, and beyond the canal's ends."""
+        in_view = (self.along[:, 0] > -0.5) & (self.along[:, 0] < len(sac_mm) - 0.5)
+        return np.where(in_view, self.radius_mm - sac_mm[self.section, self.turn], -np.inf)
+
+    def where(self, which: NDArray[np.bool_]) -> Spots:
+        """Some of them."""
+        index, value, even, along = self.index[which], self.value[which], self.even[which], self.along[which]
+        return Spots(self.box, self.lit, index, value, even, along, self.section[which], self.turn[which], self.radius_mm[which])
+
+
+def spots_of(bright: Bright, volume: Volume, canal: Canal) -> Spots:
+    """All contrast of a scan along its canal."""
+    index = np.argwhere(bright.contrast)
+    at = tuple(index.T)
+    along = along_canal(index + np.array([part.start for part in bright.box]), volume.frame, canal)
+    return Spots(bright.box, bright.lit, index, volume.values(bright.box)[at], bright.even[at], along, *polar_place(along, canal))
+
+
 def find_pools(
-    bright: Bright,
+    spots: Spots,
     labels: NDArray[np.uint8],
     frame: Frame,
     canal: Canal,
@@ -72,32 +112,30 @@ def find_pools(
     sac, where sleeves leave it, a pool begins only in what is as even as a fluid: a root and its film of contrast are not, wherever they
     lie. Above the first vertebra in view and below L4-L5, where sleeves are wide, nothing beside the sac or outside the canal counts.
     """
-    corner = [b.start for b in bright.box]
-    free = bright.contrast & ~np.isin(labels[bright.box], _NO_POOL)
-    index = np.argwhere(free)
-    if not len(index):
+    spots = spots.where(~marked(_NO_POOL)[labels[spots.box][tuple(spots.index.T)]])
+    if not len(spots.index):
         return ()
-    along = along_canal(index + corner, frame, canal)
-    row, turn, radius = polar_place(along, canal)
-    in_view = (along[:, 0] > -0.5) & (along[:, 0] < len(sac_mm) - 0.5)
-    past_sac = radius - sac_mm[row, turn] > _DURA_MM
-    even = bright.even[tuple(index.T)]
-    hearts = in_view & past_sac
-    before_or_behind = np.abs(along[:, 1]) < np.where(along[:, 1] > 0, sac_mm[row, 0], sac_mm[row, ANGLES // 2])
+    along, hearts = spots.along, spots.past(sac_mm) > _DURA_MM
+    before_or_behind = np.abs(along[:, 1]) < np.where(along[:, 1] > 0, sac_mm[spots.section, 0], sac_mm[spots.section, ANGLES // 2])
     least = 1 if max(frame.spacing_mm) < _COARSE_MM else 2
-    if bright.lit:
-        pooled = _grown(free, index[hearts & before_or_behind], frame, 2) | _grown(free, index[hearts & even], frame, least)
+    low = spots.index.min(axis=0)
+    index = spots.index - low
+    at = tuple(index.T)
+    free = np.zeros(index.max(axis=0) + 1, dtype=np.bool_)
+    free[at] = True
+    if spots.lit:
+        pooled = _grown(free, index[hearts & before_or_behind], frame, 2) | _grown(free, index[hearts & spots.even], frame, least)
     else:  # whatever is bright was judged already, and a dark sac has no sleeves
         pooled = free
-    number_of = ndimage.label(pooled, np.ones((3, 3, 3), dtype=np.bool_))[0][tuple(index.T)]
-    past_wall = radius - canal.wall_mm[row, turn]
+    number_of = ndimage.label(pooled, np.ones((3, 3, 3), dtype=np.bool_))[0][at]
+    past_wall = spots.radius_mm - canal.wall_mm[spots.section, spots.turn]
     followed = _followed(levels)
     pools = []
     for n in np.unique(number_of[number_of > 0]):
         of = np.flatnonzero(number_of == n)
         for piece in (of[part] for part in _divided(along[of, 0])):
-            pool = _pool(frame, canal, sac_mm, index[piece] + corner, along[piece], past_wall[piece])
-            fluid = int(even[piece].sum()) * frame.voxel_ml >= max(_EVEN_ML, _EVEN_SHARE * pool.volume_ml)
+            pool = _pool(frame, canal, sac_mm, spots.voxels[piece], along[piece], past_wall[piece])
+            fluid = int(spots.even[piece].sum()) * frame.voxel_ml >= max(_EVEN_ML, _EVEN_SHARE * pool.volume_ml)
             past = bool(np.mean(past_wall[piece] > 0) > _MOSTLY)
             beside = pool.place not in ("dorsal", "ventral")
             unknown = (past or beside) and not followed[0] <= float(canal.s_mm[pool.section]) <= followed[1]
@@ -209,6 +247,13 @@ def _pool(frame: Frame, canal: Canal, sac_mm: Floats, voxels: NDArray[np.int64],
         x, y, z = canal.centreline_mm[section] + sac_mm[section, at] * out
     side: Literal["left", "right", "midline"] = "midline" if abs(u) < _MIDLINE_MM else "left" if u > 0 else "right"
     return Pool(voxels, len(voxels) * frame.voxel_ml, first, section, last, (float(x), float(y), float(z)), place, side)
+
+
+def marked(group: tuple[int, ...]) -> NDArray[np.bool_]:
+    """(256,): True for the codes of a group."""
+    table = np.zeros(256, dtype=np.bool_)
+    table[list(group)] = True
+    return table
 
 
 def polar_place(along: Floats, canal: Canal) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:

@@ -1,28 +1,24 @@
-"""The label map on the scan's own voxels: from radii along the canal, bodies, tubes and masks."""
+"""What lies along the canal in the label map, on the scan's own voxels: from radii, bodies and tubes."""
 
 from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from planner.anatomy import labels as codes
-from planner.anatomy.body import skin_band
 from planner.anatomy.bridges import BONE, bridges_of
-from planner.anatomy.grid import nearest_indices
 from planner.anatomy.levels import Column
 from planner.anatomy.norms import at_level
 from planner.anatomy.spine import ANGLES, Canal, Level, Root, Window
-from planner.geometry import Floats, Frame, Volume
+from planner.geometry import Floats, Frame
 
 _REACH_MM = 26.0
 SPINE_MM = 75.0  # around the canal's middle lies all that has the name of a vertebra
 _SACRUM_MM = 52.0  # to the side, the sacrum's wings included
-_INSIDE = 3  # zone of a voxel well inside the body and away from bone
 
 
 @njit(cache=True, nogil=True)
@@ -43,8 +39,8 @@ def _nearest_section(x: float, y: float, z: float, points: Floats, tangent: Floa
 
 
 @njit(cache=True, nogil=True)
-def _paint_canal(
-    out: NDArray[np.uint8],
+def _near_canal(
+    shape: tuple[int, int, int],
     low: NDArray[np.int64],
     affine: Floats,
     points: Floats,
@@ -53,19 +49,22 @@ def _paint_canal(
     tangent: Floats,
     first: NDArray[np.int64],
     wall: Floats,
-    sac: Floats,
-    cord: Floats,
-    bridged: NDArray[np.bool_],
-    flavum: Floats,
-    bony: NDArray[np.bool_],
-    code: NDArray[np.uint8],
-) -> None:
-    nk, nj, ni = out.shape
+    lined: NDArray[np.bool_],
+    thickest: float,
+    index: NDArray[np.int32],
+    section: NDArray[np.int32],
+    angle: Floats,
+    radius: Floats,
+    edge: Floats,
+) -> int:
+    """Voxels within the wall, and of the `lined` back up to `thickest` behind it; how many there are."""
+    nk, nj, ni = shape
     n, angles = wall.shape
     most = np.empty(n)
     for s in range(n):
-        most[s] = min(wall[s].max() + flavum[s], _REACH_MM)
+        most[s] = min(wall[s].max() + thickest, _REACH_MM)
     reach = most + 1.0  # a voxel lies half a section's thickness beside it at most
+    count = 0
     for k in range(nk):
         z = affine[2, 0] * (k + low[0]) + affine[2, 3]
         near = np.zeros((2, 2))  # of what the sections reach in this slice, from and to: rows, columns
@@ -98,18 +97,74 @@ def _paint_canal(
                 if a < 0:
                     a += angles
                 a0 = int(a) % angles
-                a1 = (a0 + 1) % angles
                 w = a - int(a)
-                edge = wall[at, a0] * (1 - w) + wall[at, a1] * w
-                if r <= edge:
-                    if r <= cord[at, a0] * (1 - w) + cord[at, a1] * w and cord[at, a0] > 0:
-                        out[k, j, i] = code[2]
-                    elif r <= sac[at, a0] * (1 - w) + sac[at, a1] * w and sac[at, a0] > 0:
-                        out[k, j, i] = code[1]
-                    else:
-                        out[k, j, i] = code[0]
-                elif r <= edge + flavum[at] and bridged[at, a0] and 0.1 < a / angles < 0.4 and not bony[out[k, j, i]]:
-                    out[k, j, i] = code[3]
+                border = wall[at, a0] * (1 - w) + wall[at, (a0 + 1) % angles] * w
+                if r <= border or (r <= border + thickest and lined[at, a0] and 0.1 < a / angles < 0.4):
+                    if count < len(index):
+                        index[count], section[count] = (k * nj + j) * ni + i, at
+                        angle[count], radius[count], edge[count] = a, r, border
+                    count += 1
+    return count
+
+
+@dataclass(frozen=True, eq=False)
+class CanalVoxels:
+    """The voxels of a box of the scan within the canal's wall, and those behind its back where a ligament may lie: index (m,) in the
+    flattened box, nearest section (m,), direction (m,) between 0 and ANGLES, distance from the middle and the wall's there (m,) in mm."""
+
+    box: tuple[slice, slice, slice]
+    index: NDArray[np.int32]
+    section: NDArray[np.int32]
+    angle: Floats
+    radius_mm: Floats
+    wall_mm: Floats
+
+
+def canal_voxels(frame: Frame, canal: Canal, thickest_mm: float = 0.0) -> CanalVoxels:
+    """Where the canal is to be painted. thickest_mm: of the ligament behind it."""
+    box = frame.box_around(canal.centreline_mm, _REACH_MM + 1.0)
+    low = np.array([part.start for part in box])
+    shape = tuple(part.stop - part.start for part in box)
+    room = int(1.5 * float(canal.area_mm2.sum()) / np.prod(frame.spacing_mm))
+    while True:
+        whole, real = np.empty((2, room), dtype=np.int32), np.empty((3, room))
+        count = _near_canal(
+            shape, low, frame.affine, canal.centreline_mm, canal.left, canal.back, _tangents(canal),
+            _first_sections(frame, canal, box[0].start, box[0].stop), canal.wall_mm, bridges_of(canal) != BONE, thickest_mm,
+            whole[0], whole[1], *real,
+        )  # fmt: skip
+        if count <= room:
+            return CanalVoxels(box, whole[0, :count], whole[1, :count], *real[:, :count])
+        room = count
+
+
+@njit(cache=True, nogil=True)
+def _paint_canal(
+    out: NDArray[np.uint8],
+    index: NDArray[np.int32],
+    section: NDArray[np.int32],
+    angle: Floats,
+    radius: Floats,
+    edge: Floats,
+    sac: Floats,
+    cord: Floats,
+    flavum: Floats,
+    bony: NDArray[np.bool_],
+    code: NDArray[np.uint8],
+) -> None:
+    angles = sac.shape[1]
+    for m in range(len(index)):
+        at, a0, w, r = section[m], int(angle[m]) % angles, angle[m] - int(angle[m]), radius[m]
+        a1 = (a0 + 1) % angles
+        if r > edge[m]:
+            if r <= edge[m] + flavum[at] and not bony[out[index[m]]]:
+                out[index[m]] = code[3]
+        elif r <= cord[at, a0] * (1 - w) + cord[at, a1] * w and cord[at, a0] > 0:
+            out[index[m]] = code[2]
+        elif r <= sac[at, a0] * (1 - w) + sac[at, a1] * w and sac[at, a0] > 0:
+            out[index[m]] = code[1]
+        else:
+            out[index[m]] = code[0]
 
 
 @njit(cache=True, nogil=True)
@@ -139,93 +194,6 @@ def _paint_tube(
                         out[k, j, i] = ganglion if gang0 <= n < gang1 else root
 
 
-@njit(cache=True, nogil=True)
-def _paint_tissue(
-    out: NDArray[np.uint8],
-    stored: NDArray[Any],
-    sign: float,
-    kk: NDArray[np.intp],
-    jj: NDArray[np.intp],
-    ii: NDArray[np.intp],
-    zone: NDArray[np.uint8],
-    soft: NDArray[np.uint8],
-    bone: NDArray[np.uint8],
-    low: NDArray[np.int64],
-    high: NDArray[np.int64],
-    air_limit: float,
-    bone_limit: float,
-    padding: float,
-) -> None:
-    row = np.empty(zone.shape[2], dtype=np.uint8)  # what a voxel is whatever its value
-    for k in range(low[0], high[0]):
-        for j in range(low[1], high[1]):
-            a, b = kk[k], jj[j]
-            plain = True
-            for c in range(ii[low[2]], ii[high[2] - 1] + 1):
-                here = zone[a, b, c]
-                row[c] = soft[a, b, c] if here == _INSIDE else 0
-                plain &= here == _INSIDE or here == 0
-            for i in range(low[2], high[2]):
-                out[k, j, i] = row[ii[i]]
-            if plain:
-                continue
-            for i in range(low[2], high[2]):
-                c = ii[i]
-                here = zone[a, b, c]
-                if here == 0 or here == _INSIDE:
-                    continue
-                value = sign * stored[k, j, i]
-                if here & 2 == 0 and (value <= air_limit or stored[k, j, i] == padding):
-                    continue
-                out[k, j, i] = bone[a, b, c] if here & 4 and value > bone_limit else soft[a, b, c]
-
-
-@dataclass(frozen=True, eq=False)
-class Tissue:
-    """What a scan's label map is painted by, whatever its vertebrae are called. zone: on the search grid, of bits: the body with its skin
-    (1), surely the body (2), where what is bright is bone (4). Skin lies where values pass air_limit, bone is brighter than bone_limit."""
-
-    volume: Volume
-    search: Frame
-    zone: NDArray[np.uint8]
-    air_limit: float
-    bone_limit: float
-
-
-def tissue_of(
-    volume: Volume, search: Frame, body: NDArray[np.bool_], solid: NDArray[np.bool_], air_limit: float, bone_limit: float
-) -> Tissue:
-    """From masks on the search grid: the body, and where what is bright is bone."""
-    inner, outer = skin_band(body)
-    zone = np.zeros(search.shape, dtype=np.uint8)
-    for plane, *parts in zip(zone, outer, inner, solid):
-        for bit, part in enumerate(parts):
-            plane |= part.view(np.uint8) << bit
-        plane *= parts[0]
-    return Tissue(volume, search, zone, air_limit, bone_limit)
-
-
-def paint_tissue(
-    tissue: Tissue,
-    soft_code: NDArray[np.uint8],
-    bone_code: NDArray[np.uint8],
-    before: NDArray[np.uint8] | None = None,
-    box: tuple[slice, slice, slice] | None = None,
-) -> NDArray[np.uint8]:
-    """A label map on the scan's own voxels from codes on the search grid: bone gets its bone code, any other voxel of the body its soft
-    code; 0 outside the body. before: a map that is right outside `box`, from which the rest is taken over."""
-    volume = tissue.volume
-    sign = 1.0 if volume.slope > 0 else -1.0
-    padding = np.nan if volume.padding is None else float(volume.padding)
-    limits = [sign * volume.to_stored(limit) if np.isfinite(limit) else np.inf for limit in (tissue.air_limit, tissue.bone_limit)]
-    ends = [(0, size) for size in volume.frame.shape] if box is None else [(part.start, part.stop) for part in box]
-    low, high = np.array(ends, dtype=np.int64).T.copy()
-    out = np.empty(volume.frame.shape, dtype=np.uint8) if before is None else before.copy()
-    places = nearest_indices(tissue.search, volume.frame)
-    _paint_tissue(out, volume.voxels, sign, *places, tissue.zone, soft_code, bone_code, low, high, *limits, padding)
-    return out
-
-
 def _tangents(canal: Canal) -> Floats:
     axis = np.cross(canal.left, canal.back)
     return np.asarray(np.where(axis[:, 2:] > 0, -axis, axis))
@@ -237,20 +205,17 @@ def _first_sections(frame: Frame, canal: Canal, low: int, high: int) -> NDArray[
     return np.asarray(np.abs(canal.centreline_mm[None, :, 2] - z[:, None]).argmin(axis=1), dtype=np.int64)
 
 
-def paint_canal(labels: NDArray[np.uint8], frame: Frame, canal: Canal, sac_mm: Floats, cord_mm: Floats, flavum_mm: Floats) -> None:
+def paint_canal(labels: NDArray[np.uint8], voxels: CanalVoxels, sac_mm: Floats, cord_mm: Floats, flavum_mm: Floats) -> None:
     """Write epidural space, sac, cord, and the ligamentum flavum behind the bridged back of the wall into `labels`."""
-    box = frame.box_around(canal.centreline_mm, _REACH_MM + 1.0)
-    part = np.ascontiguousarray(labels[box])
+    part = np.ascontiguousarray(labels[voxels.box])
     bony = np.zeros(256, dtype=np.bool_)
     bony[list(codes.BONE)] = True
     bony[0] = True
-    lined = bridges_of(canal) != BONE
     _paint_canal(
-        part, np.array([b.start for b in box]), frame.affine, canal.centreline_mm, canal.left, canal.back, _tangents(canal),
-        _first_sections(frame, canal, box[0].start, box[0].stop), canal.wall_mm, sac_mm, cord_mm, lined, flavum_mm, bony,
+        part.reshape(-1), voxels.index, voxels.section, voxels.angle, voxels.radius_mm, voxels.wall_mm, sac_mm, cord_mm, flavum_mm, bony,
         np.array([codes.EPIDURAL_SPACE, codes.THECAL_SAC, codes.SPINAL_CORD, codes.LIGAMENTUM_FLAVUM], dtype=np.uint8),
     )  # fmt: skip
-    labels[box] = part
+    labels[voxels.box] = part
 
 
 def paint_roots(labels: NDArray[np.uint8], frame: Frame, roots: tuple[Root, ...]) -> None:
@@ -309,16 +274,34 @@ class VertebraMap:
     inner: NDArray[np.uint8]
 
 
+@dataclass(frozen=True, eq=False)
+class SpineVoxels:
+    """The voxels of a grid that may belong to a vertebra or a disc: index (m,) in the flattened grid, and where along the canal they lie
+    (m, 3), as of `along_canal`."""
+
+    frame: Frame
+    index: NDArray[np.int32]
+    along: Floats
+
+
+def spine_voxels(frame: Frame, near_bone: NDArray[np.bool_], canal: Canal) -> SpineVoxels:
+    """Those in reach of bone, near the canal, and all in front of it where bodies and discs lie."""
+    box = frame.box_around(canal.centreline_mm, SPINE_MM)
+    first = _first_sections(frame, canal, 0, frame.shape[0])
+    wanted = near_bone[box].copy()
+    for k in range(box[0].start, box[0].stop):
+        _, j, i = frame.to_index(canal.centreline_mm[first[k]])
+        reach = [int(mm / spacing) for mm, spacing in ((50.0, frame.spacing_mm[1]), (30.0, frame.spacing_mm[2]))]
+        rows = slice(max(0, int(j) - reach[0] - box[1].start), max(0, int(j) - box[1].start))
+        wanted[k - box[0].start, rows, max(0, int(i) - reach[1] - box[2].start) : max(0, int(i) + reach[1] - box[2].start)] = True
+    index = np.argwhere(wanted) + np.array([part.start for part in box])
+    return SpineVoxels(frame, np.ravel_multi_index(tuple(index.T), frame.shape).astype(np.int32), along_canal(index, frame, canal))
+
+
 @njit(cache=True, nogil=True)
 def _assign(
-    wanted: NDArray[np.bool_],
-    low: NDArray[np.int64],
-    affine: Floats,
-    points: Floats,
-    left: Floats,
-    back: Floats,
-    tangent: Floats,
-    first: NDArray[np.int64],
+    index: NDArray[np.int32],
+    along: Floats,
     step: float,
     front: Floats,
     behind_wall: Floats,
@@ -333,55 +316,36 @@ def _assign(
 ) -> None:
     """between: (pairs, 6) place of the disc, its slope, place of the gap behind, tangent of its dip, half of the disc's height and width.
     levels: (levels, 2) how far to the side a vertebra reaches, half of its body's width. ends: places of the first and the last vertebra's
-    ends, and whether the last goes on. bone, inner: of the whole grid, in which `wanted` lies at `low`."""
+    ends, and whether the last goes on. bone, inner: of the whole grid, flattened."""
     across = 0.5 * depth
-    for k in range(wanted.shape[0]):
-        z = affine[2, 0] * (k + low[0]) + affine[2, 3]
-        for j in range(wanted.shape[1]):
-            y = affine[1, 1] * (j + low[1]) + affine[1, 3]
-            for i in range(wanted.shape[2]):
-                if not wanted[k, j, i]:
-                    continue
-                x = affine[0, 2] * (i + low[2]) + affine[0, 3]
-                f = _nearest_section(x, y, z, points, tangent, first[k + low[0]])
-                at = min(max(int(np.rint(f)), 0), points.shape[0] - 1)
-                dx, dy, dz = x - points[at, 0], y - points[at, 1], z - points[at, 2]
-                s = f * step
-                u = dx * left[at, 0] + dy * left[at, 1] + dz * left[at, 2]
-                v = dx * back[at, 0] + dy * back[at, 1] + dz * back[at, 2]
-                ahead, behind = -v - front[at], max(v - behind_wall[at], 0.0)
-                share = min(max((v + 4.0) / 12.0, 0.0), 1.0)  # 0 in front of the pedicles, 1 behind the canal
-                number, disc = 0, np.uint8(0)
-                for n in range(len(between)):
-                    plane = between[n, 0] + between[n, 1] * (min(max(ahead, 0.0), 40.0) - 15.0) * (ahead > 0)
-                    number += s > (1 - share) * plane + share * (between[n, 2] + between[n, 3] * min(behind, 40.0))
-                    within = (u / between[n, 5]) ** 2 + (2.0 * ahead / depth - 1.0) ** 2 <= 1.0
-                    if within and ahead > 0 and abs(s - plane) <= between[n, 4]:
-                        disc = discs[n]
-                near = abs(u) <= levels[number, 0] and ahead <= depth + 6.0 and v < 75.0
-                near = near and s >= ends[0] and (s <= ends[1] + 0.4 * behind or ends[2])
-                bone[k + low[0], j + low[1], i + low[2]] = names[number] if near else codes.BONE_OTHER
-                if near and disc == 0 and (u / levels[number, 1]) ** 2 + ((ahead - across) / across) ** 2 <= 0.85:
-                    disc = names[number]
-                inner[k + low[0], j + low[1], i + low[2]] = disc
+    for m in range(len(index)):
+        f, u, v = along[m]
+        at = min(max(int(np.rint(f)), 0), len(front) - 1)
+        s = f * step
+        ahead, behind = -v - front[at], max(v - behind_wall[at], 0.0)
+        share = min(max((v + 4.0) / 12.0, 0.0), 1.0)  # 0 in front of the pedicles, 1 behind the canal
+        number, disc = 0, np.uint8(0)
+        for n in range(len(between)):
+            plane = between[n, 0] + between[n, 1] * (min(max(ahead, 0.0), 40.0) - 15.0) * (ahead > 0)
+            number += s > (1 - share) * plane + share * (between[n, 2] + between[n, 3] * min(behind, 40.0))
+            flat = ahead > 0 and abs(s - plane) <= between[n, 4]
+            if flat and (u / between[n, 5]) ** 2 + (2.0 * ahead / depth - 1.0) ** 2 <= 1.0:
+                disc = discs[n]
+        near = abs(u) <= levels[number, 0] and ahead <= depth + 6.0 and v < SPINE_MM
+        near = near and s >= ends[0] and (s <= ends[1] + 0.4 * behind or ends[2])
+        bone[index[m]] = names[number] if near else codes.BONE_OTHER
+        if near and disc == 0 and (u / levels[number, 1]) ** 2 + ((ahead - across) / across) ** 2 <= 0.85:
+            disc = names[number]
+        inner[index[m]] = disc
 
 
-def vertebra_map(
-    frame: Frame, near_bone: NDArray[np.bool_], canal: Canal, column: Column, levels: tuple[Level, ...], windows: tuple[Window, ...]
-) -> VertebraMap:
+def vertebra_map(spine: SpineVoxels, canal: Canal, column: Column, levels: tuple[Level, ...], windows: tuple[Window, ...]) -> VertebraMap:
     """To which vertebra or disc the voxels of the search grid belong: by the planes of the discs in front, by the gaps between the laminae
     behind, sloping down along the spinous processes."""
-    out = VertebraMap(np.full(frame.shape, codes.BONE_OTHER, dtype=np.uint8), np.zeros(frame.shape, dtype=np.uint8))
+    shape = spine.frame.shape
+    out = VertebraMap(np.full(shape, codes.BONE_OTHER, dtype=np.uint8), np.zeros(shape, dtype=np.uint8))
     if not len(levels):
         return out
-    box = frame.box_around(canal.centreline_mm, SPINE_MM)
-    first = _first_sections(frame, canal, 0, frame.shape[0])
-    wanted = near_bone[box].copy()
-    for k in range(box[0].start, box[0].stop):  # the bodies and discs in front of the canal as well
-        _, j, i = frame.to_index(canal.centreline_mm[first[k]])
-        reach = [int(mm / spacing) for mm, spacing in ((50.0, frame.spacing_mm[1]), (30.0, frame.spacing_mm[2]))]
-        rows = slice(max(0, int(j) - reach[0] - box[1].start), max(0, int(j) - box[1].start))
-        wanted[k - box[0].start, rows, max(0, int(i) - reach[1] - box[2].start) : max(0, int(i) + reach[1] - box[2].start)] = True
     centre_s = np.array([level.s_mm for level in levels])
     between = [_between(canal, column, upper, lower, windows) for upper, lower in itertools.pairwise(levels)]
     discs = [codes.disc(upper.name, lower.name) for upper, lower in itertools.pairwise(levels)]
@@ -390,11 +354,10 @@ def vertebra_map(
     first_half = centre_s[0] - (centre_s[1] - centre_s[0]) * 0.62 if len(levels) > 1 else centre_s[0] - 20.0
     last_half = centre_s[-1] + (centre_s[-1] - centre_s[-2]) * 0.62 if len(levels) > 1 else centre_s[0] + 20.0
     _assign(
-        wanted, np.array([part.start for part in box]), frame.affine, canal.centreline_mm, canal.left, canal.back, _tangents(canal), first,
-        float(canal.s_mm[-1]) / (len(canal.centreline_mm) - 1), column.front_mm, canal.wall_mm[:, ANGLES // 4], column.depth_mm,
-        np.array(between).reshape(-1, 6), np.array(discs, dtype=np.uint8), np.stack([beside, 0.5 * np.array(wide)], axis=1),
-        np.array([codes.vertebra(level.name) for level in levels], dtype=np.uint8),
-        (float(first_half), float(last_half), levels[-1].name[0] == "S"), out.bone, out.inner,
+        spine.index, spine.along, float(canal.s_mm[-1]) / (len(canal.centreline_mm) - 1), column.front_mm,
+        canal.wall_mm[:, ANGLES // 4], column.depth_mm, np.array(between).reshape(-1, 6), np.array(discs, dtype=np.uint8),
+        np.stack([beside, 0.5 * np.array(wide)], axis=1), np.array([codes.vertebra(level.name) for level in levels], dtype=np.uint8),
+        (float(first_half), float(last_half), levels[-1].name[0] == "S"), out.bone.reshape(-1), out.inner.reshape(-1),
     )  # fmt: skip
     return out
 

@@ -9,10 +9,8 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from planner.anatomy.bright import Bright
 from planner.anatomy.norms import at_level
-from planner.anatomy.outside import polar_place
-from planner.anatomy.paint import along_canal
+from planner.anatomy.outside import Spots
 from planner.anatomy.spine import ANGLES, Canal, Foramen, Root, Structure
 from planner.evidence import number
 from planner.geometry import Floats, Frame, Volume
@@ -155,16 +153,11 @@ def _through(knots: list[Floats]) -> Floats:
     return np.concatenate(pieces)
 
 
-def seen_in_sleeves(roots: tuple[Root, ...], bright: Bright, frame: Frame, canal: Canal, sac_mm: Floats) -> tuple[Root, ...]:
+def seen_in_sleeves(roots: tuple[Root, ...], spots: Spots, frame: Frame, sac_mm: Floats) -> tuple[Root, ...]:
     """The roots of a myelogram moved onto the contrast in their sleeves, between the sac and the ganglion, where it shows them."""
-    corner = [b.start for b in bright.box]
-    index = np.argwhere(bright.contrast) + corner
-    place = along_canal(index, frame, canal)
-    row, turn, radius = polar_place(place, canal)
-    free = (radius - sac_mm[row, turn] > _OFF_SAC_MM) & (place[:, 0] > -0.5) & (place[:, 0] < len(sac_mm) - 0.5)
-    if not free.any() or not roots:
+    points = frame.to_world(spots.where(spots.past(sac_mm) > _OFF_SAC_MM).voxels)
+    if not len(points) or not roots:
         return roots
-    points = frame.to_world(index[free])
     tree = cKDTree(points)
     voxel_mm3 = frame.voxel_ml * 1000.0
     for _ in range(_TURNS):

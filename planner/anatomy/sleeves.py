@@ -12,9 +12,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from planner.anatomy import labels as codes
-from planner.anatomy.bright import Bright
-from planner.anatomy.outside import polar_place
-from planner.anatomy.paint import along_canal
+from planner.anatomy.outside import Spots, marked
 from planner.anatomy.spine import Canal, LeakHint, Root
 from planner.geometry import Floats, Frame, Volume
 
@@ -45,9 +43,7 @@ class Sleeve:
     filled: float = 1.0
 
 
-def measure_sleeves(
-    volume: Volume, bright: Bright, labels: NDArray[np.uint8], canal: Canal, sac_mm: Floats, roots: tuple[Root, ...]
-) -> tuple[Sleeve, ...]:
+def measure_sleeves(volume: Volume, spots: Spots, labels: NDArray[np.uint8], sac_mm: Floats, roots: tuple[Root, ...]) -> tuple[Sleeve, ...]:
     """The sleeves of the roots, in their order.
 
     labels: with sac, roots and pools painted; what has leaked is in no sleeve. sac_mm: (n, ANGLES).
@@ -55,49 +51,40 @@ def measure_sleeves(
     if not roots:
         return ()
     frame = volume.frame
-    values = volume.values(bright.box)
-    sac = values[labels[bright.box] == codes.THECAL_SAC]
-    hu: Floats = values.astype(np.float64) / max(float(np.median(sac)) if sac.size else 1.0, 1.0)
-    corner = np.array([b.start for b in bright.box])
-    inside = bright.contrast & ~np.isin(labels[bright.box], _NOT_IN_SLEEVES)
-    index = np.argwhere(inside)
-    place = along_canal(index + corner, frame, canal)
-    row, turn, radius = polar_place(place, canal)
-    off_sac = (radius - sac_mm[row, turn] > _OFF_SAC_MM) & (place[:, 0] > -0.5) & (place[:, 0] < len(sac_mm) - 0.5)
-    inside[tuple(index[~off_sac].T)] = False
-    index = index[off_sac]
+    codes_here = labels[spots.box]
+    sac = volume.voxels[spots.box][codes_here == codes.THECAL_SAC]
+    full = float(np.median(sac)) * volume.slope + volume.intercept if sac.size else 1.0
+    spots = spots.where(~marked(_NOT_IN_SLEEVES)[codes_here[tuple(spots.index.T)]])
+    spots = spots.where(spots.past(sac_mm) > _OFF_SAC_MM)
     past = round(_PAST_GANGLION_MM)
     paths = [root.path_mm[: root.ganglion.stop + past] for root in roots]
     of = np.repeat(np.arange(len(roots)), [len(path) for path in paths])
-    apart, near = cKDTree(np.concatenate(paths)).query(frame.to_world(index + corner), distance_upper_bound=_AROUND_MM)
+    points = frame.to_world(spots.voxels)
+    apart, near = cKDTree(np.concatenate(paths)).query(points, distance_upper_bound=_AROUND_MM)
     held = np.isfinite(apart)
-    index, owner = index[held], of[near[held]]
-    return tuple(_sleeve(root, index[owner == n], inside, bright.even, hu, corner, frame) for n, root in enumerate(roots))
+    inside = np.zeros(codes_here.shape, dtype=np.bool_)
+    inside[tuple(spots.index.T)] = True
+    spots, points, owner = spots.where(held), points[held], of[near[held]]
+    return tuple(
+        _sleeve(root, spots.where(owner == n), points[owner == n], inside, max(full, 1.0), frame) for n, root in enumerate(roots)
+    )  # fmt: skip
 
 
-def _sleeve(
-    root: Root,
-    own: NDArray[np.int64],
-    inside: NDArray[np.bool_],
-    even: NDArray[np.bool_],
-    hu: Floats,
-    corner: NDArray[np.int64],
-    frame: Frame,
-) -> Sleeve:
-    """From the voxels (m, 3) of contrast that lie nearest to this root, in the box whose mask `inside` is."""
-    if not len(own):
+def _sleeve(root: Root, own: Spots, points: Floats, inside: NDArray[np.bool_], full: float, frame: Frame) -> Sleeve:
+    """From the voxels of contrast that lie nearest to this root, at points (m, 3), in the mask of all that may be in a sleeve. full: how
+    bright the sac is."""
+    if not len(points):
         x, y, z = (float(value) for value in root.path_mm[root.ganglion.start])
         return Sleeve(root, 0.0, (x, y, z), 0.0, 0.0)
-    low = np.maximum(own.min(axis=0) - 1, 0)
-    box = tuple(slice(int(a), int(b)) for a, b in zip(low, own.max(axis=0) + 2))
-    depth = ndimage.distance_transform_edt(inside[box], sampling=frame.spacing_mm)[tuple((own - low).T)]
+    low = np.maximum(own.index.min(axis=0) - 1, 0)
+    box = tuple(slice(int(a), int(b)) for a, b in zip(low, own.index.max(axis=0) + 2))
+    depth = ndimage.distance_transform_edt(inside[box], sampling=frame.spacing_mm)[tuple((own.index - low).T)]
     thickest = int(depth.argmax())
-    points = frame.to_world(own + corner)
     ball = np.linalg.norm(points - points[thickest], axis=1) <= 2.0 * float(depth[thickest])
     x, y, z = (float(value) for value in points[thickest])
-    fluid = int(even[tuple(own.T)].sum())
-    filled = float(np.median(hu[tuple(own[ball].T)]))
-    return Sleeve(root, 2.0 * float(depth[thickest]), (x, y, z), fluid * frame.voxel_ml, int(ball.sum()) * frame.voxel_ml, filled)
+    filled = float(np.median(own.value[ball])) / full
+    volume_ml = int(ball.sum()) * frame.voxel_ml
+    return Sleeve(root, 2.0 * float(depth[thickest]), (x, y, z), int(own.even.sum()) * frame.voxel_ml, volume_ml, filled)
 
 
 def wide_sleeves(sleeves: tuple[Sleeve, ...], frame: Frame) -> tuple[Sleeve, ...]:

@@ -14,7 +14,7 @@ from scipy import ndimage
 from planner.anatomy import labels as codes
 from planner.anatomy.body import body_mask
 from planner.anatomy.cord import SeenCord
-from planner.anatomy.grid import SEARCH_MM, reduced
+from planner.anatomy.grid import reduced
 from planner.anatomy.levels import Body, Column, Row, bodies
 from planner.anatomy.mr.canal import around_sac, open_sides, see_canal
 from planner.anatomy.mr.contrast import Contrast, contrast_of, contrast_on_t1, looks_plain
@@ -40,11 +40,12 @@ from planner.anatomy.mr.t1 import (
 from planner.anatomy.mr.track import WAY_OUT, evened, track
 from planner.anatomy.mr.windows import Arches, see_arches, see_gaps, seen_windows, windows_structure
 from planner.anatomy.names import confirmed, counted_from, levels_structure, name_levels
-from planner.anatomy.paint import SPINE_MM, Tissue, paint_canal, paint_roots, paint_tissue, tissue_of, vertebra_map
+from planner.anatomy.paint import CanalVoxels, SpineVoxels, canal_voxels, paint_canal, paint_roots, spine_voxels, vertebra_map
 from planner.anatomy.reformat import curve_through
 from planner.anatomy.roots import find_roots
 from planner.anatomy.sac import UNSURE_NAMES, levels_where, with_cord
 from planner.anatomy.spine import Anatomy, Anchor, Canal, Level, SacSections, Structure
+from planner.anatomy.tissue import Painted, Tissue, paint_tissue, tissue_of
 from planner.anatomy.wall import Wall, as_canal
 from planner.geometry import Floats, Frame, Volume
 from planner.progress import Progress, part
@@ -64,12 +65,15 @@ _NOT_LOOKED_FOR = ("lung", "bowel gas", "kidney", "aorta", "vena cava", "vertebr
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
-    """What of an MR is the same whatever its vertebrae are called. tissue: what labels are painted by. sac, cord: along the canal. lit: the
-    sac with fluid as bright as it would be in the scan on T2. row: the vertebrae without names. canal_known: how the canal is known.
-    contrast: what weights the scan. arches: the laminae's ends, None where their marrow cannot be told."""
+    """What of an MR is the same whatever its vertebrae are called. tissue, spine, inside: what labels are painted by, and the voxels of the
+    spine and the canal. sac, cord: along the canal. lit: the sac with fluid as bright as it would be in the scan on T2. row: the vertebrae
+    without names. canal_known: how the canal is known. contrast: what weights the scan. arches: the laminae's ends, None where their marrow
+    cannot be told."""
 
     volume: Volume
     tissue: Tissue
+    spine: SpineVoxels
+    inside: CanalVoxels
     sac: SeenSac
     lit: SeenSac
     cord: SeenCord | None
@@ -169,12 +173,14 @@ def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Ana
     levels, anchor = name_levels(row, anchor, lambda found: _guess(found, canal, cord, neck))
     arches = see_arches(volume, canal, row) if tube.contrast.weighting in ("T2", "T1") else None
     known = _canal_structure(canal.confidence, wall, tube.contrast)
-    tissue = tissue_of(volume, search.frame, body, np.zeros(body.shape, dtype=np.bool_), threshold, np.inf)
-    seen = _Seen(volume, tissue, sac, tube.lit, cord, canal, column, row, known, tube.contrast, arches)
+    no_bone = np.zeros(body.shape, dtype=np.bool_)
+    tissue, spine = tissue_of(volume, search.frame, body, no_bone, threshold, np.inf), spine_voxels(search.frame, no_bone, canal)
+    inside = canal_voxels(volume.frame, canal)
+    seen = _Seen(volume, tissue, spine, inside, sac, tube.lit, cord, canal, column, row, known, tube.contrast, arches)
     return _named(seen, levels, anchor, part(progress, 0.65, 1.0))
 
 
-def _found_again(seen: _Seen, painted: NDArray[np.uint8], before: Anatomy, anchor: Anchor, progress: Progress) -> Anatomy:
+def _found_again(seen: _Seen, painted: Painted, before: Anatomy, anchor: Anchor, progress: Progress) -> Anatomy:
     """What finding with this anchor at once gives. painted: the labels under some names; before: what was found under other names, or under
     the same."""
     levels = counted_from(anchor, seen.row)
@@ -190,7 +196,7 @@ def _with_sure_names(named: Anatomy) -> Anatomy:
 
 
 def _named(
-    seen: _Seen, levels: tuple[Level, ...], anchor: Anchor | None, progress: Progress, painted: NDArray[np.uint8] | None = None
+    seen: _Seen, levels: tuple[Level, ...], anchor: Anchor | None, progress: Progress, painted: Painted | None = None
 ) -> Anatomy:
     """The anatomy under these names: the sac's end, cord, openings, roots and labels, which rest on the sizes of their levels."""
     volume, canal = seen.volume, seen.canal
@@ -210,12 +216,10 @@ def _named(
     roots = find_roots(volume, np.inf, canal, radius, foramina)
     roots = roots if seen.contrast.weighting == "T2 without fat" else see_roots(volume, canal, seen.lit, foramina, roots)
     progress(0.3, "Writing labels")
-    search = seen.tissue.search
-    where = vertebra_map(search, np.zeros(search.shape, dtype=np.bool_), canal, seen.column, levels, windows)
+    where = vertebra_map(seen.spine, canal, seen.column, levels, windows)
     soft = np.maximum(where.inner, codes.SOFT_TISSUE)
-    around = None if painted is None else volume.frame.box_around(canal.centreline_mm, SPINE_MM + SEARCH_MM)
-    labels = paint_tissue(seen.tissue, soft, where.bone, painted, around)
-    paint_canal(labels, volume.frame, canal, radius, cord_mm, np.zeros(len(radius)))
+    labels, painted = paint_tissue(seen.tissue, canal, soft, where.bone, painted)
+    paint_canal(labels, seen.inside, radius, cord_mm, np.zeros(len(radius)))
     paint_roots(labels, volume.frame, roots)
     width = volume.frame.spacing_mm[2] * (volume.frame.shape[2] - 1)
     narrow = f"The scan is {width:.0f} mm wide from left to right."
@@ -237,7 +241,7 @@ def _named(
         **{name: Structure("not checked", None, f"The program does not look for {name} in MR.") for name in _NOT_LOOKED_FOR},
     }
     progress(1.0, "Anatomy found")
-    again = partial(_found_again, seen, labels)
+    again = partial(_found_again, seen, painted)
     return Anatomy(
         volume.frame, volume.modality, labels, structures, canal, levels, foramina, windows, roots, anchor, hints, again, sac,
         landmarks,
