@@ -8,6 +8,7 @@ from planner.anatomy.by_hand.edits import Edit
 from planner.anatomy.spine import Anchor
 from planner.geometry import PatientPosition
 from planner.leak.leak import ApproachName, Leak
+from planner.scan.crop import Crop
 from planner.scan.grouping import Grouping
 
 MOST_SITES = 10
@@ -46,7 +47,8 @@ class ScanReference:
     """The scan that a case is bound to. path: where it was last found, absolute here and
     relative to the case file in that file; series_uid, part,
     size and fingerprint tell whether what lies there is still the same scan. example: parameters of the built-in phantom, or None.
-    grouping: how a person put the slices of the series together, where the program did otherwise; `part` counts among its volumes."""
+    grouping: how a person put the slices of the series together, where the program did otherwise; `part` counts among its volumes.
+    crop: the part of every slice that is loaded, where the whole was too large; `size` is that of the part."""
 
     path: str
     series_uid: str
@@ -55,6 +57,7 @@ class ScanReference:
     fingerprint: str
     example: str | None = None
     grouping: Grouping | None = None
+    crop: Crop | None = None
 
 
 @dataclass(frozen=True)

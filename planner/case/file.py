@@ -50,7 +50,7 @@ _INDENTED = 200  # edits; with more the file is written on one line, in a tenth 
 Content = dict[str, Any]
 MIGRATIONS: Mapping[int, Callable[[Content], Content]] = {n: lambda content: content for n in (1, 2, 3)}
 """How the content of a file of schema n becomes that of schema n + 1. Schema 1 is the first; 2 added entry levels and edits by hand, 3
-how the vertebrae are counted, 4 how slices are grouped by hand; what has none needs no change."""
+how the vertebrae are counted, 4 how slices are grouped by hand and what of them is loaded; what has none needs no change."""
 
 
 class DamagedCase(Refusal):
@@ -187,6 +187,8 @@ def _check(case: Case) -> None:
         raise ValueError("case.anchor.name is no vertebra")
     if case.scan is not None and case.scan.grouping is not None and not case.scan.grouping.sound:
         raise ValueError("case.scan.grouping names slices that no series has")
+    if case.scan is not None and case.scan.crop is not None and not case.scan.crop.sound:
+        raise ValueError("case.scan.crop is no part of a picture")
     if len(case.edits) > MOST_EDITS:
         raise ValueError(f"case.edits has more than {MOST_EDITS} entries")
     for n, edit in enumerate(case.edits):

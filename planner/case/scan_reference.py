@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def reference_to(path: Path, series: Series) -> ScanReference:
     """A reference to a series that was read from `path` (a folder, file or ZIP). In memory its path is absolute; in the case file it is
     relative to that file, so that both may move together."""
-    return ScanReference(str(path.absolute()), series.uid, series.part, series.size, series.fingerprint, grouping=series.grouping)
+    return ScanReference(str(path.absolute()), series.uid, series.part, series.size, series.fingerprint, None, series.grouping, series.crop)
 
 
 def same_scan(one: ScanReference, other: ScanReference) -> bool:
@@ -48,9 +48,17 @@ def _exists(path: Path) -> bool:
 
 
 def bound_series(reference: ScanReference, scan: Scan) -> Series | None:
-    """The series of a scan that a reference names, whatever it shows; None where the scan has none."""
+    """The series of a scan that a reference names, whatever it shows, cropped as there; None where the scan has none."""
     wanted = (reference.series_uid, reference.part, reference.grouping)
-    return next((series for series in scan.series if (series.uid, series.part, series.grouping) == wanted), None)
+    found = next((series for series in scan.series if (series.uid, series.part, series.grouping) == wanted), None)
+    if found is None or reference.crop is None:
+        return found
+    from planner.scan.spine_only import cropped
+
+    try:
+        return cropped(found, reference.crop)
+    except Refusal:  # pictures of another size: it is not that series any more
+        return None
 
 
 def as_grouped(case: Case, scan: Scan, progress: Progress = silent) -> Scan:
