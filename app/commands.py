@@ -74,6 +74,7 @@ def commands(window: Window) -> tuple[Command, ...]:
         Command("File", "See the native slices", "", window.filing.show_native, has_series),
         Command("File", "Save the case", "Ctrl+S", window.filing.save, has_case),
         Command("File", "Save the case as", "Ctrl+Shift+S", window.filing.save_as, has_case),
+        Command("File", "Send the sheet to a PACS", "", lambda: window.filing.make_sheet("pacs"), window.has_sheet),
         Command("File", "Save the sheet as PDF", "Ctrl+P", lambda: window.filing.make_sheet("pdf"), window.has_sheet),
         Command("File", "Save the sheet as HTML", "", lambda: window.filing.make_sheet("html"), window.has_sheet),
         Command("File", "Print the sheet", "", lambda: window.filing.make_sheet("print"), window.has_sheet),

@@ -46,7 +46,7 @@ class Desk(QObject):
     place_wanted = Signal(object)  # a Point that all views should show
     along_wanted = Signal(object)  # a Candidate to look along
     moved_ml = Signal(float)  # the slider moves; only the patch in the views follows
-    sheet_wanted = Signal(str)  # "pdf", "html", "print"
+    sheet_wanted = Signal(str)  # "pdf", "html", "print", "pacs"
 
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
         super().__init__(parent)

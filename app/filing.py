@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
@@ -30,6 +31,7 @@ class Filing:
         self._pacs: PacsDialog | None = None
         self._native: NativeWindow | None = None
         self._regroup: RegroupWindow | None = None
+        self._outgoing: TemporaryDirectory[str] | None = None
 
     def choose_folder(self) -> None:
         """Let the user choose a folder, beside the window: it blocks nothing."""
@@ -47,6 +49,25 @@ class Filing:
 
         self._window.session.jobs.start("PACS", work, self._show_pacs)
 
+    def _offer_sheet(self) -> None:
+        """Write the sheet as a DICOM object and show the PACS dialog with it: the user chooses the node and sends it."""
+        folder = TemporaryDirectory(prefix="duraplan-")
+        path = Path(folder.name) / "sheet.dcm"
+        if not self._window.sheet.write_for_pacs(path):
+            folder.cleanup()
+            return
+        self._outgoing = folder
+        self.choose_from_pacs()
+
+    def _sheet_sent(self) -> None:
+        self._forget_sheet()
+        self._window.sheet.sent()
+
+    def _forget_sheet(self) -> None:
+        if self._outgoing is not None:
+            self._outgoing.cleanup()
+        self._outgoing = None
+
     def _show_pacs(self, outcome: Outcome) -> None:
         if outcome.error is not None:
             raise outcome.error
@@ -55,6 +76,9 @@ class Filing:
         if self._pacs is None:
             self._pacs = PacsDialog(self._window, self._window.open)
             self._pacs.finished.connect(self._window.activateWindow)
+            self._pacs.finished.connect(self._forget_sheet)
+        outgoing = None if self._outgoing is None else Path(self._outgoing.name) / "sheet.dcm"
+        self._pacs.offer(outgoing, self._sheet_sent)
         put_in_front(self._pacs)
 
     def show_native(self) -> None:
@@ -82,6 +106,7 @@ class Filing:
         for one in (self._pacs, self._native, self._regroup):
             if one is not None:
                 one.close_work()
+        self._forget_sheet()
 
     def choose_labels(self) -> None:
         """Let the user choose a label map of another program for the scan that is open."""
@@ -132,8 +157,11 @@ class Filing:
         return True
 
     def make_sheet(self, kind: str) -> None:
-        """Save the sheet as "pdf" or "html", or "print" it."""
+        """Save the sheet as "pdf" or "html", "print" it, or offer it to a "pacs"."""
         if not self._window.has_sheet():
+            return
+        if kind == "pacs":
+            self._offer_sheet()
             return
         if kind == "print":
             self._window.sheet.print()

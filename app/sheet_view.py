@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,19 +109,40 @@ class SheetView(QScrollArea):
     def save(self, kind: str, path: Path) -> None:
         """Save the sheet as "pdf" or "html"; a full disk or a read-only folder is a sentence in the panel."""
         from app.report import write_html, write_pdf
+
+        if self._written(write_pdf if kind == "pdf" else write_html, path):
+            self._reported(f"✓ Saved as {path.name}.")
+
+    def write_for_pacs(self, path: Path) -> bool:
+        """Write the sheet as a DICOM object under the scan's patient and study; False where that was refused, with a sentence in the
+        panel."""
+        from app.report import write_dicom
+
+        return self._written(lambda sheet, path: write_dicom(sheet, self._session.series, path), path)
+
+    def sent(self) -> None:
+        """A PACS took the sheet."""
+        self._reported("✓ Sent to the PACS.")
+
+    def _written(self, write: Callable[[Sheet, Path], None], path: Path) -> bool:
         from planner.whole_files import refusal_of
 
-        if self._sheet is None:
-            self._refuse(Refusal("The sheet is still being drawn.", "Save it once its pages are on screen."))
-            return
-        self._desk.problem = ""
         try:
-            (write_pdf if kind == "pdf" else write_html)(self._sheet, path)
+            if self._sheet is None:
+                raise Refusal("The sheet is still being drawn.", "Save it once its pages are on screen.")
+            self._desk.problem = ""
+            write(self._sheet, path)
+        except Refusal as refusal:
+            self._refuse(refusal)
+            return False
         except OSError as error:
             self._refuse(refusal_of(error, "The sheet", path))
-            return
+            return False
+        return True
+
+    def _reported(self, said: str) -> None:
         self._desk.reported = self._session.case
-        self._desk.sheet_said = f"✓ Saved as {path.name}."
+        self._desk.sheet_said = said
         self._desk.changed.emit()
 
     def print(self) -> None:
@@ -140,9 +161,7 @@ class SheetView(QScrollArea):
         except OSError:
             self._refuse(Refusal("The sheet could not be printed to its end.", "Look at the printer, or save it as PDF."))
             return
-        self._desk.reported = self._session.case
-        self._desk.sheet_said = "✓ Sent to the printer."
-        self._desk.changed.emit()
+        self._reported("✓ Sent to the printer.")
 
     def _refuse(self, refusal: Refusal) -> None:
         self._desk.problem = str(refusal)

@@ -38,7 +38,7 @@ from app.steps.panel import refusal_card
 from app.widgets.choice import Choice
 from app.widgets.progress import ProgressRow
 from app.widgets.rows import Rows
-from app.widgets.text import button, dress, label, row, say
+from app.widgets.text import Card, button, dress, label, row, say
 from planner.progress import Progress
 from planner.refusal import Refusal
 
@@ -71,6 +71,8 @@ class PacsDialog(QDialog):
         self._jobs = Jobs(self)
         self._jobs.progressed.connect(lambda _kind, share, what: self._progress.put(self._jobs.is_running(_KIND), share, what))
         self._jobs.ended.connect(self._ended)
+        self._sheet: Path | None = None
+        self._sheet_sent: Callable[[], object] = lambda: None
         self._nodes: tuple[Node, ...] = ()
         self._node: Node | None = None
         self._modality = ""
@@ -87,6 +89,12 @@ class PacsDialog(QDialog):
         for one in (self._said, self._problem, self._progress):
             column.addWidget(one)
         self._say("")
+
+    def offer(self, sheet: Path | None, sent: Callable[[], object]) -> None:
+        """Offer the plan sheet, a DICOM file, to be sent to the node that the user chooses; None: no longer. sent: hears that it was."""
+        self._sheet, self._sheet_sent = sheet, sent
+        self._outgoing.setVisible(sheet is not None)
+        self._show_buttons()
 
     def close_work(self) -> None:
         """End what runs, and its threads."""
@@ -127,6 +135,12 @@ class PacsDialog(QDialog):
         self._send = button("Send files…", self._choose_files, hint="Choose DICOM files and send them to this node")
         node = label("Node", "head", wrap=False)
         column.addWidget(row(node, self._choice, self._echo, self._edit, self._remove, new, None, self._send))
+        self._send_sheet = button("Send the sheet", self._start_sending_sheet, "next", hint="Send the plan sheet to this node")
+        self._outgoing = Card(name="The plan sheet")
+        ready = label("The plan sheet goes to this node, under the patient and the study of the scan.", wrap=False)
+        self._outgoing.add(row(ready, None, self._send_sheet))
+        self._outgoing.hide()
+        column.addWidget(self._outgoing)
         self._name, self._id = self._field("Patient's name", "Name, such as Doe, Jane"), self._field("Patient's ID", "ID")
         self._since, self._until = self._field("From this day", "From 2024-05-01"), self._field("To this day", "To 2024-05-31")
         for field, width in ((self._id, 120), (self._since, 146), (self._until, 146)):
@@ -165,7 +179,7 @@ class PacsDialog(QDialog):
 
     def _show_buttons(self) -> None:
         running = self._jobs.is_running(_KIND)
-        for one in (self._echo, self._edit, self._remove, self._search, self._send):
+        for one in (self._echo, self._edit, self._remove, self._search, self._send, self._send_sheet):
             one.setEnabled(self._node is not None and not running)
         self._retrieve.setEnabled(bool(self._found.selectedItems()) and not running)
         for one in (self._search, self._retrieve):
@@ -321,6 +335,18 @@ class PacsDialog(QDialog):
         files.filesSelected.connect(lambda paths: self._start_sending(node, [Path(path) for path in paths]))
         files.finished.connect(self.activateWindow)
         put_in_front(files)
+
+    def _start_sending_sheet(self) -> None:
+        node, sheet = self._node, self._sheet
+        if node is None or sheet is None:
+            return
+
+        def done(sent: Sent) -> None:
+            self._sheet_sent()
+            self.offer(None, lambda: None)
+            self._say(f"{node.name} took the plan sheet.")
+
+        self._start(f"Sending to {node.name}", lambda progress: send(node, [sheet], progress), done)
 
     def _start_sending(self, node: Node, files: list[Path]) -> None:
         def done(sent: Sent) -> None:

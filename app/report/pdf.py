@@ -22,6 +22,11 @@ _LEAD = Style(9.0)
 
 def write_pdf(sheet: Sheet, path: Path, size: QPageSize.PageSizeId = QPageSize.PageSizeId.A4) -> None:
     """Write the sheet as PDF, A4 unless said otherwise; whole or not at all. Raises OSError when the file cannot be written."""
+    write_whole(path, pdf_bytes(sheet, size))
+
+
+def pdf_bytes(sheet: Sheet, size: QPageSize.PageSizeId = QPageSize.PageSizeId.A4) -> bytes:
+    """The sheet as PDF."""
     data = QByteArray()
     buffer = QBuffer(data)  # QPdfWriter says nothing of a disk that is full
     buffer.open(QIODevice.OpenModeFlag.WriteOnly)
@@ -33,7 +38,7 @@ def write_pdf(sheet: Sheet, path: Path, size: QPageSize.PageSizeId = QPageSize.P
     writer.setCreator("Duraplan")
     print_sheet(sheet, writer)
     buffer.close()
-    write_whole(path, bytes(data.data()))
+    return bytes(data.data())
 
 
 def print_sheet(sheet: Sheet, device: QPagedPaintDevice) -> None:

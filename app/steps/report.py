@@ -37,8 +37,10 @@ class ReportPanel(Panel):
         self.save_pdf = button("Save PDF…", lambda: self.desk.sheet_wanted.emit("pdf"), "next", "Save the sheet as PDF")
         self.save_html = button("Save HTML…", lambda: self.desk.sheet_wanted.emit("html"), name="Save the sheet as HTML")
         self.print = button("Print…", lambda: self.desk.sheet_wanted.emit("print"), name="Print the sheet")
-        self._outs = row(self.save_pdf, self.save_html, self.print, None)
-        self.body.addWidget(self._outs)
+        self.send = button("Send to a PACS…", lambda: self.desk.sheet_wanted.emit("pacs"), name="Send the sheet to a PACS")
+        self._outs = [row(self.save_pdf, self.save_html, self.print, None), row(self.send, None)]
+        for outs in self._outs:
+            self.body.addWidget(outs)
         self._said = label(role="good", name="Result")
         self.body.addWidget(self._said)
         self.body.addWidget(label("For planning and teaching; not a medical device.", "small"))
@@ -54,7 +56,8 @@ class ReportPanel(Panel):
 
     def fill(self) -> None:
         plan = self.session.plan
-        self._outs.setVisible(plan is not None)
+        for outs in self._outs:
+            outs.setVisible(plan is not None)
         self._check.setVisible(plan is not None)
         if plan is not None:
             taken = sum(site.taken is not None for site in plan.sites)

@@ -176,6 +176,39 @@ def test_files_are_sent_when_the_user_chose_them_and_pressed_send(
     assert pacs.server.instances == before + 2
 
 
+def test_the_plan_sheet_goes_to_the_study_of_the_scan(worked: Window, pacs: Pacs, qtbot: QtBot) -> None:
+    write_nodes([node_of(pacs.server)])
+    series = worked.session.series
+    assert series is not None
+    worked.go_to(6)
+    wait(qtbot, lambda: worked.sheet.is_drawn)
+    before = pacs.server.instances
+    press(qtbot, worked, "Send the sheet to a PACS")
+    wait(qtbot, lambda: worked.findChild(PacsDialog) is not None, SOON_MS)
+    dialog = worked.findChild(PacsDialog)
+    assert isinstance(dialog, PacsDialog) and pacs.server.instances == before, "nothing leaves before the user sends it"
+    press(qtbot, dialog, "Send the sheet")
+    wait(qtbot, lambda: "The test PACS took the plan sheet" in words(dialog), SOON_MS)
+    assert pacs.server.instances == before + 1 and not offers(dialog, "Send the sheet")
+    assert "Sent to the PACS" in words(worked)
+    (found,) = pacs.server.rest("/tools/lookup", series.pictures[0].study_uid.encode())
+    (filed,) = pacs.server.rest(f"/studies/{found['ID']}/series")
+    assert filed["MainDicomTags"]["Modality"] == "DOC"
+
+
+def test_a_sheet_that_was_not_sent_is_forgotten(worked: Window, pacs: Pacs, qtbot: QtBot) -> None:
+    write_nodes([node_of(pacs.server)])
+    worked.go_to(6)
+    wait(qtbot, lambda: worked.sheet.is_drawn)
+    press(qtbot, worked, "Send the sheet to a PACS")
+    wait(qtbot, lambda: worked.findChild(PacsDialog) is not None, SOON_MS)
+    dialog = worked.findChild(PacsDialog)
+    assert isinstance(dialog, PacsDialog) and offers(dialog, "Send the sheet")
+    press(qtbot, dialog, "Close")
+    worked.go_to(0)
+    assert not offers(open_dialog(worked, qtbot), "Send the sheet")
+
+
 def test_closing_forgets_who_was_found(window: Window, pacs: Pacs, qtbot: QtBot) -> None:
     write_nodes([node_of(pacs.server)])
     dialog = open_dialog(window, qtbot)
