@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from planner.anatomy import labels
 from planner.anatomy.by_hand.edits import MOST_EDITS, Edit, edit_words, sound
 from planner.anatomy.spine import Anchor
-from planner.case.case import MOST_SITES, SHORTEST_NEEDLE_MM, Case, Decision, Site, TakenNeedle
+from planner.case.case import MOST_SITES, SHORTEST_NEEDLE_MM, Case, Decision, ScanReference, SecondScan, Site, TakenNeedle
 from planner.case.scan_reference import reference_to, same_scan
 from planner.case.words import APPROACH_WORDS, KIND_WORDS, POSITION_WORDS
 from planner.evidence import number
@@ -25,6 +25,7 @@ from planner.geometry import PatientPosition
 from planner.leak import is_disc_space
 from planner.leak.leak import ApproachName, Certainty, Leak, LeakKind, LeakSide
 from planner.refusal import Refusal
+from planner.registration.placed import Registration, Rigid
 
 if TYPE_CHECKING:
     from planner.scan import Series
@@ -79,11 +80,65 @@ def _point(point_mm: Sequence[float], what: str) -> tuple[float, float, float]:
 
 def choose_scan(case: Case, path: Path, series: Series) -> Act:
     """Plan on a series found at `path` (a folder, file or ZIP). The same scan elsewhere clears nothing; another scan clears the anchor,
-    the label map, what was changed by hand and all sites: their positions are places in the old one."""
+    the label map, what was changed by hand and all sites: their positions are places in the old one. A second scan stays beside it, to be
+    laid anew, unless it is the one."""
     reference = reference_to(path, series)
     if case.scan is not None and same_scan(case.scan, reference):
         return Act("say where the scan is now", replace(case, scan=replace(reference, example=case.scan.example)))
-    return Act("choose a series", replace(case, scan=reference, anchor=None, labels_path=None, labels_scheme=None, edits=(), sites=()))
+    second = case.second and (None if same_scan(case.second.scan, reference) else replace(case.second, registration=None))
+    return Act("choose a series", _planned_on(case, reference, second))
+
+
+def _planned_on(case: Case, reference: ScanReference, second: SecondScan | None) -> Case:
+    """The case on another planning scan: places in the old one mean nothing in it."""
+    return replace(case, scan=reference, anchor=None, labels_path=None, labels_scheme=None, edits=(), sites=(), second=second)
+
+
+def add_second(case: Case, path: Path, series: Series) -> Act:
+    """Show a second scan of the patient over the planning scan, found at `path`. The plan stays bound to the first. The same second scan
+    elsewhere keeps its place. Refuses the planning scan itself, and a second scan where there is no first."""
+    reference = reference_to(path, series)
+    if case.scan is None:
+        raise Refusal("There is no scan to plan on yet.", "Open that one first.")
+    if same_scan(case.scan, reference):
+        raise Refusal("This is the scan that is planned on.", "Choose another series as the second scan.")
+    if case.second is not None and same_scan(case.second.scan, reference):
+        return Act("say where the second scan is now", replace(case, second=replace(case.second, scan=reference)))
+    return Act("add a second scan", replace(case, second=SecondScan(reference)))
+
+
+def remove_second(case: Case) -> Act:
+    """Show the planning scan alone."""
+    return Act("remove the second scan", replace(case, second=None))
+
+
+def register_second(case: Case, registration: Registration | None) -> Act:
+    """Lay the second scan as it was registered; None to have it registered anew from the beginning."""
+    return _lay("register the second scan", case, registration)
+
+
+def move_second(case: Case, placed: Rigid) -> Act:
+    """Lay the second scan by hand. How far its levels lie off is measured anew."""
+    if not all(isfinite(part) for part in (*placed.turn_deg, *placed.shift_mm)):
+        raise Refusal("This is no place for the second scan.", "Give millimetres and degrees.")
+    if case.second is not None and case.second.registration is not None and case.second.registration.placed == placed:
+        return Act("", case)
+    return _lay("move the second scan by hand", case, Registration(placed, "by hand"))
+
+
+def _lay(name: str, case: Case, registration: Registration | None) -> Act:
+    if case.second is None:
+        raise Refusal("There is no second scan.", "Add one first.")
+    return Act(name, replace(case, second=replace(case.second, registration=registration)))
+
+
+def plan_on_second(case: Case) -> Act:
+    """Let the two scans change places: the second is planned on, the first is shown over it. Clears what `choose_scan` clears."""
+    if case.second is None or case.scan is None:
+        raise Refusal("There is no second scan.", "Add one first.")
+    laid = case.second.registration
+    other = SecondScan(case.scan, laid and laid.inverse())
+    return Act("plan on the other scan", _planned_on(case, case.second.scan, other))
 
 
 # ---- Anatomy ------------------------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from planner.anatomy.by_hand.edits import Edit
 from planner.anatomy.spine import Anchor
 from planner.geometry import PatientPosition
 from planner.leak.leak import ApproachName, Leak
+from planner.registration.placed import Registration
 from planner.scan.crop import Crop
 from planner.scan.grouping import Grouping
 
@@ -61,6 +62,15 @@ class ScanReference:
 
 
 @dataclass(frozen=True)
+class SecondScan:
+    """A second scan of the same patient, shown over the planning scan and never planned on. registration: where it was laid, by the
+    program or by hand; None while it is not laid yet."""
+
+    scan: ScanReference
+    registration: Registration | None = None
+
+
+@dataclass(frozen=True)
 class Decision:
     """One act in the case's history: its name as the Undo menu shows it, when (ISO 8601, UTC) and by whom."""
 
@@ -73,7 +83,8 @@ class Decision:
 class Case:
     """What the user decided. labels_path: a label map of another program to take in, or None; labels_scheme: whose numbers it has,
     where its file leaves that open (`planner.anatomy.imports.schemes`). edits: what was changed in the anatomy by
-    hand, in this order, after it was found or taken in."""
+    hand, in this order, after it was found or taken in. scan: the planning scan, to which the whole plan is bound. second: another scan
+    that is shown over it, or None."""
 
     scan: ScanReference | None = None
     anchor: Anchor | None = None
@@ -83,4 +94,5 @@ class Case:
     notes: str = ""
     edits: tuple[Edit, ...] = ()
     labels_scheme: str | None = None
+    second: SecondScan | None = None
     history: tuple[Decision, ...] = field(default=(), compare=False)

@@ -2,7 +2,8 @@
 
     {"format": "duraplan/case", "version": 4, "program": "0.1.0", "case": {...}, "checksum": "sha256:..."}
 
-The checksum is over the canonical JSON (sorted keys, no spaces) of all other keys. Paths of scan and label map are relative to the file.
+The checksum is over the canonical JSON (sorted keys, no spaces) of all other keys. Paths of the scans and of the
+label map are relative to the file.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 from planner.anatomy.by_hand.edits import MOST_EDITS, sound
 from planner.case.case import MOST_SITES, SHORTEST_NEEDLE_MM, Case
 from planner.case.json_values import decode, encode
-from planner.case.scan_reference import as_grouped, find_scan, series_of
+from planner.case.scan_reference import as_grouped, find_scan, same_scan, series_of
 from planner.evidence import number
 from planner.leak import is_disc_space
 from planner.refusal import Refusal
@@ -50,7 +51,7 @@ _INDENTED = 200  # edits; with more the file is written on one line, in a tenth 
 Content = dict[str, Any]
 MIGRATIONS: Mapping[int, Callable[[Content], Content]] = {n: lambda content: content for n in (1, 2, 3)}
 """How the content of a file of schema n becomes that of schema n + 1. Schema 1 is the first; 2 added entry levels and edits by hand, 3
-how the vertebrae are counted, 4 how slices are grouped by hand and what of them is loaded; what has none needs no change."""
+how the vertebrae are counted, 4 how slices are grouped by hand, what of them is loaded, a second scan; what has none needs no change."""
 
 
 class DamagedCase(Refusal):
@@ -196,6 +197,8 @@ def _check(case: Case) -> None:
             sound(edit)
         except Refusal as refusal:
             raise ValueError(f"case.edits[{n}] is no edit: {refusal.sentence}") from None
+    if case.second is not None and (case.scan is None or same_scan(case.scan, case.second.scan)):
+        raise ValueError("case.second is no second scan")
     most_ml = number("case.most_ml_per_site")
     for n, site in enumerate(case.sites):
         if not all(ml is None or 0 <= ml <= most_ml for ml in (site.blood_ml, site.fibrin_ml)):
@@ -231,4 +234,5 @@ def _absolute_from(case: Case, folder: Path) -> Case:
 
 def _with_paths(case: Case, change: Callable[[str], str]) -> Case:
     scan = case.scan and replace(case.scan, path=change(case.scan.path))
-    return replace(case, scan=scan, labels_path=case.labels_path and change(case.labels_path))
+    second = case.second and replace(case.second, scan=replace(case.second.scan, path=change(case.second.scan.path)))
+    return replace(case, scan=scan, labels_path=case.labels_path and change(case.labels_path), second=second)

@@ -29,13 +29,19 @@ def find_scan(case: Case, case_path: Path | None = None) -> Path:
     whose scan has moved."""
     if case.scan is None:
         raise Refusal("This case has no scan.", "Open a scan and start a new case.")
-    where = Path(case.scan.path)
+    return find_reference(case.scan, "The scan", case_path)
+
+
+def find_reference(reference: ScanReference, which: str, case_path: Path | None = None) -> Path:
+    """Where a scan lies ("The scan", "The second scan"): where it was, or else under its name beside the case file. Refuses one that has
+    moved."""
+    where = Path(reference.path)
     places = [where] if case_path is None else [where, case_path.absolute().parent / where.name]
     for place in places:
         if _exists(place):
             return place
     raise Refusal(
-        f"The scan of this case is not at {where} any more.",
+        f"{which} of this case is not at {where} any more.",
         "Put it back, or put it beside the case file under the name that it had.",
     )
 
@@ -63,8 +69,11 @@ def bound_series(reference: ScanReference, scan: Scan) -> Series | None:
 
 def as_grouped(case: Case, scan: Scan, progress: Progress = silent) -> Scan:
     """The scan with the series of a case grouped as a person grouped it there. Refuses a scan whose slices do not allow it any more."""
-    wanted = case.scan
-    if wanted is None or wanted.grouping is None or not any(one.uid == wanted.series_uid for one in scan.series):
+    return scan if case.scan is None else _grouped(case.scan, scan, progress)
+
+
+def _grouped(wanted: ScanReference, scan: Scan, progress: Progress = silent) -> Scan:
+    if wanted.grouping is None or not any(one.uid == wanted.series_uid for one in scan.series):
         return scan
     from planner.scan.regroup import with_grouping
 
@@ -75,8 +84,12 @@ def series_of(case: Case, scan: Scan) -> Series:
     """The series of a scan that a case is bound to. Refuses a scan that does not hold it, and one whose images have changed."""
     if case.scan is None:
         raise Refusal("This case has no scan.", "Open a scan and start a new case.")
-    wanted = case.scan
-    found = bound_series(wanted, as_grouped(case, scan))
+    return series_in(scan, case.scan)
+
+
+def series_in(scan: Scan, wanted: ScanReference) -> Series:
+    """The series of a scan that a reference means, grouped and cropped as there. Refuses as `series_of` does."""
+    found = bound_series(wanted, _grouped(wanted, scan))
     if found is None:
         raise Refusal(
             "The series that this case was planned on is not in its folder any more.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -28,7 +30,7 @@ def errors_mm(found: Registration) -> dict[str, float]:
 def test_each_level_lies_within_a_millimetre_of_the_truth(
     modality: ModalityName, turn_deg: float, shift_mm: float, limit_mm: float
 ) -> None:
-    """A CT and another scan of the patient, of other voxels, on another table (30 mm and more away with all three shifts together)."""
+    """A CT and another scan of the patient, of other voxels, on another table (30 mm and more away, all shifts together)."""
     first, second = patient(), patient(modality, MR_SPACING_MM if modality != "ct" else (2.0, 1.6, 1.6))
     moved = motion(second, turn_deg, shift_mm)
     found = register(first.volume, scanned_again(second, moved), true_spine(first))
@@ -134,7 +136,7 @@ def test_it_stops_when_nobody_wants_it_any_more() -> None:
         seen.clear()
         stop_at(limit)
         assert seen[-1] < limit + 0.12
-        assert all(after >= before - 1e-9 for before, after in zip(seen, seen[1:]))
+        assert all(after >= before - 1e-9 for before, after in pairwise(seen))
 
 
 def named(number: str = "", name: str = "") -> Series:
