@@ -16,6 +16,7 @@ from planner.anatomy.spine import ANGLES
 from planner.geometry import Floats, Volume
 
 DEPTH_MM = 15.0  # of the middle of a body in front of the canal; discs turn about it
+_HALF_DISCS_MM = np.array([3.0, 4.0, 5.0, 6.0])
 TILTS_DEG = np.arange(-40, 41, 5)
 _FORAMEN_ABOVE_MM = (3.0, 6.0, 9.0)  # the middle of a foramen lies about this far above the middle of its disc
 _FARTHEST_MM, _SHIFT = 5.0, 0.15  # how far a disc moves to its borders, in mm and as a share of the way to the next disc
@@ -165,22 +166,30 @@ def _correlation(one: Floats, other: Floats) -> float:
     return float(np.corrcoef(one, other)[0, 1])
 
 
+def amid_borders(steep: Floats, places: Floats) -> Floats:
+    """(m,): how much each of the places (m,) along the canal lies half way between two borders, a disc's height apart.
+
+    steep: (n,) how steep the scan is along the canal, a mm a sample. Of the two borders the fainter one counts most: one alone is no disc.
+    """
+    one, other = (np.interp(places[:, None] + sign * _HALF_DISCS_MM, np.arange(len(steep)), steep) for sign in (-1.0, 1.0))
+    return np.asarray((np.minimum(one, other) + 0.3 * np.maximum(one, other)).max(axis=1))
+
+
 def between_borders(profile: Floats, depth: Floats, near: int, slopes: Floats, farthest_mm: float) -> tuple[float, float]:
     """(place, slope) of a disc: half way between the two strongest borders within a disc's height, near to where it seemed to be.
 
     profile: (n, len(depth)) values along the canal at several depths in front of it.
     """
     at = np.arange(len(profile), dtype=np.float64)
+    shifts = np.arange(-farthest_mm, farthest_mm + 0.1, 0.5)
     best = (-np.inf, float(near), 0.0)
     for slope in slopes:
         turned = np.mean([np.interp(at + slope * (d - DEPTH_MM), at, profile[:, m]) for m, d in enumerate(depth)], axis=0)
         border = np.abs(ndimage.gaussian_filter1d(turned, 1.2, order=1, mode="nearest"))
-        for shift in np.arange(-farthest_mm, farthest_mm + 0.1, 0.5):
-            for half in (3.0, 4.0, 5.0, 6.0):
-                pair = np.interp([near + shift - half, near + shift + half], at, border)
-                total = float(pair.min() + 0.3 * pair.max()) * (1.0 - 0.03 * abs(shift))
-                if total > best[0]:
-                    best = (total, near + shift, float(slope))
+        total = amid_borders(border, near + shifts) * (1.0 - 0.03 * np.abs(shifts))
+        top = int(total.argmax())
+        if total[top] > best[0]:
+            best = (float(total[top]), float(near + shifts[top]), float(slope))
     return best[1], best[2]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from planner.anatomy.beside import turned
-from planner.anatomy.levels import DEPTH_MM, TILTS_DEG, Column, Disc, Row, between_borders, choose_discs, standardised
+from planner.anatomy.levels import DEPTH_MM, TILTS_DEG, Column, Disc, Row, amid_borders, between_borders, choose_discs, standardised
 from planner.anatomy.norms import at_level
 from planner.anatomy.reformat import OUTSIDE, Curve, in_sections
 from planner.anatomy.spine import ANGLES, Canal, Foramen, Level, Side, Window
@@ -22,8 +22,6 @@ _TRUSTED = 5.0  # the sides count in full where their correlation with the borde
 _PLAIN = 2.0  # a border that stands out by more, in its own spread, says no more: the end of the sacrum does
 _DARKER_COUNTS = 2.0  # as much as the borders and the sides
 WINDOW_PLACE = 0.7  # of the middle of a window between the middles of two bodies
-_HALF_DISCS_MM = (3.0, 4.0, 5.0, 6.0)
-_ONE_ALONE = 0.3  # of a disc's two borders the clearer one counts so much against the other
 _STEEP = 0.15  # a border of a body that is steeper than this, of its mean value a mm, is as good as any
 
 
@@ -48,7 +46,7 @@ def find_discs(volume: Volume, curve: Curve, wall_mm: Floats, openness: Floats, 
     for slope in slopes:
         turned = np.mean([np.interp(at + slope * (d - DEPTH_MM), at, profile[:, m]) for m, d in enumerate(depth)], axis=0)
         steep = np.abs(ndimage.gaussian_filter1d(turned, 1.2, order=1, mode="nearest"))
-        change.append(ndimage.gaussian_filter1d(_pairs(steep), 2.0, mode="nearest"))
+        change.append(ndimage.gaussian_filter1d(amid_borders(steep, at), 2.0, mode="nearest"))
     stack = np.array(change)
     stack = stack / max(float(stack.std()), 1e-9) - 0.6 * slopes[:, None] ** 2
     best = stack.argmax(axis=0)
@@ -66,13 +64,6 @@ def find_discs(volume: Volume, curve: Curve, wall_mm: Floats, openness: Floats, 
         place, slope = between_borders(profile, depth, int(a), slopes[np.abs(slopes - slopes[best[a]]) < 0.3], 7.0)
         discs.append(Disc(float(np.interp(place, at, curve.s_mm)), slope, float(evidence[a])))
     return Column(tuple(discs), front, _BODY_DEPTH_MM, evidence, openness)
-
-
-def _pairs(steep: Floats) -> Floats:
-    """(n,): how much a place along the canal lies half way between two borders, a disc's height apart: a single border is none."""
-    at = np.arange(len(steep), dtype=np.float64)
-    sides = [(np.interp(at - half, at, steep), np.interp(at + half, at, steep)) for half in _HALF_DISCS_MM]
-    return np.asarray(np.max([np.minimum(*pair) + _ONE_ALONE * np.maximum(*pair) for pair in sides], axis=0))
 
 
 def centred(volume: Volume, canal: Canal, row: Row) -> Row:

@@ -39,13 +39,15 @@ _USUAL_SHAPE, _SHAPE_SPREAD = 0.83, 0.15  # depth over width
 _RAYS = slice(None, None, 2)
 _SECTIONS = 2  # an ellipse in every second section
 _ALONG_MM = 1.5  # over which the line is seen together
-_NEARLY_MM = 1e-6  # a sac is no exact ellipse: the line counts so near to it too
 _CHANGE = 0.05  # of the score for every 0.5 mm that a half-axis changes from one ellipse to the next
 _BENDS_MM = 5.0  # the curve along which the sac is found bends as it does
 _STEADY_MM = 2.0
 _STRAIGHT_MM = 12.0  # a sac that narrows does not bend the axis along which bodies and discs are looked for
 _OFF_ELLIPSE_MM = 1.2
 _END_MM, _DARKER = 120, 0.8  # over this length at the foot end of the canal its end is looked for; how dark it is below
+
+
+_Rays = NDArray[np.float32]  # (n, ANGLES, radii)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +83,7 @@ def sac_along(volume: Volume, curve: Curve) -> SeenSac:
     dark = float(np.percentile(rays[rays != OUTSIDE], DARKEST))
     rays = ndimage.gaussian_filter(np.maximum(rays, dark), (1.0, 0.7, 0.7), mode=("nearest", "wrap", "nearest")) - dark
     fluid = fluid_of(rays)
-    relative = rays / fluid[:, None, None]
+    relative = (rays / fluid[:, None, None]).astype(np.float32)
     line = _line(relative)
     radius, edge = _outline(line, _ellipses(line, relative))
     radius = _half_way(relative, radius, volume.frame.spacing_mm) + _DURA_MM
@@ -95,7 +97,7 @@ def fluid_of(rays: Floats) -> Floats:
     return np.maximum(ndimage.median_filter(np.percentile(inner, 80, axis=1), 31, mode="nearest"), 1e-3)
 
 
-def _line(relative: Floats) -> Floats:
+def _line(relative: _Rays) -> _Rays:
     """(n, ANGLES, radii) 0..1: how much a radius looks like the sac's edge in values relative to fluid.
 
     Either the value falls there and soon is as bright as fat, since the dura between fluid and fat is a thin dark line, or it falls to what
@@ -120,7 +122,7 @@ def _line(relative: Floats) -> Floats:
     return np.asarray(here * np.maximum(np.maximum(dura, marrow), wall * (1.0 - _BEHIND_A_LINE * passed)))
 
 
-def _thin(relative: Floats) -> Floats:
+def _thin(relative: _Rays) -> _Rays:
     """(n, ANGLES, radii) 0..1: how much a dark line begins at a radius that goes on from section to section and around, bright on both
     sides: the dura amid fluid."""
     quiet = ndimage.gaussian_filter(relative, (1.0, 1.0, 0.0), mode=("nearest", "wrap", "nearest"))
@@ -132,25 +134,27 @@ def _thin(relative: Floats) -> Floats:
     return np.clip(ahead / _DIP, 0.0, 1.0)
 
 
-def _marrow_ahead(relative: Floats) -> Floats:
+def _marrow_ahead(relative: _Rays) -> _Rays:
     """(n, ANGLES, radii) 0..1: how much the next millimetres beyond a radius look like a body's marrow: in front, grey throughout."""
-    reach = round(_MARROW_MM / RADIAL_MM)
-    padded = np.pad(relative[:, :, 2:], ((0, 0), (0, 0), (0, reach + 2)), mode="edge")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=2)[:, :, : relative.shape[2]]
-    grey = np.clip((windows.min(axis=3) - _MARROW[0]) / 0.1, 0.0, 1.0) * np.clip((_MARROW[1] - windows.max(axis=3)) / 0.1, 0.0, 1.0)
-    return np.asarray(grey * (np.sin(THETA) < _AHEAD)[:, None])
+    reach, front = round(_MARROW_MM / RADIAL_MM), np.sin(THETA) < _AHEAD
+    beyond = np.pad(relative[:, front, 2:], ((0, 0), (0, 0), (0, 2)), mode="edge")
+    darkest = ndimage.minimum_filter1d(beyond, reach, axis=2, mode="nearest", origin=-(reach // 2))
+    brightest = ndimage.maximum_filter1d(beyond, reach, axis=2, mode="nearest", origin=-(reach // 2))
+    marrow = np.zeros_like(relative)
+    marrow[:, front] = np.clip((darkest - _MARROW[0]) / 0.1, 0.0, 1.0) * np.clip((_MARROW[1] - brightest) / 0.1, 0.0, 1.0)
+    return marrow
 
 
-def _ellipses(line: Floats, relative: Floats) -> Floats:
+def _ellipses(line: _Rays, relative: _Rays) -> Floats:
     """(n, ANGLES): radii of the ellipses that lie best on the dark line with little dark inside them and change slowly along the canal."""
     grid = np.array(list(itertools.product(_FRONTS_MM, _BACKS_MM, _WIDTHS_MM)))
     radii = ellipse(grid[:, 0], grid[:, 1], grid[:, 2])[:, _RAYS]
     index = np.clip(np.rint(radii / RADIAL_MM) - 1, 0, len(RADII) - 1).astype(np.int64)
-    inside = np.clip((relative - _GREY) / _GREY, -1.0, 0.1) * RADII * RADIAL_MM / 30.0
-    near = ndimage.gaussian_filter(line, (_ALONG_MM, 0.0, _NEARLY_MM / RADIAL_MM), mode="nearest")
-    table = (near + ndimage.gaussian_filter1d(np.cumsum(inside, axis=2), _ALONG_MM, axis=0, mode="nearest"))[::_SECTIONS, _RAYS]
+    inside = np.clip((relative - _GREY) / _GREY, -1.0, 0.1) * (RADII * RADIAL_MM / 30.0).astype(np.float32)
+    both = line[:, _RAYS] + np.cumsum(inside[:, _RAYS], axis=2)
+    table = np.ascontiguousarray(ndimage.gaussian_filter1d(both, _ALONG_MM, axis=0, mode="nearest")[::_SECTIONS])
     score = np.zeros((len(table), len(grid)), dtype=np.float32)
-    _scores(table.astype(np.float32), index, score)
+    _scores(table, index, score)
     shape = (grid[:, 0] + grid[:, 1]) / (2 * grid[:, 2])
     odd = ((grid[:, 2] - _USUAL_HALF_WIDTH_MM) / _HALF_WIDTH_SPREAD_MM) ** 2 + ((shape - _USUAL_SHAPE) / _SHAPE_SPREAD) ** 2
     score -= (0.02 * odd + 1.0 * (np.abs(shape - _USUAL_SHAPE) > 2.5 * _SHAPE_SPREAD)).astype(np.float32)
@@ -173,7 +177,7 @@ def _beside(front: Floats, back: Floats, width: Floats, shift: Floats, theta: Fl
     return np.asarray((half + np.sqrt(np.maximum(half**2 - square * ((shift / width) ** 2 - 1.0), 0.0))) / square)
 
 
-def _shifted(table: Floats, sizes: Floats) -> tuple[Floats, Floats]:
+def _shifted(table: _Rays, sizes: Floats) -> tuple[Floats, Floats]:
     """(width, shift): of the ellipses, front and back as they are, moved to the side where the line is clearer there: a curved spine's
     sac lies against one side of the canal."""
     shift, wider = (grid.ravel() for grid in np.meshgrid(_SHIFTS_MM, _WIDER_MM, indexing="ij"))
@@ -195,29 +199,31 @@ def _smoothest(score: NDArray[np.float32], change: float, out: NDArray[np.int64]
     """Which size each section has (index in the flattened sizes), for the greatest sum of score (section, front, back, width) less
     `change` for every step of a half-axis; at most one step from section to section."""
     count, fronts, backs, widths = score.shape
-    value = score[0].copy()
-    source = np.zeros((count, fronts, backs, widths), dtype=np.int64)
+    cost = np.float32(change)
+    value = score[0].copy().reshape(-1)
+    scores = score.reshape(count, -1)
+    source = np.zeros((count, value.size), dtype=np.int32)
+    best, before, at, along = value.copy(), value.copy(), np.zeros(value.size, dtype=np.int32), np.zeros(value.size, dtype=np.int32)
     for n in range(1, count):
-        before = value.copy()
-        for f in range(fronts):
-            for b in range(backs):
-                for w in range(widths):
-                    top, back = -1e9, 0
-                    for i in range(max(f - 1, 0), min(f + 2, fronts)):
-                        for j in range(max(b - 1, 0), min(b + 2, backs)):
-                            for k in range(max(w - 1, 0), min(w + 2, widths)):
-                                there = before[i, j, k] - change * (abs(f - i) + abs(b - j) + abs(w - k))
-                                if there > top:
-                                    top, back = there, (i * backs + j) * widths + k
-                    value[f, b, w] = top + score[n, f, b, w]
-                    source[n, f, b, w] = back
-    last = 0
-    for at in range(value.size):
-        if value.flat[at] > value.flat[last]:
-            last = at
+        best[:] = value
+        at[:] = np.arange(value.size)
+        for axis in range(3):  # one half-axis after the other gives what all steps at once would
+            stride = (backs * widths, widths, 1)[axis]
+            size = (fronts, backs, widths)[axis]
+            before[:], along[:] = best, at
+            for p in range(value.size):
+                place = (p // stride) % size
+                if place > 0 and before[p - stride] - cost > best[p]:
+                    best[p], at[p] = before[p - stride] - cost, along[p - stride]
+                if place < size - 1 and before[p + stride] - cost > best[p]:
+                    best[p], at[p] = before[p + stride] - cost, along[p + stride]
+        for p in range(value.size):
+            value[p] = best[p] + scores[n, p]
+            source[n, p] = at[p]
+    last = int(value.argmax())
     for n in range(count - 1, -1, -1):
         out[n] = last
-        last = source[n].flat[last]
+        last = source[n, last]
 
 
 @njit(cache=True, nogil=True)
@@ -231,28 +237,28 @@ def _scores(table: NDArray[np.float32], index: NDArray[np.int64], out: NDArray[n
             out[n, p] = total / index.shape[1]
 
 
-def _outline(line: Floats, usual: Floats) -> tuple[Floats, Floats]:
+def _outline(line: _Rays, usual: Floats) -> tuple[Floats, Floats]:
     """(radius, edge): the closed path along the line near the ellipse."""
     cost = 1.0 - line + 0.35 * ((RADII - usual[..., None]) / _OFF_ELLIPSE_MM) ** 2
     index = np.zeros(cost.shape[:2], dtype=np.int64)
-    closed_paths(np.ascontiguousarray(cost), 0.3, index)
-    return RADII[index] + RADIAL_MM / 2, np.take_along_axis(line, index[..., None], axis=2)[..., 0]
+    closed_paths(np.ascontiguousarray(cost, dtype=np.float64), 0.3, index)
+    return RADII[index] + RADIAL_MM / 2, np.take_along_axis(line, index[..., None], axis=2)[..., 0].astype(np.float64)
 
 
-def _half_way(relative: Floats, radius: Floats, spacing_mm: tuple[float, float, float]) -> Floats:
+def _half_way(relative: _Rays, radius: Floats, spacing_mm: tuple[float, float, float]) -> Floats:
     """(n, ANGLES): an outline moved to where brightness passes half way from what lies within to what lies beyond. Across a voxel of 3 mm
     the slope between them is as long, and its steepest place anywhere on it."""
     blur = 0.5 * np.hypot(spacing_mm[2] * np.cos(THETA), spacing_mm[1] * np.sin(THETA)) + _BLUR_MM
     within = _mean_between(relative, np.maximum(radius - blur - _PLATEAU_MM, RADII[0]), np.maximum(radius - blur, RADII[1]))
     beyond = _mean_between(relative, radius + blur, radius + blur + _PLATEAU_MM)
     level = 0.5 * (within + np.maximum(beyond, _BEHIND_A_FILM))
-    edge = rising(-relative, -level, radius - blur - RADIAL_MM, radius + blur + RADIAL_MM)
+    edge = rising(-relative.astype(np.float64), -level, radius - blur - RADIAL_MM, radius + blur + RADIAL_MM)
     seen = np.isfinite(edge) & (within - beyond > _LEAST_FALL)
     spread = partial(ndimage.gaussian_filter, sigma=(1.5, 1.0), mode=("nearest", "wrap"))
     return np.asarray(radius + spread(np.where(seen, edge - radius, 0.0)) / np.maximum(spread(seen.astype(np.float64)), 0.05))
 
 
-def _mean_between(rays: Floats, low_mm: Floats, high_mm: Floats) -> Floats:
+def _mean_between(rays: _Rays, low_mm: Floats, high_mm: Floats) -> Floats:
     """(n, ANGLES): the mean along each ray from one radius to another."""
     within = (low_mm[..., None] <= RADII) & (high_mm[..., None] >= RADII)
     return np.asarray((rays * within).sum(axis=2) / np.maximum(within.sum(axis=2), 1))

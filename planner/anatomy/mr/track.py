@@ -7,6 +7,7 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from planner.anatomy.mr.blur import blurred
 from planner.geometry import Floats, Volume
 from planner.refusal import Refusal
 
@@ -92,12 +93,11 @@ def _ridge(even: Volume, columns: NDArray[np.intp]) -> tuple[NDArray[np.float32]
     """(slices, rows, columns): the scan in slabs from left to right; how much brighter a band is there than its rims in front and behind;
     and than what lies beside it."""
     dk, dj, di = even.frame.spacing_mm
-    quiet = ndimage.gaussian_filter1d(even.voxels, 2.5 / dk, axis=0)
-    slab = ndimage.uniform_filter1d(quiet, max(1, round(_SLAB_MM / di)), axis=2)[:, :, columns]
-    slab = ndimage.gaussian_filter1d(slab, 0.7 / dj, axis=1)
-    part = ndimage.uniform_filter1d(quiet, max(1, round(_SLAB_MM / 3 / di)), axis=2)
+    quiet = blurred(even.voxels, (2.5 / dk, 0.0, 0.0))
     third = max(1, round(_SLAB_MM / 3 / di))
+    part = ndimage.uniform_filter1d(quiet, third, axis=2)
     left, middle, right = (part[:, :, np.clip(columns + shift, 0, part.shape[2] - 1)] for shift in (-third, 0, third))
+    slab = ndimage.gaussian_filter1d((left + middle + right) / 3, 0.7 / dj, axis=1)
     dark, light = np.minimum(left, middle), np.maximum(left, middle)
     # of three the mean of the two darker ones: a vessel fills one third of the slab, a cord makes one of them dark
     core = (np.minimum(dark, right) + np.maximum(dark, np.minimum(light, right))) / 2
