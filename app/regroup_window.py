@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from PySide6.QtWidgets import (
 )  # fmt: skip
 
 from app.jobs import Jobs, Outcome
+from app.statusline import place_words
 from app.steps.panel import refusal_card
 from app.steps.scan import series_card
 from app.widgets.progress import ProgressRow
@@ -41,7 +43,12 @@ if TYPE_CHECKING:
 _SIZE = (1060, 700)
 _LEFT = 350
 _KIND = "grouping"
-_MOST_NAMED = 4
+_MOST_NAMED = 3
+_TABLE = """
+QTreeWidget::item { padding: 3px 6px; }
+QTreeWidget::item:selected { background: palette(highlight); color: palette(highlighted-text); }
+QHeaderView::section { padding: 5px 6px; border: none; border-right: 1px solid palette(mid); background: palette(button); }
+"""
 _VALUE = Qt.ItemDataRole.UserRole
 
 
@@ -77,11 +84,12 @@ class RegroupWindow(QDialog):
         self._table.setAccessibleName("Slices of the series")
         self._table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self._table.setUniformRowHeights(True)
+        self._table.setStyleSheet(_TABLE)
         self._table.setRootIsDecorated(False)
         self._table.setFrameShape(QFrame.Shape.NoFrame)
         self._table.itemSelectionChanged.connect(self._show_buttons)
-        self._leave_out = button("Leave out", lambda: self._take_rows(self._without), "small", "Leave out the slices that are marked")
-        self._one_volume = button("Make a volume", lambda: self._take_rows(self._ranges), "small", "A volume of the slices that are marked")
+        self._leave_out = button("Leave out the marked", lambda: self._take_rows(self._without), "small")
+        self._one_volume = button("Make a volume of the marked", lambda: self._take_rows(self._ranges), "small")
         self._lay_out()
         session.changed.connect(self._follow_session)
 
@@ -275,14 +283,12 @@ class RegroupWindow(QDialog):
             return
         first = self._slices[0]
         varying = [n for n, _ in enumerate(first.apart) if len({one.apart[n][1] for one in self._slices}) > 1]
-        self._table.setHeaderLabels(["Slice", "Image", "Begins at, mm", *(first.apart[n][0].capitalize() for n in varying), ""])
+        self._table.setHeaderLabels(["Slice", "Image", "Its middle", *(first.apart[n][0].capitalize() for n in varying), ""])
         rows = []
         for number, one in enumerate(self._slices, start=1):
-            place = ", ".join(f"{c:.1f}" for c in one.position) if one.position is not None else "no place"
             image = "" if one.number is None else str(one.number)
-            rows.append(
-                QTreeWidgetItem([str(number), image, place, *(one.apart[n][1] for n in varying), "localizer" if one.localizer else ""])
-            )
+            values = (one.apart[n][1] for n in varying)
+            rows.append(QTreeWidgetItem([str(number), image, _middle_words(one), *values, "localizer" if one.localizer else ""]))
         self._table.addTopLevelItems(rows)
         header = self._table.header()
         header.setStretchLastSection(True)
@@ -312,11 +318,25 @@ class RegroupWindow(QDialog):
 
 
 def _gives(offer: Offer) -> str:
-    """`2 volumes, of 12 and 12 slices` and, on a line of its own, how many can be planned on."""
-    counts = [str(one.slices) for one in offer.series]
-    named, rest = counts[:_MOST_NAMED], len(counts) - _MOST_NAMED
-    last = f"{rest} more" if rest > 0 else named.pop()
-    sizes = f"{', '.join(named)} and {last}" if named else last
-    usable = sum(one.usable for one in offer.series)
-    verdict = f"✓ {'' if usable == 1 == len(counts) else f'{usable} '}can be planned on" if usable else "× none can be planned on"
-    return f"{len(counts)} volume{'s' if len(counts) > 1 else ''}, of {sizes} slice{'s' if counts != ['1'] else ''}\n{verdict}"
+    """`3 volumes: 2 of 40 slices, 1 of 2` and, on a line of its own, how many can be planned on."""
+    sizes = Counter(one.slices for one in offer.series)
+    (size, most), *others = sorted(sizes.items(), key=lambda one: (-one[1], -one[0]))
+    count, usable = len(offer.series), sum(one.usable for one in offer.series)
+    slices = f"{size} slice{'s' if size != 1 else ''}"
+    if not others:
+        words = f"{count} volume{'s' if count != 1 else ''} of {slices}"
+    else:
+        rest = [f"{n} of {k}" for k, n in others[:_MOST_NAMED]]
+        more = [f"{sum(n for _, n in others[_MOST_NAMED:])} of other sizes"] if len(others) > _MOST_NAMED else []
+        words = f"{count} volumes: {', '.join([f'{most} of {slices}', *rest, *more])}"
+    verdict = f"✓ {'' if usable == 1 == count else f'{usable} '}can be planned on" if usable else "× none can be planned on"
+    return f"{words}\n{verdict}"
+
+
+def _middle_words(one: Slice) -> str:
+    """Where the middle of a slice lies."""
+    if one.position is None or one.along_row is None or one.along_column is None:
+        return "not given"
+    right, down = 0.5 * (one.pixels.columns - 1) * (one.column_mm or 0.0), 0.5 * (one.pixels.rows - 1) * (one.row_mm or 0.0)
+    x, y, z = (p + right * a + down * b for p, a, b in zip(one.position, one.along_row, one.along_column))
+    return place_words((x, y, z))

@@ -10,11 +10,14 @@ from itertools import combinations, pairwise
 
 import numpy as np
 
+from planner.scan.files import plain
 from planner.scan.pixels import Undecodable, raw_bytes
 from planner.scan.series import LEAST_SLICES, Skipped, Slice
 from planner.scan.stack import SAME_PLACE_MM, Crooked, Stack, arrange, axes
 
 MOST_ORIENTATIONS = 4
+BETWEEN = " and "  # names of what tells volumes apart together
+_MOST_SAID = 60  # letters of a value
 _SAME_DIRECTION = 2e-3  # of a direction cosine: 0.1 degrees
 _SAME_SPACING = 1e-3  # share
 
@@ -136,7 +139,7 @@ def by_time(slices: Sequence[Slice]) -> tuple[list[list[Slice]], str]:
         for one in slices:
             groups[tuple(one.apart[n][1] for n in key)].append(one)
         if _are_volumes(list(groups.values())):
-            return list(groups.values()), " and ".join(names[n] for n in key)
+            return list(groups.values()), BETWEEN.join(names[n] for n in key)
     turns = by_turn(slices)
     if len({len(turn) for turn in turns}) == 1 and _are_volumes(turns):
         return turns, "the order of their image numbers"
@@ -145,6 +148,12 @@ def by_time(slices: Sequence[Slice]) -> tuple[list[list[Slice]], str]:
 
 def _are_volumes(groups: Sequence[Sequence[Slice]]) -> bool:
     return len(groups) > 1 and all(len(group) >= LEAST_SLICES and _is_even(group) for group in groups) and _overlap(groups)
+
+
+def value_words(volume: Sequence[Slice], names: str) -> str:
+    """` (echo time 80)`: the values of a volume in what `by_time` says that it is told apart by; empty where it has none."""
+    values = [f"{name} {plain(value)[:_MOST_SAID]}" for name, value in volume[0].apart if name in names.split(BETWEEN) and value]
+    return f" ({', '.join(values)})" if values else ""
 
 
 def by_turn(slices: Sequence[Slice]) -> list[list[Slice]]:

@@ -15,7 +15,7 @@ from planner.progress import Progress, part, silent
 from planner.refusal import Refusal
 from planner.scan.disc import missing_files
 from planner.scan.files import Found, find
-from planner.scan.group import by_geometry, by_series, by_time, uid_of, without_copies, without_localizers
+from planner.scan.group import by_geometry, by_series, by_time, uid_of, value_words, without_copies, without_localizers
 from planner.scan.headers import Unreadable, read_header
 from planner.scan.images import AIR_HU, judge_image
 from planner.scan.judge import judge, refused
@@ -108,8 +108,9 @@ def _volumes(slices: Sequence[Slice], progress: Progress) -> tuple[list[Series],
         parts: list[Series] = []
         for place in by_geometry(kept):
             volumes, apart = by_time(place)
-            said = (f"The series holds {len(volumes)} volumes of one place, told apart by {apart}.",) if apart else ()
+            held = f"The series holds {len(volumes)} volumes of one place, told apart by {apart}"
             for volume in volumes:
+                said = (f"{held}{value_words(volume, apart)}.",) if apart else ()
                 for one in judge(volume, uid, repairs):
                     parts.append(replace(one, reasons=said + one.reasons))
         series += [with_pixels_tried(one) for one in parts]

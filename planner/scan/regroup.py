@@ -11,6 +11,7 @@ from planner.progress import Progress, part, silent
 from planner.refusal import Refusal
 from planner.scan.files import plain
 from planner.scan.group import (
+    BETWEEN,
     by_geometry,
     by_series,
     by_time,
@@ -18,6 +19,7 @@ from planner.scan.group import (
     frames_matter,
     stack_of,
     uid_of,
+    value_words,
     without_copies,
     without_localizers,
 )
@@ -27,7 +29,6 @@ from planner.scan.reading import with_pixels_tried
 from planner.scan.series import LEAST_SLICES, Scan, Series, Slice
 
 MOST_VOLUMES = 200  # of one way: more are no volumes
-_BETWEEN = " and "  # names of `Slice.apart` that tell volumes apart together
 _TELLING = ("time point", "echo time", "b-value", "kind of image")  # slices that differ in these show different things
 _MOST_SAID = 24  # letters of a value
 _CHANGED = "Open the scan again, and group it anew."
@@ -68,7 +69,7 @@ def ways(slices: Sequence[Slice]) -> tuple[Grouping, ...]:
     """The ways to group numbered slices that differ from one another and from what the program does by itself."""
     body, _ = without_localizers(slices)
     varying = [name for n, (name, _) in enumerate(body[0].apart) if len({one.apart[n][1] for one in body}) > 1]
-    names = [*varying, *(_BETWEEN.join(pair) for pair in combinations(varying, 2))]
+    names = [*varying, *(BETWEEN.join(pair) for pair in combinations(varying, 2))]
     wanted = [Grouping(by) for by in (AS_ONE, BY_PLACE, *names, BY_TURN, BY_RUN)]
     seen = {_division([volume for place in by_geometry(body) for volume in by_time(place)[0]])}
     offered = []
@@ -119,7 +120,7 @@ def _divided(body: list[Slice], by: str) -> list[list[Slice]]:
     if by == BY_RUN:
         return [run for place in places for run in _runs(place)]
     names = [name for name, _ in body[0].apart]
-    wanted = by.split(_BETWEEN)
+    wanted = by.split(BETWEEN)
     if not set(wanted) <= set(names):
         raise Refusal(f"The slices do not say what they are grouped by: {plain(by)[:_MOST_SAID]}.", _CHANGED)
     groups: dict[tuple[str, ...], list[Slice]] = defaultdict(list)
@@ -153,18 +154,12 @@ def _judged(slices: Sequence[Slice], uid: str, grouping: Grouping, progress: Pro
     for n, volume in enumerate(volumes):
         progress(n / len(volumes), "Checking series")
         which = f", volume {n + 1} of {len(volumes)}" if len(volumes) > 1 else ""
-        said = f"Grouped by hand, {grouping.words}{which}{_value_words(volume, grouping.by)}."
+        said = f"Grouped by hand, {grouping.words}{which}{value_words(volume, grouping.by)}."
         # what the files call a stack is what the person has just decided
         judged = judge([replace(one, stack="") for one in volume], uid, (said,))
         found += [with_pixels_tried(_remarked(one, volume)) for one in judged]
     found.sort(key=lambda one: (not one.usable, -one.slices))  # stable: else in their order
     return tuple(replace(one, part=n, grouping=grouping) for n, one in enumerate(found))
-
-
-def _value_words(volume: Sequence[Slice], by: str) -> str:
-    """` (echo time 80)`: what the slices of this volume have in common."""
-    values = [(name, value) for name, value in volume[0].apart if name in by.split(_BETWEEN) and value]
-    return f" ({', '.join(f'{name} {plain(value)[:_MOST_SAID]}' for name, value in values)})" if values else ""
 
 
 def _remarked(series: Series, volume: Sequence[Slice]) -> Series:

@@ -86,8 +86,8 @@ def write_in(made: RegroupWindow, name: str, text: str) -> None:
 def test_what_each_way_would_give_is_shown_before_it_is_taken(phases: Window, qtbot: QtBot) -> None:
     made = open_groupings(phases, qtbot)
     before = phases.session.case
-    assert ways(made)[0] == "As found\n2 volumes, of 12 and 12 slices\n✓ 2 can be planned on"
-    assert ways(made)[1] == "All slices as one volume\n1 volume, of 24 slices\n× none can be planned on"
+    assert ways(made)[0] == "As found\n2 volumes of 12 slices\n✓ 2 can be planned on"
+    assert ways(made)[1] == "All slices as one volume\n1 volume of 24 slices\n× none can be planned on"
     choose(qtbot, made, "All slices")
     assert "lie in the same place but differ" in words(made)
     assert not any(offers(made, f"Use volume {n}") for n in (1, 2))
@@ -123,7 +123,7 @@ def test_slices_are_marked_in_the_list(doubled: Window, qtbot: QtBot) -> None:
     item = table.topLevelItem(5)
     table.scrollToItem(item)
     qtbot.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=table.visualItemRect(item).center())
-    press(qtbot, made, "Leave out the slices that are marked")
+    press(qtbot, made, "Leave out the marked")
     press(qtbot, made, "See what this gives")
     wait(qtbot, lambda: "without slice 6" in ways(made)[-1], SOON_MS)
     assert offers(made, "Use volume 1")
