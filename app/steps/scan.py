@@ -15,6 +15,7 @@ from app.derived import Derived
 from app.desk import Desk
 from app.recent import recent
 from app.steps.panel import Next, Panel
+from app.steps.part import PartCard
 from app.widgets.progress import ProgressRow
 from app.widgets.rows import Rows
 from app.widgets.text import Card, button, label, row, say
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from planner.scan import Scan, Series
 
 _PICTURE_SIDE = 72
+_BESIDE = 2  # small buttons for which a line of a card has room
 _VERDICTS = {"good": ("✓ can be planned on", "good"), "repaired": ("△ repaired", "caution"), "refused": ("× refused", "bad")}
 
 
@@ -67,6 +69,8 @@ class ScanPanel(Panel):
         self.body.addWidget(self._loading)
         self._stopped = row(label("Loading was stopped.", "muted"), None, button("Load it", lambda: self.session.resume("volume")))
         self.body.addWidget(self._stopped)
+        self._part = PartCard(self.session)
+        self.body.addWidget(self._part)
         self._series_head = label("Series", "head")
         self._series = Rows()
         self.body.addWidget(self._series_head)
@@ -117,7 +121,9 @@ class ScanPanel(Panel):
         uid, grouping = (reference.series_uid, reference.grouping) if reference else (None, None)
         series = in_force(found, uid, grouping) if found else ()
         firsts = {one.uid: one for one in reversed(series)}
-        cards = [(one, one == chosen, firsts[one.uid] is one) for one in series]
+        self._part.follow()
+        cards = [(one, chosen is not None and one.whole_key == chosen.whole_key, firsts[one.uid] is one) for one in series]
+        cards = [(chosen if now and chosen is not None else one, now, first) for one, now, first in cards]
         self._series.show_items([((one.key, now, first), partial(self._card, one, now, first)) for one, now, first in cards])
         count = found.skipped_count if found else 0
         say(self._skipped_head, f"{count} file{'s' if count != 1 else ''} skipped" if count else "")
@@ -135,7 +141,19 @@ class ScanPanel(Panel):
         if first and series.uid in self._regroupable:
             group = partial(self._regroup, series.uid)
             more.append(button("Group otherwise…", group, "small", f"Group the slices of {_name(series)} otherwise"))
-        return series_card(series, chosen, use, more)
+        part = self._part_button(series)
+        return series_card(series, chosen, use, [part, *more] if part is not None else more)
+
+    def _part_button(self, series: Series) -> QPushButton | None:
+        """For a series that the memory does not hold whole."""
+        from planner.scan.spine_only import fits
+
+        scan = self.session.scan.value
+        whole = next((one for one in scan.series if one.whole_key == series.whole_key), None) if scan is not None else None
+        if whole is None or not series.usable or not series.pictures or (series.crop is None and fits(series)):
+            return None
+        words = "Spine only…" if series.crop is None else "Other part…"
+        return button(words, lambda: self._part.offer(whole, series.crop), "small", f"Load a part of {_name(series)}")
 
     def _open_path(self) -> None:
         text = self._path.text().strip().strip('"')
@@ -159,7 +177,9 @@ def series_card(series: Series, chosen: bool, use: QPushButton, more: Sequence[Q
         card.add(label(series.way_out, "small"))
     first = [] if series.verdict == "refused" else [label("In use", "small", wrap=False) if chosen else use]
     if first or more:
-        card.add(row(*first, None, *more))
+        card.add(row(*first, None, *more[:_BESIDE]))
+    if more[_BESIDE:]:
+        card.add(row(None, *more[_BESIDE:]))
     return card
 
 
@@ -188,11 +208,16 @@ def _size_words(series: Series) -> str:
 
 
 def _extent_words(series: Series) -> str:
-    """How far the scan reaches, slices first, and what loading it takes."""
+    """How far the scan reaches, slices first, and what loading it takes; where that is too much, what there is."""
     from planner.scan import needed_bytes
+    from planner.scan.loading import room_bytes
+    from planner.scan.spine_only import fits
 
     reach = _unbroken(" × ".join(f"{length:.0f}" for length in series.extent_mm) + " mm")
-    return f"Reaches {reach}" + (f", takes {_unbroken(f'{needed_bytes(series) / 1e9:.2f} GB')}." if series.usable else ".")
+    if not series.usable:
+        return f"Reaches {reach}."
+    takes = f"Reaches {reach}, takes {_unbroken(f'{needed_bytes(series) / 1e9:.2f} GB')}"
+    return takes + ("." if fits(series) else f": too much, {_unbroken(f'{room_bytes() / 1e9:.2f} GB')} are free.")
 
 
 def _unbroken(size: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from planner.refusal import Refusal
@@ -9,6 +10,8 @@ from planner.refusal import Refusal
 LEAST_PIXELS = 16
 _MOST_PIXELS = 1 << 26
 _AGAIN = "Give rows and columns that the pictures have, the first before the last."
+
+_SPAN = re.compile(r"\s*(\d{1,8})\s*[-–]\s*(\d{1,8})\s*")
 
 Span = tuple[int, int]
 
@@ -45,3 +48,15 @@ class Crop:
         if not self.sound or self.rows[1] > rows or self.columns[1] > columns:
             raise Refusal(f"The pictures have {rows} rows and {columns} columns: {self.words} cannot be kept.", _AGAIN)
         return self
+
+
+def read_span(text: str, count: int) -> Span:
+    """What a person wrote for rows or columns, such as `81-400`. Raises Refusal for what is no span of `count`."""
+    match = _SPAN.fullmatch(text)
+    first, last = (int(match[1]), int(match[2])) if match else (0, 0)
+    if first < 1 or last > count or last - first + 1 < LEAST_PIXELS:
+        raise Refusal(
+            f'"{text.strip()[:40]}" is no part of {count} pixels.',
+            f"Write the first and the last, such as 1-{count}, {LEAST_PIXELS} apart at least.",
+        )
+    return first, last

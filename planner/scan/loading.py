@@ -20,7 +20,7 @@ from planner.scan.series import Series, Slice
 
 AIR_HU = -1024.0
 _VOXEL_BYTES = 2
-WORKING_SHARE = 0.8  # of the free memory, for the scan and its resampled copy
+_WORKING_SHARE = 0.8  # of the free memory, for the scan and its resampled copy
 _EXPORT_AGAIN = "Copy the scan again from the disc or the archive."
 
 
@@ -74,11 +74,17 @@ def needed_bytes(series: Series) -> float:
     return (own + copy) * _VOXEL_BYTES
 
 
+def room_bytes() -> float:
+    """Memory that a scan may take: of what is free, not all."""
+    return free_bytes() * _WORKING_SHARE
+
+
 def _check_memory(series: Series) -> None:
-    need, free = needed_bytes(series), free_bytes() * WORKING_SHARE
+    need, free = needed_bytes(series), room_bytes()
     if need > free:
         sentence = f"The scan needs {need / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free."
-        raise Refusal(sentence, "Load the spine only, close other programs, or load a series with fewer slices.")
+        part = "Load the spine only, close" if series.pictures else "Close"
+        raise Refusal(sentence, f"{part} other programs, or load a series with fewer slices.")
 
 
 def _load_file(series: Series) -> Volume:

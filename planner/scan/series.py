@@ -155,8 +155,12 @@ class Series:
     @property
     def key(self) -> str:
         """Names this volume among all: series UID and part, how it was grouped by hand, and what of it is loaded."""
-        chosen = [one.words for one in (self.grouping, self.crop) if one is not None]
-        return "/".join([self.uid, str(self.part), *chosen])
+        return self.whole_key + (f"/{self.crop.words}" if self.crop is not None else "")
+
+    @property
+    def whole_key(self) -> str:
+        """The same whatever of it is loaded."""
+        return f"{self.uid}/{self.part}" + (f"/{self.grouping.words}" if self.grouping is not None else "")
 
     @property
     def usable(self) -> bool:

@@ -15,8 +15,7 @@ from planner.progress import Progress, silent
 from planner.refusal import Refusal
 from planner.scan.crop import Crop
 from planner.scan.judge import remarks
-from planner.scan.loading import WORKING_SHARE, Each, needed_bytes
-from planner.scan.memory import free_bytes
+from planner.scan.loading import Each, needed_bytes, room_bytes
 from planner.scan.pixels import Undecodable, read_pixels, rescale_of, stored_type
 from planner.scan.series import Series
 
@@ -35,7 +34,7 @@ _BY_HAND = "Give the rows and columns to keep yourself."
 
 def fits(series: Series) -> bool:
     """Whether the free memory holds the scan while it is loaded."""
-    return needed_bytes(series) <= free_bytes() * WORKING_SHARE
+    return needed_bytes(series) <= room_bytes()
 
 
 def cropped(series: Series, crop: Crop | None) -> Series:

@@ -5,7 +5,7 @@ import pytest
 
 from planner.refusal import Refusal
 from planner.scan import load, loading, needed_bytes, read, spine_only
-from planner.scan.crop import Crop
+from planner.scan.crop import Crop, read_span
 from planner.scan.spine_only import BESIDE_MM, cropped, fits, spine_box
 from tests.data import real
 from tests.planner.scan.test_geometry import assert_true
@@ -78,6 +78,17 @@ def test_what_is_no_part_of_the_pictures_is_refused(tmp_path, crop):
         cropped(series, crop)
 
 
+@pytest.mark.parametrize(("text", "span"), [("81-400", (81, 400)), (" 1 – 512 ", (1, 512)), ("1-16", (1, 16))])
+def test_rows_and_columns_are_written_as_spans(text, span):
+    assert read_span(text, 512) == span
+
+
+@pytest.mark.parametrize("text", ["", "81", "0-400", "1-513", "400-81", "1-15", "a-b", "1-2-3"])
+def test_what_is_no_span_is_refused(text):
+    with pytest.raises(Refusal, match="no part of 512 pixels"):
+        read_span(text, 512)
+
+
 @pytest.mark.parametrize("turned", [{}, {"row": (-1, 0, 0)}, {"row": (0, 1, 0), "column": (1, 0, 0)}])
 def test_the_box_holds_the_spine_and_the_skin_behind_it(tmp_path, turned):
     (series,) = read(write(tmp_path, other(WIDE, **turned), function=body)).series
@@ -107,10 +118,9 @@ def test_no_spine_no_box(tmp_path):
 def test_a_scan_that_does_not_fit_is_refused_and_its_part_is_loaded(tmp_path, monkeypatch):
     (series,) = read(write(tmp_path, Stack())).series
     part = cropped(series, CROP)
-    for module in (loading, spine_only):
-        monkeypatch.setattr(module, "free_bytes", lambda: needed_bytes(series) * 0.9)
+    monkeypatch.setattr(loading, "free_bytes", lambda: needed_bytes(series) * 0.9)
     assert (fits(series), fits(part)) == (False, True)
-    with pytest.raises(Refusal, match="spine only"):
+    with pytest.raises(Refusal, match="Load the spine only"):
         load(series)
     assert_true(load(part))
 
