@@ -207,6 +207,18 @@ def paint_focus(painter: QPainter, theme: Theme, width: float, height: float) ->
         painter.fillRect(QRectF(x, y, wide, high), colour)
 
 
+def paint_blend(painter: QPainter, theme: Theme, scene: Scene, height: float) -> None:
+    """How much of which scan is in the picture, at the lower left above the watermark."""
+    if scene.second is None:
+        return
+    painter.setFont(theme.font(scale=0.92))
+    metrics, words = QFontMetricsF(painter.font()), scene.second.words
+    base = height - _MARGIN - (1.6 * metrics.height() if scene.watermark else 0.0) - metrics.descent()
+    ground = QRectF(0, base - metrics.ascent() - 2, metrics.horizontalAdvance(words) + 2 * _MARGIN, metrics.height() + 4)
+    painter.fillRect(ground, theme.colour("view", 0.62))
+    text(painter, theme, "second scan" if scene.second.laid else "caution", QPointF(_MARGIN, base), words)
+
+
 def paint_watermark(painter: QPainter, theme: Theme, words: str, width: float, height: float, at_right: bool = False) -> None:
     """A word at the lower left, or right, that says that this is no patient."""
     if not words:

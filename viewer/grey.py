@@ -14,6 +14,10 @@ from viewer.windows import Window
 
 if TYPE_CHECKING:
     from planner.geometry import Volume
+    from viewer.scene import SceneSecond
+
+Tint = tuple[float, float, float]
+WHITE: Tint = (1.0, 1.0, 1.0)
 
 _BLACK = np.uint32(0xFF000000)
 _ALIGNED = 1e-9  # of an index a pixel: below it a step is rounding
@@ -57,28 +61,51 @@ class GreyPicture:
         self._rows = np.zeros((1, 1), dtype=np.float32)
         self._made: tuple[Any, ...] = ()
 
-    def image(self, volume: Volume, pose: Pose, window: Window, ratio: float = 1.0, fine: bool = True, filled: float = 1.0) -> QImage:
+    def image(
+        self,
+        volume: Volume,
+        pose: Pose,
+        window: Window,
+        ratio: float = 1.0,
+        fine: bool = True,
+        filled: float = 1.0,
+        second: SceneSecond | None = None,
+        tint: Tint = WHITE,
+    ) -> QImage:
         """The plane of `pose` as an RGB32 picture with `ratio` device pixels in a logical one.
 
         It shares the kept buffer: draw it before the next call.
 
         fine: cubic rather than linear between voxels; for oblique planes full rather than half resolution.
         filled: the share of the volume that is there: when it grows the picture is made anew.
+        second: another scan that is laid over it, where some of it is to be seen; tint: its red, green and blue (0..1) where both are
+        seen. One scan alone is grey.
         """
         wide, high = max(1, round(pose.width * ratio)), max(1, round(pose.height * ratio))
-        wanted = (volume, pose.plane, pose.centre_mm, pose.depth_mm, pose.px_per_mm, wide, high, window, ratio, fine, filled)
+        wanted = (volume, pose.plane, pose.centre_mm, pose.depth_mm, pose.px_per_mm, wide, high, window, ratio, fine, filled, second, tint)
         if wanted != self._made:
             self._make(volume, pose, window, ratio, fine, wide, high)
+            if second is not None and second.share > 0:
+                self._blend(second, tint, pose, ratio, fine)
             self._made = wanted
         image = QImage(self._buffer.data, wide, high, 4 * wide, QImage.Format.Format_RGB32)
         image.setDevicePixelRatio(ratio)
         return image
 
+    def _blend(self, second: SceneSecond, tint: Tint, pose: Pose, ratio: float, fine: bool) -> None:
+        from viewer.kernels import blend_oblique
+
+        volume, share = second.volume, np.float32(second.share)
+        low, scale = _levels(volume, second.window)
+        mixed = 4 * second.share * (1 - second.share)
+        colour = np.array([1 + mixed * (one - 1) for one in tint], dtype=np.float32)
+        first, right, down = pose.pixel_grid(volume.frame, ratio)
+        blend_oblique(volume.voxels, first, right, down, low, scale, share, colour, 1 if fine else 2, self._buffer)
+
     def _make(self, volume: Volume, pose: Pose, window: Window, ratio: float, fine: bool, wide: int, high: int) -> None:
         if self._buffer.shape != (high, wide):
             self._buffer = np.zeros((high, wide), dtype=np.uint32)
-        low = np.float32((window.centre - window.width / 2 - volume.intercept) / volume.slope)
-        scale = np.float32(255.0 * volume.slope / max(window.width, 1e-6))
+        low, scale = _levels(volume, window)
         self._shade(volume, pose, ratio, low, scale, fine, self._buffer)
 
     def _shade(self, volume: Volume, pose: Pose, ratio: float, low: Any, scale: Any, fine: bool, out: NDArray[np.uint32]) -> None:
@@ -109,6 +136,12 @@ class GreyPicture:
         shade_columns(self._rows, row, row_weight, low, scale, top, left, out)
 
 
+def _levels(volume: Volume, window: Window) -> tuple[Any, Any]:
+    """The stored value that is black, and greys a stored step."""
+    low = (window.centre - window.width / 2 - volume.intercept) / volume.slope
+    return np.float32(low), np.float32(255.0 * volume.slope / max(window.width, 1e-6))
+
+
 def value_at(volume: Volume, point_mm: Any) -> float | None:
     """The rescaled value (HU in CT) of the voxel at a point; None outside the scan and in padding."""
     index = np.rint(volume.frame.to_index(point_mm)).astype(int)
@@ -134,6 +167,7 @@ def warm() -> None:
         kernels.resample_rows(voxels[0], first, weight, 0, 4, rows)
         kernels.shade_columns(rows, first, weight, zero, zero, 0, 0, grey)
         kernels.shade_oblique(voxels, one, one, one, zero, zero, 1, grey)
+        kernels.blend_oblique(voxels, one, one, one, zero, zero, zero, np.ones(3, dtype=np.float32), 1, grey)
     labels = np.zeros((4, 4, 4), dtype=np.uint8)
     kernels.sample_labels(labels, one, one, one, labels[0])
     kernels.label_boxes(labels[0], np.zeros((256, 4), dtype=np.int64))

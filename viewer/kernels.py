@@ -94,6 +94,54 @@ def shade_oblique(
 
 
 @njit(cache=True, nogil=True)
+def blend_oblique(
+    voxels: NDArray[Any],
+    first: Floats,
+    right: Floats,
+    down: Floats,
+    low: np.float32,
+    scale: np.float32,
+    share: np.float32,
+    tint: NDArray[np.float32],
+    block: int,
+    out: NDArray[np.uint32],
+) -> None:
+    """Lay a plane through other voxels [k, j, i] over a picture (0xffRRGGBB): `share` (0..1) of it, tinted (red, green, blue, 0..1),
+    trilinear. Where it has nothing the picture fades by share squared. One sample for block x block pixels."""
+    nk, nj, ni = voxels.shape
+    high, wide = out.shape
+    for r0 in range(0, high, block):
+        for c0 in range(0, wide, block):
+            r, c = r0 + (block - 1) * 0.5, c0 + (block - 1) * 0.5
+            k = first[0] + r * down[0] + c * right[0]
+            j = first[1] + r * down[1] + c * right[1]
+            i = first[2] + r * down[2] + c * right[2]
+            part, grey = share * share, np.float32(0.0)
+            if 0 <= k <= nk - 1 and 0 <= j <= nj - 1 and 0 <= i <= ni - 1:
+                k0, j0, i0 = int(k), int(j), int(i)
+                k1, j1, i1 = min(k0 + 1, nk - 1), min(j0 + 1, nj - 1), min(i0 + 1, ni - 1)
+                fk, fj, fi = np.float32(k - k0), np.float32(j - j0), np.float32(i - i0)
+                a = np.float32(voxels[k0, j0, i0]) * (1 - fi) + np.float32(voxels[k0, j0, i1]) * fi
+                b = np.float32(voxels[k0, j1, i0]) * (1 - fi) + np.float32(voxels[k0, j1, i1]) * fi
+                d = np.float32(voxels[k1, j0, i0]) * (1 - fi) + np.float32(voxels[k1, j0, i1]) * fi
+                e = np.float32(voxels[k1, j1, i0]) * (1 - fi) + np.float32(voxels[k1, j1, i1]) * fi
+                value = (a * (1 - fj) + b * fj) * (1 - fk) + (d * (1 - fj) + e * fj) * fk
+                part = share
+                grey = share * min(max((value - low) * scale, np.float32(0.0)), np.float32(255.0))
+            keep = 1 - part
+            red, green, blue = grey * tint[0], grey * tint[1], grey * tint[2]
+            for rr in range(r0, min(r0 + block, high)):
+                for cc in range(c0, min(c0 + block, wide)):
+                    under = out[rr, cc]
+                    out[rr, cc] = (
+                        np.uint32(0xFF000000)
+                        | np.uint32(((under >> 16) & 0xFF) * keep + red) << np.uint32(16)
+                        | np.uint32(((under >> 8) & 0xFF) * keep + green) << np.uint32(8)
+                        | np.uint32((under & 0xFF) * keep + blue)
+                    )
+
+
+@njit(cache=True, nogil=True)
 def tint_arrival(
     arrival: NDArray[np.float32],
     first: Floats,

@@ -51,6 +51,11 @@ class ViewGrid(QWidget):
     """A `brush.Drawn` or `brush.Pulled` of a slice view."""
     brush_sized = Signal(float)
     """The radius in mm that the brush should have."""
+    second_shifted = Signal(object)
+    second_turned = Signal(object, float)
+    second_dropped = Signal()
+    second_window_dragged = Signal(float, float)
+    """What a hand does to the second scan, as `SliceView` says it."""
     measurements_changed = Signal(object)
     enlarged = Signal(str)
     """The name of the large view, "" when all four are shown."""
@@ -102,6 +107,10 @@ class ViewGrid(QWidget):
         view.snap_wanted.connect(self.snap_wanted)
         view.hand_done.connect(self.hand_done)
         view.brush_sized.connect(self.brush_sized)
+        view.second_shifted.connect(self.second_shifted)
+        view.second_turned.connect(self.second_turned)
+        view.second_dropped.connect(self.second_dropped)
+        view.second_window_dragged.connect(self.second_window_dragged)
 
     # what is shown
 
@@ -185,6 +194,11 @@ class ViewGrid(QWidget):
         self._brush = brush
         for view in self.slices.values():
             view.set_brush(brush)
+
+    def set_mover(self, on: bool) -> None:
+        """Let left drags in the slice views move the second scan, or no longer."""
+        for view in self.slices.values():
+            view.set_mover(on)
 
     def settle_brush(self) -> None:
         """What was drawn is done with: it was refused."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from viewer.arrival import Arrival
+from viewer.windows import Window
 
 if TYPE_CHECKING:
     from planner.anatomy.compartments import Compartments
@@ -77,6 +78,25 @@ class ScenePatch:
 
 
 @dataclass(frozen=True)
+class SceneSecond:
+    """A second scan over the first: its volume where it is laid (on an oblique frame), the share of it in the picture, 0..1, and its
+    window. names: of the first and the second, as the views say them; laid: whether it was registered or laid by hand."""
+
+    volume: Volume
+    share: float
+    window: Window
+    names: tuple[str, str] = ("first", "second")
+    laid: bool = True
+
+    @property
+    def words(self) -> str:
+        """`CT 60 % + MR 40 %`."""
+        shown = round(100 * self.share)
+        said = f"{self.names[0]} {100 - shown} % + {self.names[1]} {shown} %"
+        return said if self.laid else f"{said}, not registered"
+
+
+@dataclass(frozen=True)
 class Measurement:
     """A distance (two points) or an angle (three points, at the second)."""
 
@@ -104,7 +124,8 @@ class Scene:
     hidden: names of structures that are switched off (as in `Anatomy.structures`, and "patch", "needles", "leaks", "level names",
     "volume rendering", "canal wall" for its kinds, "compartments"). surfaces: the meshes of `viewer.surfaces.surfaces`, or None while they
     are not made. compartments: of the epidural space, None while nobody asked for them or they are not made.
-    watermark: a word across every view, such as "phantom". filled: the share of the volume that is there, while it is still read.
+    watermark: a word across every view, such as "phantom". second: another scan laid over it, or None.
+    filled: the share of the volume that is there, while it is still read.
     """
 
     volume: Volume | None = None
@@ -117,6 +138,7 @@ class Scene:
     surfaces: Mapping[str, Mesh] | None = None
     compartments: Compartments | None = None
     watermark: str = ""
+    second: SceneSecond | None = None
     filled: float = 1.0
 
     def shows(self, name: str) -> bool:

@@ -56,7 +56,9 @@ class SlicePainter:
         if scene.volume is None:
             painter.fillRect(QRectF(0, 0, pose.width, pose.height), theme.colour("view"))
         else:
-            painter.drawImage(QPointF(0, 0), self._grey.image(scene.volume, pose, window, ratio, fine, scene.filled))
+            tint = theme.rgb("second scan")
+            grey = self._grey.image(scene.volume, pose, window, ratio, fine, scene.filled, scene.second, tint)
+            painter.drawImage(QPointF(0, 0), grey)
             if scene.patch is not None and scene.shows("patch"):
                 painter.setRenderHint(QPainter.RenderHint.Antialiasing)
                 self._patch.paint(painter, theme, scene.patch, pose, ratio)
@@ -98,6 +100,7 @@ class SlicePainter:
                 overlays.paint_measurement(painter, theme, pose, measurement, half)
             self._divided.paint_legend(painter, theme, scene, pose)
             furniture.paint_scale(painter, theme, pose)
+            furniture.paint_blend(painter, theme, scene, pose.height)
         words = furniture.place_words(scene, pose, crosshair)
         end = furniture.paint_title(painter, theme, title or furniture.TITLES[pose.plane.name], words, pose.width)
         furniture.paint_counted(painter, theme, scene.anatomy, pose.width)

@@ -58,6 +58,14 @@ class SliceView(SlicePane):
     snap_wanted = Signal()
     hand_done = Signal(object)
     """A `brush.Drawn` or `brush.Pulled`: what the brush in the hand did."""
+    second_shifted = Signal(object)
+    """The second scan follows the hand by a step (LPS mm)."""
+    second_turned = Signal(object, float)
+    """The second scan turns about the crosshair: (axis, degrees)."""
+    second_dropped = Signal()
+    """The hand let go of it."""
+    second_window_dragged = Signal(float, float)
+    """Shift + right drag: (centre, width) of the second scan."""
     brush_sized = Signal(float)
     """The radius in mm that the brush should have."""
 
@@ -71,6 +79,7 @@ class SliceView(SlicePane):
         self._dragged: tuple[Point, Point] | None = None
         self._tool = MeasureTool()
         self._hand = BrushHand()
+        self._mover = False
         self._space = False
         self._wheel = 0.0
         self.setMouseTracking(True)
@@ -126,7 +135,7 @@ class SliceView(SlicePane):
             self._doing = "pan"
             self.setCursor(Qt.CursorShape.ClosedHandCursor)
         elif event.button() == Qt.MouseButton.RightButton:
-            self._doing = "window"
+            self._doing = "second window" if keys & Qt.KeyboardModifier.ShiftModifier and self._scene.second is not None else "window"
         elif event.button() == Qt.MouseButton.LeftButton:
             self._doing = self._left_press(at, keys)
 
@@ -136,6 +145,8 @@ class SliceView(SlicePane):
             return "measure"
         if keys & Qt.KeyboardModifier.AltModifier:
             return "turn"
+        if self._mover:
+            return "turn second" if keys & Qt.KeyboardModifier.ControlModifier else "shift second"
         if self._hand.press(self._scene, self._pose, at, bool(keys & Qt.KeyboardModifier.ControlModifier)):
             self.update()
             return "hand"
@@ -168,8 +179,15 @@ class SliceView(SlicePane):
             self._moving()
         elif self._doing == "window":
             self._drag_window(step)
+        elif self._doing == "second window":
+            self._drag_second_window(step)
         elif self._doing == "turn":
             self._drag_turn(at - step, at)
+        elif self._doing == "shift second":
+            scale = 1 / self._pose.px_per_mm
+            self.second_shifted.emit(point(scale * (step.x() * self._pose.plane.right + step.y() * self._pose.plane.down)))
+        elif self._doing == "turn second":
+            self.second_turned.emit(point(self._pose.plane.normal), self._turned_deg(at - step, at))
         elif self._doing == "needle" and self._held is not None:
             self._dragged = moved(self._held, here)
             self.needle_dragged.emit(self._held.index, *self._dragged, False)
@@ -188,7 +206,7 @@ class SliceView(SlicePane):
             self._hand.erasing = whole
             self._show_hand(at)
             return
-        over = grip(self._scene, self._pose, at.x(), at.y(), whole) is not None
+        over = self._mover or grip(self._scene, self._pose, at.x(), at.y(), whole) is not None
         shape = Qt.CursorShape.SizeAllCursor if over and not self._tool else Qt.CursorShape.CrossCursor
         if self.cursor().shape() != shape:
             self.setCursor(shape)
@@ -203,11 +221,21 @@ class SliceView(SlicePane):
     def _drag_window(self, step: QPointF) -> None:
         self._take_window(self._window.dragged(step.x(), step.y()))
 
-    def _drag_turn(self, before: QPointF, after: QPointF) -> None:
+    def _drag_second_window(self, step: QPointF) -> None:
+        assert self._scene.second is not None
+        window = self._scene.second.window
+        share = max(window.width, 1e-3) / 300.0
+        self.second_window_dragged.emit(window.centre + step.y() * share, max(window.width + step.x() * share, window.width / 50))
+
+    def _turned_deg(self, before: QPointF, after: QPointF) -> float:
+        """How far a hand turned about the crosshair, in this plane."""
         centre = self._pose.to_screen(self._crosshair)
         first = atan2(before.y() - centre[1], before.x() - centre[0])
         angle = degrees(atan2(after.y() - centre[1], after.x() - centre[0]) - first)
-        angle = (angle + 180) % 360 - 180
+        return (angle + 180) % 360 - 180
+
+    def _drag_turn(self, before: QPointF, after: QPointF) -> None:
+        angle = self._turned_deg(before, after)
         if abs(angle) > 1e-3:
             self.turned.emit(point(self._pose.plane.normal), angle)
 
@@ -218,6 +246,8 @@ class SliceView(SlicePane):
         self._doing, self._press = "", None
         if doing == "crosshair" and still:
             self.clicked.emit(self._crosshair)
+        elif doing in ("shift second", "turn second"):
+            self.second_dropped.emit()
         elif doing == "measure" and not still and self._tool:
             self._add_tool_point(self._point_at(at))
         elif doing == "needle" and self._held is not None:
@@ -360,6 +390,11 @@ class SliceView(SlicePane):
         return True
 
     # drawing
+
+    def set_mover(self, on: bool) -> None:
+        """Left drags move the second scan, with Ctrl they turn it; or no longer."""
+        self._mover = on
+        self.setCursor(Qt.CursorShape.SizeAllCursor if on else Qt.CursorShape.CrossCursor)
 
     def set_brush(self, brush: Brush | None) -> None:
         """Put a brush into the hand, or away."""
