@@ -22,7 +22,7 @@ from planner.anatomy.mr.cord import cord_in, cord_structure, told_from_roots
 from planner.anatomy.mr.fluid import see_fluid
 from planner.anatomy.mr.foramina import foramina_structure, see_foramina
 from planner.anatomy.mr.landmarks import see_landmarks, seen_landmarks_structure
-from planner.anatomy.mr.levels import centred, find_discs, usual_foramina, usual_windows
+from planner.anatomy.mr.levels import centred, find_discs, usual_foramina, usual_windows, with_discs_between
 from planner.anatomy.mr.roots import see_roots, seen_structure
 from planner.anatomy.mr.sac import SeenSac, above_its_end, see_sac
 from planner.anatomy.mr.t1 import (
@@ -170,6 +170,7 @@ def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Ana
     shortest_mm = _SHORTEST_IN_NECK_MM if neck else _SHORTEST_MM
     column = find_discs(volume, sac.curve, tube.about_mm, tube.openness, shortest_mm, tube.contrast.weighting == "T1")
     row = centred(volume, canal, bodies(sac.curve, column))
+    column = with_discs_between(column, row)
     levels, anchor = name_levels(row, anchor, lambda found: _guess(found, canal, cord, neck))
     arches = see_arches(volume, canal, row) if tube.contrast.weighting in ("T2", "T1") else None
     known = _canal_structure(canal.confidence, wall, tube.contrast)

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 from scipy import ndimage
 
 from planner.anatomy.beside import turned
-from planner.anatomy.levels import DEPTH_MM, TILTS_DEG, Column, Disc, Row, amid_borders, between_borders, choose_discs, standardised
+from planner.anatomy.levels import (
+    DEPTH_MM,
+    TILTS_DEG,
+    Column,
+    Disc,
+    Row,
+    amid_borders,
+    between_borders,
+    choose_discs,
+    place_along,
+    standardised,
+)
 from planner.anatomy.norms import at_level
 from planner.anatomy.reformat import OUTSIDE, Curve, in_sections
 from planner.anatomy.spine import ANGLES, Canal, Foramen, Level, Side, Window
@@ -22,6 +34,7 @@ _TRUSTED = 5.0  # the sides count in full where their correlation with the borde
 _PLAIN = 2.0  # a border that stands out by more, in its own spread, says no more: the end of the sacrum does
 _DARKER_COUNTS = 2.0  # as much as the borders and the sides
 WINDOW_PLACE = 0.7  # of the middle of a window between the middles of two bodies
+_OFF_MM = (1.5, 3.0)  # spread of the back of a body before and behind where the canal's wall shows it: it is seldom nearer than the wall
 _STEEP = 0.15  # a border of a body that is steeper than this, of its mean value a mm, is as good as any
 
 
@@ -85,13 +98,32 @@ def centred(volume: Volume, canal: Canal, row: Row) -> Row:
             expected = float(np.median(canal.wall_mm[rows, ANGLES * 3 // 4]))
             borders = np.interp(back, depth, steep)[:, None] + np.interp(back[:, None] + across, depth, steep)
             off = back[:, None] - expected - _CORTEX_MM
-            odd = ((across - _BODY_DEPTH_MM) / 3.0) ** 2 + (off / 3.0) ** 2 + 100.0 * (np.abs(off) > 6.0)
+            odd = ((across - _BODY_DEPTH_MM) / 3.0) ** 2 + (off / np.where(off < 0, *_OFF_MM)) ** 2 + 100.0 * (np.abs(off) > 6.0)
             b, c = divmod(int((borders - 0.01 * odd).argmax()), len(across))
             here = _place(canal, place)
             x, y, z = canal.centreline_mm[here] - (back[b] + across[c] / 2) * canal.back[here]
             middle = (float(x), float(y), float(z))
         out.append((place, middle, sure))
     return Row(curve, tuple(out))
+
+
+def with_discs_between(column: Column, row: Row) -> Column:
+    """The column with its front where the bodies and the discs between them lie.
+
+    A disc lies where the axes of its two bodies meet: half way between their middles only where they run straight on, farther to the front
+    where the spine is bent between them, as at L5-S1."""
+    curve, bodies = row.curve, row.bodies
+    if not bodies:
+        return column
+    places, middles = [place for place, _, _ in bodies], [np.array(middle) for _, middle, _ in bodies]
+    axes = [curve.tangent[int(np.abs(curve.s_mm - place).argmin())] for place in places]
+    for (one, down), (other, up) in itertools.pairwise(list(zip(middles, axes))):
+        way = float(np.linalg.norm(other - one))
+        middles.append((one + other) / 2 + way * (down - up) / 4)
+    known = sorted((place, -behind) for place, _, behind in (place_along(curve, middle) for middle in middles))
+    there, deep = (np.array(part) for part in zip(*known))
+    off = deep - column.depth_mm / 2 - np.interp(there, curve.s_mm, column.front_mm)
+    return replace(column, front_mm=column.front_mm + np.interp(curve.s_mm, there, off))
 
 
 def _place(canal: Canal, s_mm: float) -> int:

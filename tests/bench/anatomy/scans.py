@@ -195,9 +195,12 @@ def _whole(anatomy: Anatomy, numbers: NDArray[Any], names: Mapping[int, str]) ->
 
 
 def _centres(anatomy: Anatomy, numbers: NDArray[Any], names: Mapping[int, str]) -> Row:
-    """Labels of bodies or of discs: how far their middles are from those that were found; 8 mm and more is another one's place."""
+    """Labels of bodies or of discs: how far their middles are from those that were found, of discs as they are painted; 8 mm and more is
+    another one's place."""
     centres: dict[str, Floats] = {level.name: np.array(level.centre_mm) for level in anatomy.levels}
-    centres |= {f"{a.name}-{b.name}": (centres[a.name] + centres[b.name]) / 2 for a, b in itertools.pairwise(anatomy.levels)}
+    for upper, lower in itertools.pairwise(level.name for level in anatomy.levels):
+        painted = np.argwhere(anatomy.mask((labels.disc(upper, lower),)))
+        centres |= {f"{upper}-{lower}": anatomy.frame.to_world(painted).mean(axis=0)} if len(painted) else {}
     off = {}
     for code, name in names.items():
         index = np.argwhere(numbers == code)
