@@ -48,9 +48,7 @@ def worth_regrouping(scan: Scan) -> frozenset[str]:
         if one.grouping is None and one.pictures:
             found[one.uid].append(one)
     return frozenset(
-        uid
-        for uid, parts in found.items()
-        if (len(parts) > 1 or not parts[0].usable) and sum(one.slices for one in parts) >= LEAST_SLICES
+        uid for uid, parts in found.items() if (len(parts) > 1 or not parts[0].usable) and sum(one.slices for one in parts) >= LEAST_SLICES
     )
 
 

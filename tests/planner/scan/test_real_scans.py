@@ -44,6 +44,10 @@ EXPECTED = {
         ("refused", (1, 256, 512), "localizer"),
         ("refused", (1, 256, 512), "localizer"),
     ],
+    "gantry-tilt-head-ct/philips-cd/S21610/S1000": [("refused", (1, 256, 512), "one slice (a localizer)")],
+    "gantry-tilt-head-ct/philips-cd/S21610/S2010": [("repaired", (54, 512, 512), "sheared by 18.5 deg (tilted gantry)")],
+    "gantry-tilt-head-ct/philips-cd/S21610/S3010": [("repaired", (58, 512, 512), "sheared by 16.5 deg (tilted gantry)")],
+    "gantry-tilt-head-ct/philips-cd/S21610/S4010": [("refused", (1, 256, 512), "one slice (a localizer)")],
     "messy-dicom/series/tilted-4-slices": [("repaired", (4, 512, 512), "sheared by 14.0 deg")],
     "messy-dicom/series/uneven-increment": [("refused", (4, 512, 512), "10.0 mm apart where 5.0 mm was expected")],
     "messy-dicom/series/tilted-with-gap": [("refused", (4, 512, 512), "1.5 mm apart where 0.75 mm was expected|tilted by 15.5 deg")],
@@ -59,6 +63,25 @@ EXPECTED = {
     ],
     "messy-dicom/single-spine-images": [("refused", (1, 512, 512), "one slice"), ("refused", (1, 512, 512), "one slice")],
     "messy-dicom/single-non-spine": [("refused", (1, 512, 512), "one slice")],
+    "messy-dicom/broken-or-odd": [
+        ("refused", (1, 512, 512), "one slice"),
+        ("refused", (1, 320, 320), "one slice"),
+        ("refused", (1, 512, 512), "one slice"),
+        ("refused", (1, 512, 512), "one slice"),
+    ],
+    # one image in many encodings: sixteen files of which nine are equal to others, and one with two frames of one place
+    "messy-dicom/transfer-syntax": [
+        ("refused", (7, 512, 512), "All 7 images show one and the same place|9 slices are there twice"),
+        ("refused", (2, 512, 512), "Only 2 slices"),
+    ],
+    "messy-dicom/transfer-syntax-small": [("refused", (1, 128, 128), "one slice"), ("refused", (1, 64, 64), "one slice")],
+    "messy-dicom/dicomdir": [
+        ("good", (5, 16, 16), "10 mm from head to foot"),
+        ("refused", (7, 16, 16), "7 images in different orientations"),
+        ("refused", (4, 16, 16), "202.5 mm apart where 1.25 mm was expected"),
+        *[("refused", (1, 16, 16), "one slice (a localizer)")] * 2,
+        *[("refused", (1, 16, 16), "one slice: ")] * 10,
+    ],
     "messy-dicom/segmentation": [("good", (3, 512, 512), "2 mm from head to foot")],
     "messy-dicom/character-sets": [],
     "messy-dicom/not-a-scan": [],
@@ -79,6 +102,16 @@ def test_verdicts(folder):
                 load(series)
     assert all(one.reason.endswith(".") and not one.path.startswith("/") for one in scan.skipped)
     assert scan.skipped_count == len(scan.skipped)
+
+
+def test_no_folder_is_left_out():
+    """Every folder that holds a file but a README, and every ZIP, is expected to be something."""
+    root = real("README.md").parent
+    files = [path for path in root.rglob("*") if path.is_file() and not path.name.startswith("README")]
+    held = {path if path.suffix == ".zip" else path.parent for path in files}
+    known = {root / folder for folder in EXPECTED}
+    assert len(held) > 25
+    assert not [place for place in held if not known.intersection((place, *place.parents))]
 
 
 SKIPPED = {
