@@ -35,6 +35,7 @@ from planner.anatomy.pedicles import find_pedicles
 from planner.anatomy.reformat import RADII, Curve, curve_through, polar
 from planner.anatomy.roots import find_roots, roots_structure, seen_in_sleeves
 from planner.anatomy.sac import FAT_HU, SacSeen, find_sac, see_sac
+from planner.anatomy.sacral import find_sacral_roots, shown_by_ct
 from planner.anatomy.sleeves import measure_sleeves, sleeve_hints, wide_sleeves
 from planner.anatomy.spine import NOT_CHECKED, Anatomy, Anchor, Canal, Foramen, Level, Structure
 from planner.anatomy.tissue import Painted, Tissue, paint_tissue, tissue_of
@@ -176,13 +177,14 @@ def _named(
     roots = find_roots(plain, bone_hu, canal, sac.sections.radius_mm, foramina)
     if spots is not None and lit:
         roots = seen_in_sleeves(roots, spots, volume.frame, sac.sections.radius_mm)
+    sacral = find_sacral_roots(canal, sac.sections.radius_mm, seen.column.openness, levels, shown_by_ct(plain, bone_hu))
     progress(0.6, "Writing labels")
     where = vertebra_map(seen.spine, canal, seen.column, levels, windows)
     soft = seen.soft.copy()
     np.copyto(soft, where.inner, where=where.inner > 0)  # cancellous bone may be darker than the threshold
     labels, painted = paint_tissue(seen.tissue, canal, soft, where.bone, painted)
     paint_canal(labels, seen.inside, sac.sections.radius_mm, sac.sections.cord_mm, _flavum(canal, levels))
-    paint_roots(labels, volume.frame, roots)
+    paint_roots(labels, volume.frame, roots + sacral)
     arteries = find_neck_arteries(plain, bone_hu, canal, levels)
     paint_neck_arteries(labels, volume.frame, arteries)
     pools = () if spots is None else find_pools(spots, labels, volume.frame, canal, sac.sections.radius_mm, levels)
@@ -200,7 +202,7 @@ def _named(
         "foramina": _foramina_structure(foramina, levels),
         "windows": NOT_CHECKED,
         "landmarks": landmarks_structure(landmarks),
-        "roots": roots_structure(roots) if roots else NOT_CHECKED,
+        "roots": roots_structure(roots + sacral) if roots else NOT_CHECKED,
         "contrast outside": contrast_structure(lit, seen.rim_told, canal, levels, hints),
         "skin": _skin_structure(labels, seen.flat_mm, levels),
         "bone": Structure("found", 0.9, None if max(volume.frame.spacing_mm) <= 2.0 else "Thin bone is blurred in slices this thick."),
@@ -212,7 +214,7 @@ def _named(
     progress(1.0, "Anatomy found")
     again = partial(_found_again, seen, painted)
     found = Anatomy(
-        volume.frame, volume.modality, labels, structures, canal, levels, foramina, windows, roots, anchor, hints, again,
+        volume.frame, volume.modality, labels, structures, canal, levels, foramina, windows, roots + sacral, anchor, hints, again,
         sac.sections, landmarks,
     )  # fmt: skip
     return replace(found, structures={**structures, "windows": _windows_structure(found)})

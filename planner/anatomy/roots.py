@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from planner.anatomy.norms import at_level
 from planner.anatomy.outside import Spots
-from planner.anatomy.spine import ANGLES, Canal, Foramen, Root, Structure
+from planner.anatomy.spine import ANGLES, Canal, Foramen, Provenance, Root, Side, Structure
 from planner.evidence import number
 from planner.geometry import Floats, Frame, Volume
 
@@ -52,10 +52,12 @@ def roots_structure(roots: tuple[Root, ...]) -> Structure:
     """How the roots as a whole are known: found only where fat shows every one."""
     seen = [root for root in roots if root.provenance == "found"]
     if roots and len(seen) == len(roots):
-        return Structure("found", 0.7, "Roots were seen in the foramina, against fat or by contrast; inside the canal they are modelled.")
+        words = "Roots were seen in the foramina or the sacral canal, against fat or by contrast; from there to the sac they are modelled."
+        return Structure("found", 0.7, words)
     if seen:
         unseen = ", ".join(f"{root.level} {root.side}" for root in roots if root.provenance != "found")
-        return Structure("modelled", 0.5, f"{len(seen)} of {len(roots)} roots were seen in their foramina; modelled: {unseen}.")
+        words = f"{len(seen)} of {len(roots)} roots were seen, in their foramina or the sacral canal; modelled: {unseen}."
+        return Structure("modelled", 0.5, words)
     return Structure("modelled", 0.4, "Roots are modelled tubes through the foramina, not seen.")
 
 
@@ -63,7 +65,7 @@ def _root_through(volume: Volume, threshold: float, canal: Canal, sac_mm: Floats
     sign = 1.0 if foramen.side == "left" else -1.0
     level = foramen.between[0]
     radius = float(at_level("root_radius_mm", level))
-    length, width = at_level("ganglion_mm", level)
+    width = float(at_level("ganglion_mm", level)[1])
     at = canal.nearest(foramen.centre_mm)
     feet, back, outward = _feet(canal, at), canal.back[at], sign * canal.left[at]
     under_roof = max(foramen.height_mm / 2 - radius - _UNDER_MM, foramen.height_mm / 6)
@@ -76,14 +78,21 @@ def _root_through(volume: Volume, threshold: float, canal: Canal, sac_mm: Floats
     reach = number("anatomy.root_beyond_mm") + 0.5 * float(at_level("pedicle_width_mm", level))
     knots = [*_inside(canal, sac_mm, middle, sign, radius, angle), middle, middle + beyond * reach * 0.9 / np.linalg.norm(beyond)]
     path = _through(knots)
+    return as_root(root_of(foramen), foramen.side, level, path, middle, "found" if seen else "modelled")
+
+
+def as_root(name: str, side: Side, level: str, path: Floats, middle: Floats, known: Provenance, spread_mm: float = 0.0) -> Root:
+    """The root along a path (m, 3) with steps of about 1 mm, as thick as at its level, its ganglion where it usually lies beside the
+    middle of its foramen."""
+    radius = float(at_level("root_radius_mm", level))
+    length, width = at_level("ganglion_mm", level)
     along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
     heart = float(along[np.linalg.norm(path - middle, axis=1).argmin()]) + float(at_level("ganglion_lateral_mm", level))
     inside = np.flatnonzero(np.abs(along - heart) <= length / 2)
     radii = np.full(len(path), radius)
     bulge = 1.0 - ((along[inside] - heart) / (length / 2 + 0.5)) ** 2
     radii[inside] = np.maximum(radius, width / 2 * np.sqrt(np.maximum(bulge, 0.0)))
-    ganglion = slice(int(inside[0]), int(inside[-1]) + 1)
-    return Root(root_of(foramen), foramen.side, path, radii, ganglion, "found" if seen else "modelled")
+    return Root(name, side, path, radii, slice(int(inside[0]), int(inside[-1]) + 1), known, round(spread_mm, 2))
 
 
 def _inside(canal: Canal, sac_mm: Floats, middle: Floats, sign: float, radius: float, angle: float) -> tuple[Floats, Floats]:

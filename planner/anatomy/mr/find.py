@@ -25,6 +25,7 @@ from planner.anatomy.mr.landmarks import see_landmarks, seen_landmarks_structure
 from planner.anatomy.mr.levels import centred, find_discs, usual_foramina, usual_windows, with_discs_between
 from planner.anatomy.mr.roots import see_roots, seen_structure
 from planner.anatomy.mr.sac import SeenSac, above_its_end, see_sac
+from planner.anatomy.mr.sacral import shown_by_mr
 from planner.anatomy.mr.t1 import (
     T1_ENDS,
     around,
@@ -44,6 +45,7 @@ from planner.anatomy.paint import CanalVoxels, SpineVoxels, canal_voxels, paint_
 from planner.anatomy.reformat import curve_through
 from planner.anatomy.roots import find_roots
 from planner.anatomy.sac import UNSURE_NAMES, levels_where, with_cord
+from planner.anatomy.sacral import find_sacral_roots
 from planner.anatomy.spine import Anatomy, Anchor, Canal, Level, SacSections, Structure
 from planner.anatomy.tissue import Painted, Tissue, paint_tissue, tissue_of
 from planner.anatomy.wall import Wall, as_canal
@@ -215,7 +217,11 @@ def _named(
     windows = seen_windows(gaps, canal, usual_windows(canal, seen.column, levels))
     landmarks = () if seen.arches is None else see_landmarks(volume, canal, seen.arches, gaps, levels)
     roots = find_roots(volume, np.inf, canal, radius, foramina)
-    roots = roots if seen.contrast.weighting == "T2 without fat" else see_roots(volume, canal, seen.lit, foramina, roots)
+    shown = None
+    if seen.contrast.weighting != "T2 without fat":
+        roots = see_roots(volume, canal, seen.lit, foramina, roots)
+        shown = shown_by_mr(volume, canal, seen.lit, radius, levels, seen.contrast.weighting == "T2")
+    roots += find_sacral_roots(canal, radius, seen.column.openness, levels, shown)
     progress(0.3, "Writing labels")
     where = vertebra_map(seen.spine, canal, seen.column, levels, windows)
     soft = np.maximum(where.inner, codes.SOFT_TISSUE)
