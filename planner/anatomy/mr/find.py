@@ -22,7 +22,7 @@ from planner.anatomy.mr.cord import cord_in, cord_structure, told_from_roots
 from planner.anatomy.mr.fluid import see_fluid
 from planner.anatomy.mr.foramina import foramina_structure, see_foramina
 from planner.anatomy.mr.landmarks import see_landmarks, seen_landmarks_structure
-from planner.anatomy.mr.levels import centred, find_discs, usual_foramina, usual_windows, with_discs_between
+from planner.anatomy.mr.levels import centred, counted, find_discs, uncounted, usual_foramina, usual_windows, with_discs_between
 from planner.anatomy.mr.roots import see_roots, seen_structure
 from planner.anatomy.mr.sac import SeenSac, above_its_end, see_sac
 from planner.anatomy.mr.sacral import shown_by_mr
@@ -171,7 +171,7 @@ def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Ana
     cord = replace(cord, ends=False) if cord is not None and neck else cord
     shortest_mm = _SHORTEST_IN_NECK_MM if neck else _SHORTEST_MM
     column = find_discs(volume, sac.curve, tube.about_mm, tube.openness, shortest_mm, tube.contrast.weighting == "T1")
-    row = centred(volume, canal, bodies(sac.curve, column))
+    row = counted(volume, centred(volume, canal, bodies(sac.curve, column)), neck)
     column = with_discs_between(column, row)
     levels, anchor = name_levels(row, anchor, lambda found: _guess(found, canal, cord, neck))
     arches = see_arches(volume, canal, row) if tube.contrast.weighting in ("T2", "T1") else None
@@ -236,7 +236,7 @@ def _named(
         "canal": seen.canal_known,
         "sac": _sac_structure(sac, canal, levels, seen.contrast),
         "cord": cord_structure(sac, canal, levels, sure_names),
-        "levels": levels_structure(levels, anchor),
+        "levels": levels_structure(levels, anchor) if seen.row.bodies else uncounted(volume),
         "foramina": foramina_structure(foramina) if foramina else foramina_missing,
         "windows": windows_structure(windows),
         "landmarks": seen_landmarks_structure(landmarks),

@@ -23,7 +23,7 @@ from planner.anatomy.levels import (
 )
 from planner.anatomy.norms import at_level
 from planner.anatomy.reformat import OUTSIDE, Curve, in_sections
-from planner.anatomy.spine import ANGLES, Canal, Foramen, Level, Side, Window
+from planner.anatomy.spine import ANGLES, Canal, Foramen, Level, Side, Structure, Window
 from planner.anatomy.windows import back_of
 from planner.geometry import Floats, Volume
 
@@ -34,6 +34,7 @@ _TRUSTED = 5.0  # the sides count in full where their correlation with the borde
 _PLAIN = 2.0  # a border that stands out by more, in its own spread, says no more: the end of the sacrum does
 _DARKER_COUNTS = 2.0  # as much as the borders and the sides
 WINDOW_PLACE = 0.7  # of the middle of a window between the middles of two bodies
+_NECK_MM, _THINNER = (12.0, 24.0), 0.8  # from one vertebra of a neck to the next; slices that show its discs, of the height of one
 _OFF_MM = (1.5, 3.0)  # spread of the back of a body before and behind where the canal's wall shows it: it is seldom nearer than the wall
 _STEEP = 0.15  # a border of a body that is steeper than this, of its mean value a mm, is as good as any
 
@@ -105,6 +106,21 @@ def centred(volume: Volume, canal: Canal, row: Row) -> Row:
             middle = (float(x), float(y), float(z))
         out.append((place, middle, sure))
     return Row(curve, tuple(out))
+
+
+def counted(volume: Volume, row: Row, neck: bool) -> Row:
+    """The vertebrae, or none where they cannot be counted: in a neck whose slices are as thick as its discs, which then show nowhere
+    between the bodies, or whose vertebrae would be nearer to each other or farther apart than those of a neck are."""
+    apart = np.diff([place for place, _, _ in row.bodies])
+    usual = not len(apart) or _NECK_MM[0] <= float(np.median(apart)) <= _NECK_MM[1]
+    thin = volume.frame.spacing_mm[0] <= _THINNER * float(at_level("disc_height_mm", "C5"))
+    return row if not neck or (usual and thin) else Row(row.curve, ())
+
+
+def uncounted(volume: Volume) -> Structure:
+    """How levels are known where `counted` leaves none."""
+    apart = f"{volume.frame.spacing_mm[0]:.1f} mm apart"
+    return Structure("not checked", None, f"Vertebrae are not counted: in slices {apart} no disc was told.")
 
 
 def with_discs_between(column: Column, row: Row) -> Column:

@@ -146,7 +146,8 @@ def test_a_gradient_echo_of_the_neck_is_found_around_its_cord() -> None:
     cord = nifti_volume(folder / "gre-mt-axial-cord.nii.gz", "label").voxels > 0
     assert mine.mask(labels.CANAL)[cord].mean() > 0.99
     assert "gradient echo" in (mine.structure("canal").problem or "")
-    assert mine.levels[0].name[0] == "C"
+    assert mine.levels == ()  # slices as thick as discs do not show them: no count rather than a wrong one
+    assert "not counted" in (mine.structure("levels").problem or "")
 
 
 def _drawn(volume: Volume, points_mm: list[list[float]]) -> tuple[int, NDArray[np.bool_]]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from planner.anatomy import Anatomy, Anchor, find, labels
-from planner.geometry import Floats
+from planner.anatomy.levels import Row
+from planner.anatomy.mr.levels import counted, uncounted
+from planner.anatomy.names import row_of
+from planner.geometry import Floats, Frame
 from tests.data import real
 from tests.planner.anatomy.phantoms import found, phantom, true_mask
 from tests.planner.anatomy.scans import nifti_volume
@@ -33,3 +38,19 @@ def test_the_disc_before_a_tilted_sacrum_lies_before_the_line_between_its_bodies
     labelled = nifti_volume(real("lumbar-mr-t2-labelled") / "discs-20-discs.nii.gz", "label")
     true = labelled.frame.to_world(np.argwhere(labelled.voxels == 1)).mean(axis=0)
     assert np.linalg.norm(_painted(mine, "L5", "S1") - true) < 4.0
+
+
+def _row(apart_mm: float) -> Row:
+    """Five vertebrae."""
+    canal = found("mr").canal
+    return Row(row_of(found("mr")).curve, tuple((10.0 + apart_mm * n, (0.0, 0.0, float(canal.s_mm[n])), 0.7) for n in range(5)))
+
+
+def test_a_neck_is_counted_only_where_its_discs_can_show() -> None:
+    thin = phantom("mr").volume
+    thick = replace(thin, frame=Frame.axial(thin.frame.shape, (5.0, 1.0, 1.0), (0.0, 0.0, 0.0)))
+    assert len(counted(thin, _row(17.0), neck=True).bodies) == 5
+    assert counted(thin, _row(31.0), neck=True).bodies == ()  # one in two was missed
+    assert counted(thick, _row(17.0), neck=True).bodies == ()
+    assert len(counted(thick, _row(31.0), neck=False).bodies) == 5
+    assert "5.0 mm" in (uncounted(thick).problem or "")
