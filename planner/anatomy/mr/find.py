@@ -230,7 +230,8 @@ def _named(
     paint_roots(labels, volume.frame, roots)
     width = volume.frame.spacing_mm[2] * (volume.frame.shape[2] - 1)
     narrow = f"The scan is {width:.0f} mm wide from left to right."
-    foramina_missing = Structure("not checked", None, f"{narrow} The foramina lie outside it.")
+    why = f"{narrow} The foramina lie outside it." if levels else "Without levels no foramen is placed."
+    foramina_missing = Structure("not checked", None, why)
     skin_cut = float(np.any(labels[:, :, [0, -1]] > 0, axis=1).mean()) > 0.05
     structures = {
         "canal": seen.canal_known,
