@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,19 +29,41 @@ def resample(
     Trilinear for images, nearest for labels. Memory stays that of the result.
     A fill that the type cannot hold becomes the nearest that it can.
     """
-    from planner.geometry.kernels import nearest_grid, trilinear_slab
+    from planner.geometry.kernels import nearest_grid
 
-    matrix = np.linalg.inv(source.affine) @ target.affine
-    linear, offset = np.ascontiguousarray(matrix[:3, :3]), matrix[:3, 3].copy()
     out = np.empty(target.shape, dtype=voxels.dtype)
-    whole = np.issubdtype(voxels.dtype, np.integer)
-    if whole:
-        limits = np.iinfo(voxels.dtype)
-        fill = min(max(round(fill), limits.min), limits.max)
     if nearest:
-        nearest_grid(voxels, linear, offset, voxels.dtype.type(fill), out)
+        nearest_grid(voxels, *_index_map(source, target), _held(fill, voxels.dtype), out)
         return out
+    sample = plane_sampler(voxels, source, target, fill)
     for k in range(target.shape[0]):
         progress(k / target.shape[0], "Resampling")
-        trilinear_slab(voxels, linear, offset + linear[:, 0] * k, voxels.dtype.type(fill), whole, out[k])
+        sample(k, out[k])
     return out
+
+
+def plane_sampler(voxels: NDArray[Any], source: Frame, target: Frame, fill: float) -> Callable[[int, NDArray[Any]], None]:
+    """What samples one plane of `target`, trilinear: a function of its number and of where its values go, (rows, columns) as `voxels`."""
+    from planner.geometry.kernels import trilinear_slab
+
+    linear, offset = _index_map(source, target)
+    held, whole = _held(fill, voxels.dtype), np.issubdtype(voxels.dtype, np.integer)
+
+    def sample(k: int, out: NDArray[Any]) -> None:
+        trilinear_slab(voxels, linear, offset + linear[:, 0] * k, held, whole, out)
+
+    return sample
+
+
+def _index_map(source: Frame, target: Frame) -> tuple[Floats, Floats]:
+    """Matrix and offset from an index of `target` to one of `source`."""
+    matrix = np.linalg.inv(source.affine) @ target.affine
+    return np.ascontiguousarray(matrix[:3, :3]), matrix[:3, 3].copy()
+
+
+def _held(value: float, kind: np.dtype[Any]) -> Any:
+    """A value as a type holds it."""
+    if np.issubdtype(kind, np.integer):
+        limits = np.iinfo(kind)
+        value = min(max(round(value), limits.min), limits.max)
+    return kind.type(value)

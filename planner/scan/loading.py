@@ -16,6 +16,7 @@ from planner.scan.headers import Unreadable
 from planner.scan.images import compact, read_image
 from planner.scan.memory import free_bytes
 from planner.scan.pixels import Undecodable, read_pixels, rescale_of, stored_type
+from planner.scan.planes import Planes
 from planner.scan.series import Series, Slice
 
 AIR_HU = -1024.0
@@ -49,13 +50,13 @@ def load(series: Series, progress: Progress = silent, each: Each = map, shown: S
         else:
             # where slices lie unevenly there may be fewer or more than the grid has
             stored = Frame((len(series.pictures), *series.frame.shape[1:]), series.frame.affine)
-            volume = _load_slices(series, stored, each, shown, part(progress, 0.0, 1.0 if series.frame.is_aligned else 0.6))
+            volume = _load_slices(series, stored, each, shown, part(progress, 0.0, 0.9))
         if not series.frame.is_aligned or series.lies_at:
             volume = _without_padding(volume)
         if series.lies_at:
             even = _evened(volume.voxels, series.lies_at, series.frame.shape[0])
             volume = replace(volume, frame=series.frame, voxels=even)
-        volume = _with_gaps(volume.to_axial(part(progress, 0.6, 1.0)), series.gaps)
+        volume = _with_gaps(volume.to_axial(part(progress, 0.9, 1.0)), series.gaps)
     except MemoryError as error:
         raise Refusal("There is not enough memory for this scan.", "Close other programs, or load a smaller series.") from error
     progress(1.0, "Scan loaded")
@@ -107,10 +108,11 @@ def _load_slices(series: Series, frame: Frame, each: Each, shown: Shown | None, 
     shifts = all(rescale_of(one)[0] == slope and abs(by - round(by)) < 1e-6 for one, by in zip(pictures, shift))
     # one rescale: stored values as they are. Intercepts that differ: shifted. Slopes that differ: values themselves
     voxels = _room(frame, kind if one_scale else np.dtype(np.int32 if shifts else np.float32))
-    as_read = one_scale and frame.is_aligned and not series.lies_at and pictures[0].pixels.photometric != "MONOCHROME1"
-    filling = as_read and shown is not None
+    as_read = one_scale and not series.lies_at and pictures[0].pixels.photometric != "MONOCHROME1"
     nothing = _nothing(series.modality, slope, intercept, voxels.dtype)
-    if filling and nothing:
+    padding = pictures[0].pixels.padding if one_scale else None
+    planes = Planes(voxels, frame, nothing) if as_read and not frame.is_aligned else None
+    if as_read and shown is not None and planes is None and nothing:
         voxels[:] = nothing
     highest = np.zeros(len(pictures), np.int64)  # of unsigned slices; looked for while they are warm in the processor's memory
 
@@ -128,6 +130,8 @@ def _load_slices(series: Series, frame: Frame, each: Each, shown: Shown | None, 
             highest[n] = out.max() if own.kind == "u" else 0
             if not in_place:
                 voxels[n] = out
+            if planes is not None and padding is not None:  # resampling must not blend it into the image
+                voxels[n][voxels[n] == padding] = nothing
         elif shifts:
             voxels[n] = out.astype(np.int32) + round(shift[n])
         else:
@@ -135,13 +139,18 @@ def _load_slices(series: Series, frame: Frame, each: Each, shown: Shown | None, 
             voxels[n] = out * np.float32(own_slope) + np.float32(own_intercept)
 
     outwards = sorted(range(len(pictures)), key=lambda n: abs(n - middle))
+    told = not as_read or shown is None
     for done, _ in enumerate(each(read_slice, outwards)):
-        if done == 0 and filling and shown is not None:
-            shown(Volume(frame, voxels, series.modality, slope, intercept, nothing).to_axial())
+        there = outwards[max(0, done - 1) : done + 1]  # the ends of what is read
+        if (planes is None or planes.arrived(min(there), max(there))) and not told and shown is not None:
+            made = Volume(frame, voxels) if planes is None else Volume(planes.frame, planes.voxels)
+            shown(replace(made, modality=series.modality, slope=slope, intercept=intercept, padding=nothing).to_axial())
+            told = True
         progress(done / len(pictures), "Reading slices")
     if not one_scale and not shifts:
         slope, intercept = 1.0, 0.0
-    padding = pictures[0].pixels.padding if one_scale else None
+    if planes is not None:
+        frame, voxels, padding = planes.frame, planes.voxels, None
     voxels = voxels.view(np.int16) if voxels.dtype == np.uint16 and highest.max() <= np.iinfo(np.int16).max else compact(voxels)
     volume = Volume(frame, voxels, series.modality, slope, intercept, None if padding is None else float(padding))
     return right_way_up(volume, pictures[0])

@@ -1,10 +1,14 @@
 """A scan can be looked at while it is read: the middle slice first, in the memory in which the whole lies in the end."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
+from planner.geometry import Volume
 from planner.progress import Cancelled
 from planner.scan import load, read
+from planner.scan.pixels import read_pixels, stored_type
 from tests.planner.scan.test_geometry import assert_true
 from tests.planner.scan.writer import Stack, write
 
@@ -79,10 +83,47 @@ def test_a_scan_in_the_middle_of_the_sixteen_bits_keeps_its_memory(tmp_path):
     assert np.shares_memory(seen.shown[0].voxels, volume.voxels)
 
 
+OBLIQUE = {
+    "tilted": Stack(column=(0, np.cos(0.3), -np.sin(0.3)), places=tuple(range(40))),
+    "tilted the other way, from the head": Stack(column=(0, np.cos(0.2), np.sin(0.2)), step=(0, 0, -2.0), places=tuple(range(40))),
+    "with padding": Stack(column=(0, np.cos(0.3), -np.sin(0.3)), places=tuple(range(40)), extra=(("PixelPaddingValue", 1054),)),
+    "MR, turned": Stack(
+        row=(np.cos(0.2), np.sin(0.2), 0), column=(-np.sin(0.2), np.cos(0.2), 0), modality="MR", signed=False, places=tuple(range(40))
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OBLIQUE)
+def test_planes_of_an_oblique_scan_are_there_as_soon_as_their_slices_are(tmp_path, name):
+    (series,) = read(write(tmp_path, OBLIQUE[name])).series
+    seen = Seen()
+    volume = load(series, each=one_after_another(seen), shown=seen.shown.append)
+    (shown,) = seen.shown
+    first = next(n for n, now in enumerate(seen) if now)
+    assert first < 30
+    assert np.shares_memory(shown.voxels, volume.voxels)
+    made = [(now[0] != shown.padding * shown.slope + shown.intercept).any(axis=(1, 2)) for now in seen if now]
+    assert abs(int(np.flatnonzero(made[0]).mean()) - len(volume.voxels) // 2) <= 1
+    assert all((after | before == after).all() for before, after in pairwise(made))
+    # and in the end all is as if the whole had been resampled at once
+    stored = np.stack([slice_of(one) for one in series.pictures])
+    air = -1024 if series.modality == "CT" else 0
+    stored[stored == series.pictures[0].pixels.padding] = air - volume.intercept
+    at_once = Volume(series.frame, stored, series.modality, volume.slope, volume.intercept).to_axial()
+    assert volume.frame == at_once.frame
+    assert volume.padding is None
+    assert np.array_equal(volume.values(), at_once.values())
+
+
+def slice_of(picture):
+    out = np.empty((picture.pixels.rows, picture.pixels.columns), stored_type(picture.pixels))
+    read_pixels(picture, out)
+    return out.astype(np.int16)
+
+
 @pytest.mark.parametrize(
     "stack",
     [
-        Stack(column=(0, np.cos(0.3), -np.sin(0.3))),  # sheared back when all is there
         Stack(intercepts=(-1024.0, -1000.0)),  # brought to one rescale
         Stack(places=(0, 1, 2.1, 3, 4, 5.1, 6, 7, 8, 9)),  # evened
         Stack(modality="MR", extra=(("PhotometricInterpretation", "MONOCHROME1"),)),
