@@ -131,16 +131,17 @@ def find_pools(
     past_wall = spots.radius_mm - canal.wall_mm[spots.section, spots.turn]
     followed = _followed(levels)
     pools = []
-    for n in np.unique(number_of[number_of > 0]):
+    enough = int(np.ceil(_LEAST_ML / frame.voxel_ml - 1e-9))
+    for n in np.flatnonzero(np.bincount(number_of)[1:] >= enough) + 1:
         of = np.flatnonzero(number_of == n)
-        for piece in (of[part] for part in _divided(along[of, 0])):
+        for piece in (of[part] for part in _divided(along[of, 0]) if len(part) >= enough):
             pool = _pool(frame, canal, sac_mm, spots.voxels[piece], along[piece], past_wall[piece])
             fluid = int(spots.even[piece].sum()) * frame.voxel_ml >= max(_EVEN_ML, _EVEN_SHARE * pool.volume_ml)
             past = bool(np.mean(past_wall[piece] > 0) > _MOSTLY)
             beside = pool.place not in ("dorsal", "ventral")
             unknown = (past or beside) and not followed[0] <= float(canal.s_mm[pool.section]) <= followed[1]
             enclosed = _in_bone(pool.voxels, labels) > (_ENCLOSED_BESIDE if beside else _ENCLOSED if past else 1.0)
-            if pool.volume_ml >= _LEAST_ML and fluid and not unknown and not enclosed:
+            if fluid and not unknown and not enclosed:
                 pools.append(pool)
     return tuple(sorted(pools, key=lambda pool: pool.section))
 
