@@ -22,7 +22,7 @@ from planner.anatomy.mr.cord import cord_in, cord_structure, told_from_roots
 from planner.anatomy.mr.fluid import see_fluid
 from planner.anatomy.mr.foramina import foramina_structure, see_foramina
 from planner.anatomy.mr.landmarks import see_landmarks, seen_landmarks_structure
-from planner.anatomy.mr.levels import centred, counted, find_discs, uncounted, usual_foramina, usual_windows, with_discs_between
+from planner.anatomy.mr.levels import centred, counted, find_discs, uncounted, usual_foramina, with_discs_between
 from planner.anatomy.mr.roots import see_roots, seen_structure
 from planner.anatomy.mr.sac import SeenSac, above_its_end, see_sac
 from planner.anatomy.mr.sacral import shown_by_mr
@@ -214,7 +214,7 @@ def _named(
     progress(0.0, "Placing the openings")
     foramina = see_foramina(volume, canal, seen.lit, usual_foramina(volume, canal, seen.column, levels))
     gaps = () if seen.arches is None else see_gaps(seen.arches, levels)
-    windows = seen_windows(gaps, canal, usual_windows(canal, seen.column, levels))
+    windows = seen_windows(gaps, canal, levels)
     landmarks = () if seen.arches is None else see_landmarks(volume, canal, seen.arches, gaps, levels)
     roots = find_roots(volume, np.inf, canal, radius, foramina)
     shown = None

@@ -30,7 +30,8 @@ _SIDE_CORTEX_MM = 1.25  # at its sides, thinner than above and below
 _FARTHEST_MM, _OUT_FARTHEST_MM = 6.5, 5.0  # from the usual place, along the canal and to the side
 _SPREAD_MM, _OUT_SPREAD_MM, _HEIGHT_SPREAD, _WEIGHT = 4.0, 2.5, 0.3, 0.04  # what is unusual counts so much
 _UNEVEN, _ODD, _ALIKE = 0.5, 0.5, 0.5  # what marrow loses that is streaky, or darker or brighter than the body's beyond a factor
-_CLEAR = 0.2  # marrow brighter than its rim by this share of itself is seen
+_CLEAR = 0.25  # marrow brighter than its rim by this share of itself is seen
+_THICKEST_MM = 2.5  # in larger voxels rims blur, and one of eighteen pedicles would be 3 to 7 mm off
 _UNSURE, _SUREST = 0.3, 0.7  # confidence of the faintest that is seen, and of the clearest
 
 
@@ -92,7 +93,7 @@ def _behind(canal: Canal, s_mm: float, aside_mm: float, back_mm: float) -> tuple
 def _pedicles(volume: Volume, canal: Canal, arches: Arches, level: Level, next_mm: float, step_mm: float) -> tuple[Pedicle, ...]:
     """The pedicles of a vertebra of T or L whose marrow is seen, left before right."""
     marrow = float(np.interp(level.s_mm, arches.s_mm, arches.marrow))
-    if level.name[0] not in "TL" or marrow <= 0 or next_mm <= 0:
+    if level.name[0] not in "TL" or marrow <= 0 or next_mm <= 0 or max(volume.frame.spacing_mm) > _THICKEST_MM:
         return ()
     sides: tuple[tuple[Side, float], ...] = (("left", 1.0), ("right", -1.0))
     seen = (_pedicle(volume, canal, level, side, sign, marrow, next_mm, step_mm) for side, sign in sides)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from planner.anatomy.levels import Row
-from planner.anatomy.mr.levels import WINDOW_PLACE, behind_wall
+from planner.anatomy.mr.levels import WINDOW_PLACE, behind_wall, usual_windows
 from planner.anatomy.norms import at_level
 from planner.anatomy.spine import NOT_CHECKED, Canal, Level, Structure, Window
 from planner.anatomy.windows import back_of
@@ -43,6 +43,7 @@ _NEAR_MM = 2.3  # in each plane an end lies so near to where all planes together
 _CLEAR, _FARTHEST_MM, _FITTING, _SPREAD_MM = 0.35, 2.5, (0.6, 1.75), 4.0  # what counts as seen
 _LEAST_MM = 4.0  # where a window is usually smaller laminae overlap
 _UNSURE, _SURER, _SUREST = 0.3, 0.5, 0.7  # confidence of a usual window; with how clear one is it grows, up to the last
+_LEAST_SEEN = 2  # windows that tell where the others of a spine lie
 _MOST = 0.7  # of the windows are seen: they count as found
 
 
@@ -117,9 +118,12 @@ def see_gaps(arches: Arches, levels: tuple[Level, ...]) -> tuple[SeenGap, ...]:
     return tuple(gap for pair, gap in found if gap is not None and _is_clear(gap, pair, here))
 
 
-def seen_windows(gaps: Sequence[SeenGap], canal: Canal, usual: tuple[Window, ...]) -> tuple[Window, ...]:
-    """The usual windows, and where a gap was seen the window in it, with the gap's height and the usual width and tilt."""
+def seen_windows(gaps: Sequence[SeenGap], canal: Canal, levels: tuple[Level, ...]) -> tuple[Window, ...]:
+    """Where a gap was seen the window in it, with the gap's height and its level's usual width and tilt; elsewhere the usual window, as far
+    down between its vertebrae as those that are seen."""
     seen = {gap.between: gap for gap in gaps}
+    shares = [_share(seen[pair[0].name, pair[1].name], pair) for pair in itertools.pairwise(levels) if (pair[0].name, pair[1].name) in seen]
+    usual = usual_windows(canal, levels, float(np.median(shares)) if len(shares) >= _LEAST_SEEN else WINDOW_PLACE)
     return tuple(_in_gap(window, seen[window.between], canal) if window.between in seen else window for window in usual)
 
 

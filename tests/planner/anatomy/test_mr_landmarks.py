@@ -41,7 +41,7 @@ def test_pedicles_are_seen_where_they_are() -> None:
             true = layout[marks.vertebra].place(*pedicle_centre(layout, layout[marks.vertebra]))
             off.append(float(np.linalg.norm(pedicle.centre_mm - _world(true, SIDES[pedicle.side]))))
             high.append(pedicle.height_mm - 2 * pedicle_half_height(layout, layout[marks.vertebra]) * size)
-    assert len(off) >= 4
+    assert len(off) >= 3
     assert np.mean(off) < 1.6
     assert max(off) < 3.0
     assert np.median(np.abs(high)) < 2.0
