@@ -51,6 +51,7 @@ def plan_content(plan: Plan) -> dict[str, Any]:
         "anchor": anchor_content(plan.anatomy),
         "numbering": numbering_content(plan.anatomy),
         "grouping": encode(scan.grouping) if scan else None,
+        "crop": encode(scan.crop) if scan else None,
     }
 
 
