@@ -29,7 +29,7 @@ DOSE_ROW = ["ml", "leak_covered", "canal_fill_max", "levels_up", "levels_down", 
 
 def test_plan_json_has_every_key_of_the_contract() -> None:
     made = json.loads(json_text(plan_content(hand_made.plan())))
-    assert list(made) == [*PLAN, "anchor", "numbering", "grouping"]  # keys of our own come last
+    assert list(made) == [*PLAN, "anchor", "numbering", "grouping", "crop"]  # keys of our own come last
     assert (made["anchor"]["by"], made["numbering"]) == ("user", {"thoracic": 12, "lumbar": 5})
     assert (made["format"], made["version"], made["series_uid"], made["part"]) == ("duraplan/plan", 1, "1.2.840.99", 1)
     assert made["position"] == "prone"
