@@ -8,23 +8,19 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QDialog,
     QFrame,
     QHBoxLayout,
-    QHeaderView,
     QLineEdit,
     QListWidget,
     QListWidgetItem,
     QScrollArea,
-    QTreeWidget,
-    QTreeWidgetItem,
     QVBoxLayout,
     QWidget,
 )  # fmt: skip
 
 from app.jobs import Jobs, Outcome
-from app.statusline import place_words
+from app.slice_table import SliceTable
 from app.steps.panel import refusal_card
 from app.steps.scan import series_card
 from app.widgets.progress import ProgressRow
@@ -32,7 +28,7 @@ from app.widgets.rows import Rows
 from app.widgets.text import button, label, row, say
 from planner.progress import Progress, part
 from planner.refusal import Refusal
-from planner.scan.grouping import AS_ONE, BY_RANGES, Grouping, Ranges, range_words, read_ranges
+from planner.scan.grouping import AS_ONE, BY_RANGES, Grouping, range_words, read_ranges
 from planner.scan.regroup import Offer, numbered, offers, regrouped
 from planner.scan.series import Slice
 
@@ -44,11 +40,6 @@ _SIZE = (1060, 700)
 _LEFT = 350
 _KIND = "grouping"
 _MOST_NAMED = 3
-_TABLE = """
-QTreeWidget::item { padding: 3px 6px; }
-QTreeWidget::item:selected { background: palette(highlight); color: palette(highlighted-text); }
-QHeaderView::section { padding: 5px 6px; border: none; border-right: 1px solid palette(mid); background: palette(button); }
-"""
 _VALUE = Qt.ItemDataRole.UserRole
 
 
@@ -80,14 +71,8 @@ class RegroupWindow(QDialog):
         self._given = label(role="head", name="What it gives")
         self._ranges = self._field("Volumes, by slice numbers", "One volume each, such as 1-40, 41-80")
         self._without = self._field("Slices left out", "Such as 13, 57-60")
-        self._table = QTreeWidget()
-        self._table.setAccessibleName("Slices of the series")
-        self._table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-        self._table.setUniformRowHeights(True)
-        self._table.setStyleSheet(_TABLE)
-        self._table.setRootIsDecorated(False)
-        self._table.setFrameShape(QFrame.Shape.NoFrame)
-        self._table.itemSelectionChanged.connect(self._show_buttons)
+        self._table = SliceTable()
+        self._table.selectionModel().selectionChanged.connect(lambda *_: self._show_buttons())
         self._leave_out = button("Leave out the marked", lambda: self._take_rows(self._without), "small")
         self._one_volume = button("Make a volume of the marked", lambda: self._take_rows(self._ranges), "small")
         self._lay_out()
@@ -167,7 +152,7 @@ class RegroupWindow(QDialog):
             self._refuse(outcome.refusal)
             return
         self._slices, found = outcome.value
-        self._fill_table()
+        self._table.show_slices(self._slices)
         for offer in found:
             self._add(offer)
         grouping = self._in_use
@@ -200,8 +185,9 @@ class RegroupWindow(QDialog):
         self._jobs.cancel(_KIND)
         self._scan, self._slices = None, ()
         self._offers.clear()
-        for one in (self._ways, self._table, self._ranges, self._without):
+        for one in (self._ways, self._ranges, self._without):
             one.clear()
+        self._table.show_slices(())
         self._volumes.show_items([])
         self._problem.show_items([])
         say(self._given, "")
@@ -278,43 +264,15 @@ class RegroupWindow(QDialog):
     def _refuse(self, refusal: Refusal) -> None:
         self._problem.show_items([(str(refusal), partial(refusal_card, refusal))])
 
-    def _fill_table(self) -> None:
-        if not self._slices:
-            return
-        first = self._slices[0]
-        varying = [n for n, _ in enumerate(first.apart) if len({one.apart[n][1] for one in self._slices}) > 1]
-        self._table.setHeaderLabels(["Slice", "Image", "Its middle", *(first.apart[n][0].capitalize() for n in varying), ""])
-        rows = []
-        for number, one in enumerate(self._slices, start=1):
-            image = "" if one.number is None else str(one.number)
-            values = (one.apart[n][1] for n in varying)
-            rows.append(QTreeWidgetItem([str(number), image, _middle_words(one), *values, "localizer" if one.localizer else ""]))
-        self._table.addTopLevelItems(rows)
-        header = self._table.header()
-        header.setStretchLastSection(True)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
-        for n in range(self._table.columnCount() - 1):
-            self._table.resizeColumnToContents(n)
-
-    def _marked(self) -> Ranges:
-        """The slices that are marked in the table, as ranges."""
-        found: list[tuple[int, int]] = []
-        for number in sorted(int(item.text(0)) for item in self._table.selectedItems()):
-            if found and found[-1][1] == number - 1:
-                found[-1] = found[-1][0], number
-            else:
-                found.append((number, number))
-        return tuple(found)
-
     def _take_rows(self, field: QLineEdit) -> None:
-        words = range_words(self._marked())
+        words = range_words(self._table.marked)
         field.setText(f"{field.text()}, {words}" if field.text().strip() else words)
         self._table.clearSelection()
         field.setFocus()
 
     def _show_buttons(self) -> None:
         for one in (self._leave_out, self._one_volume):
-            one.setEnabled(bool(self._table.selectedItems()))
+            one.setEnabled(bool(self._table.marked))
 
 
 def _gives(offer: Offer) -> str:
@@ -331,12 +289,3 @@ def _gives(offer: Offer) -> str:
         words = f"{count} volumes: {', '.join([f'{most} of {slices}', *rest, *more])}"
     verdict = f"✓ {'' if usable == 1 == count else f'{usable} '}can be planned on" if usable else "× none can be planned on"
     return f"{words}\n{verdict}"
-
-
-def _middle_words(one: Slice) -> str:
-    """Where the middle of a slice lies."""
-    if one.position is None or one.along_row is None or one.along_column is None:
-        return "not given"
-    right, down = 0.5 * (one.pixels.columns - 1) * (one.column_mm or 0.0), 0.5 * (one.pixels.rows - 1) * (one.row_mm or 0.0)
-    x, y, z = (p + right * a + down * b for p, a, b in zip(one.position, one.along_row, one.along_column))
-    return place_words((x, y, z))

@@ -123,7 +123,7 @@ def _of_file(series: Series) -> Native:
     except Unreadable as reason:
         raise Refusal(str(reason), _BACK) from reason
     whole = image.frame
-    if whole.shape != series.size:
+    if whole.shape[0] != series.size[0]:
         raise Refusal("The file holds another image than when it was opened.", "Open it again.")
     normal = np.cross(whole.directions[:, 1], whole.directions[:, 2])
     normal *= np.sign(normal @ whole.directions[:, 0]) / np.linalg.norm(normal)

@@ -167,6 +167,9 @@ def _remarked(series: Series, volume: Sequence[Slice]) -> Series:
     if len({one.frame_of_reference for one in volume}) > 1 and frames_matter(volume):
         sentence = "The slices have different frames of reference: where they lie to one another cannot be known."
         return refused(series, (sentence,), "Group it so that each volume has one.")
+    kinds = sorted({one.modality for one in volume})
+    if len(kinds) > 1:
+        return refused(series, (f"The slices are of different kinds: {' and '.join(kinds)}.",), "Group it so that each volume has one.")
     mixed = [name for n, (name, _) in enumerate(volume[0].apart) if name in _TELLING and len({one.apart[n][1] for one in volume}) > 1]
     if not mixed or not series.usable:
         return series

@@ -167,3 +167,14 @@ def test_an_oblique_nifti(open_window: Callable[..., Window], qtbot: QtBot) -> N
     native = open_native(window, qtbot)
     assert "oblique by 11.9 deg" in words(native) and "tilted by 11.9 deg" in words(native)
     assert "of 22" in words(native) and "5.00 mm from slice to slice." in words(native)
+
+
+def test_in_a_gap_no_slice_lies(open_window: Callable[..., Window], tmp_path: Path, qtbot: QtBot) -> None:
+    window = open_window(write(tmp_path / "gap", Stack(places=(*range(12), *range(20, 34)))))
+    native = open_native(window, qtbot)
+    wait(qtbot, lambda: "26 slices" in words(native), SOON_MS)
+    z = float(Stack(places=(*range(12), *range(20, 34))).positions()[11][2])
+    window.views.show_place((0.0, 0.0, z + 6.0))
+    assert number(native) == 12
+    assert "The views look at a place 6.0 mm after this slice, where no slice lies." in words(native)
+    assert "2.00 to 18.00 mm from slice to slice, unevenly." in words(native)
