@@ -11,9 +11,9 @@ from scipy import ndimage
 from planner.anatomy.grid import reduced, values_of
 from planner.anatomy.levels import openness_of
 from planner.anatomy.mr.sac import SeenSac, moved, sac_along
-from planner.anatomy.reformat import OUTSIDE, RADIAL_MM, RADII, STEP_MM, Curve, curve_through, polar
+from planner.anatomy.reformat import OUTSIDE, RADIAL_MM, RADII, STEP_MM, THETA, Curve, curve_through, polar
 from planner.anatomy.spine import ANGLES
-from planner.anatomy.wall import Wall, centroids, find_wall
+from planner.anatomy.wall import Wall, area_of, centroids, find_wall
 from planner.geometry import Floats, Volume
 
 _SHARES = (0.12, 0.35, 0.55, 0.8)  # of the fat's brightness: fluid and what is darker, cord and muscle, marrow, fat (clinical.md 3.6)
@@ -24,14 +24,22 @@ _BRIGHT, _DARK = 0.35, 0.22  # of the fat's brightness: veins and marrow are bri
 _THIN_MM, _DEEP = 2.5, 0.15  # a dark line is thinner and so much darker than both its sides
 _FILM_MM, _GAP_MM = 0.8, 2.0  # of the dura; more than this is no dura and no vein, but fluid or bone
 _CORTEX_MM, _REACH_MM = 1.0, 6.0  # of cortical bone before marrow, which lies so near to the sac
+_MARROW_MM, _NO_FAT = 8.0, 0.62  # over so much, more than a root is thick, marrow is darker than this
+_ASIDE = (np.abs(np.cos(THETA)) > 0.6)[:, None]  # where pedicles are; veins as grey as marrow lie in front
+_LINE_MM = 9.0  # so far from the sac a dark line, where there is one, is the wall's
+_LEVEL_MM, _LEVEL = 2.0, 0.01  # of the fat's brightness, over so much: what grows no more than this is marrow throughout
+_TAPERS = 0.65  # of its usual area
+_ROOT_ANGLES = 11  # so many directions a root hides at most
 _EDGE_MM = (0.5, 2.5)  # beyond the sac's outline fat shows within so much
 _FAT = 0.7  # of the fat's brightness: as bright as this is fat, no marrow
+_EDGE = 0.62  # of the way from the rim up to what is brighter inside: there the wall lies, as on T2
 _NEAR_MM, _BRIGHT_MM, _DIP = 1.5, 2.5, 0.1  # the rim is so near to the wall and what is brighter to the rim, by so much
 _FAT_ON_T2 = 0.6  # of the fluid's brightness (clinical.md 3.6)
 _MUSCLE = 500.0  # about, in the scan turned over
 T1_ENDS = 0.1  # of a clear tube: what bounds it on T1 changes from body to disc, and some of it bounds it hardly
 _TUBE_MM = 40.0  # around the path, which is rough, the scan is turned over in its own voxels
 _WELL_INSIDE, _LIT, _STEADY_MM = 0.9, 0.87, 9  # of the outline; of the fluid's brightness, over this length: the sac has not ended
+_RUN_MM = 15  # a sac is as bright as fluid over more than this
 _BELOW_MM, _STRAIGHT_MM, _TURNS, _BENDS_MM = 40, 20, 5, 5.0  # so far below the sac; straight on as it ran over so much; turn by turn
 _TAIL_MM = 60  # above its end the sac is seen with what follows below it
 _INSIDE_MM = 3.0  # the axis stays this far inside the sac
@@ -84,12 +92,14 @@ def see_canal_by_fat(volume: Volume, fluid: Volume, sac: SeenSac, fat: Volume) -
 
 
 def _end_of(fluid: Volume, sac: SeenSac) -> int:
-    """The section in which the sac has ended: below it nothing in the outline is as bright as fluid for good."""
+    """The section in which the sac has ended: below it what lies in the outline is nowhere as bright as fluid for long."""
     rays = polar(fluid, sac.curve)
     inside = np.where(sac.radius_mm[..., None] * _WELL_INSIDE > RADII, rays, np.nan).reshape(len(rays), -1)
-    level = ndimage.median_filter(np.nanpercentile(inside, 75, axis=1), _STEADY_MM, mode="nearest")
-    lit = np.flatnonzero(level > _LIT * np.percentile(level, 90))
-    return int(lit.max(initial=0)) + 1
+    level = ndimage.median_filter(np.nanmedian(inside, axis=1), _STEADY_MM, mode="nearest")
+    run_of, count = ndimage.label(level > _LIT * np.percentile(level, 90))
+    lengths = np.bincount(run_of)
+    last = max((n for n in range(1, count + 1) if lengths[n] >= _RUN_MM), default=0)  # below its end the path may cross bone, dark too
+    return int(np.flatnonzero(run_of == last)[-1]) + 1 if last else len(level)
 
 
 def _lengthened(volume: Volume, fluid: Volume, sac: SeenSac, fat: Volume) -> tuple[Curve, int]:
@@ -135,8 +145,9 @@ def open_sides_by_fat(volume: Volume, sac: SeenSac, wall_mm: Floats, fat: Volume
 def _rim(shares: Floats, sac_mm: Floats) -> Floats:
     """(n, ANGLES, radii) 0..1: where the wall is and 2 mm beyond.
 
-    Beyond fat or veins it is what is dark, or a dark line before marrow. Where marrow shows and nothing brighter before it, fluid, bone and
-    ligament look alike: the wall is the bone's thickness before the marrow. Where nothing bright shows it is not seen.
+    Beyond fat or veins it is what is dark, or a dark line before marrow, or marrow itself where voxels are too wide for the line: no fat
+    follows it. Where marrow shows and nothing brighter before it, fluid, bone and ligament look alike: the wall is the bone's thickness
+    before the marrow, or, against the sac, where it no longer grows brighter. Where nothing bright shows it is not seen.
     """
     shares = ndimage.gaussian_filter(shares, (0.8, 0.6, 0.5), mode=("nearest", "wrap", "nearest"))
     off = RADII - sac_mm[..., None]
@@ -145,12 +156,30 @@ def _rim(shares: Floats, sac_mm: Floats) -> Floats:
     dark = np.maximum(np.clip(1.0 - 0.5 * shares / _DARK, 0.0, 1.0), line)
     bright = (shares > _BRIGHT) & (off > -1.0) & (off < _REACH_MM)
     rise = np.where(bright.any(axis=2), RADII[bright.argmax(axis=2)], np.inf)[..., None]
-    beyond = np.where((rise < RADII) & (off > _FILM_MM), dark, 0.0)
     near = (rise <= RADII) & (rise + _EDGE_MM[1] >= RADII)
     fat = np.where(near, shares, 0.0).max(axis=2, keepdims=True) > _FAT
+    beyond = (rise < RADII) & (off > _FILM_MM)
+    dark = np.where(beyond, dark, 0.0)
+    lined = np.where(off < _LINE_MM, dark, 0.0).max(axis=2, keepdims=True) > 0.5
+    level = _brightest_ahead(shares, _LEVEL_MM) < shares + _LEVEL
+    rootless = ndimage.grey_closing(shares, (1, _ROOT_ANGLES, 1), mode="wrap")  # a root is as bright as the fat on both its sides
+    marrow = (_brightest_ahead(rootless, _MARROW_MM) < _NO_FAT) & (fat | level) & beyond & _untapered(sac_mm) & ~lined & _ASIDE
+    dark = np.maximum(dark, np.maximum.accumulate(marrow, axis=2))
     on_the_sac = rise < sac_mm[..., None] + _GAP_MM
-    solid = np.where(fat | on_the_sac, beyond, rise - _CORTEX_MM <= RADII)
+    solid = np.where(fat | on_the_sac, dark, rise - _CORTEX_MM <= RADII)
     return np.asarray(ndimage.maximum_filter1d(solid, 5, axis=2, origin=2))
+
+
+def _untapered(sac_mm: Floats) -> NDArray[np.bool_]:
+    """(n, 1, 1): where the sac has its usual size; where it tapers roots as grey as marrow lie beside it."""
+    area = area_of(sac_mm)
+    return np.asarray(area > _TAPERS * np.median(area))[:, None, None]
+
+
+def _brightest_ahead(shares: Floats, reach_mm: float) -> Floats:
+    """(n, ANGLES, radii): the brightest from a radius to so much farther out."""
+    size = 2 * (round(reach_mm / RADIAL_MM) // 2) + 1
+    return np.asarray(ndimage.maximum_filter1d(shares, size, axis=2, origin=-(size // 2), mode="nearest"))
 
 
 def _shares(volume: Volume, curve: Curve, fat: Volume) -> Floats:
@@ -168,7 +197,7 @@ def _on_the_edge(shares: Floats, wall: Wall, sac_mm: Floats) -> Floats:
     low = np.take_along_axis(shares, darkest[..., None], axis=2)
     within = (rim - _BRIGHT_MM <= RADII) & (rim >= RADII) & (sac_mm[..., None] < RADII)
     high = np.where(within, shares, -np.inf).max(axis=2, keepdims=True)
-    level = 0.5 * (low + high)
+    level = low + _EDGE * (high - low)
     over = within & (shares > level)
     at = np.minimum(len(RADII) - 1 - over[..., ::-1].argmax(axis=2), len(RADII) - 2)[..., None]  # the outermost that is brighter
     near, far = np.take_along_axis(shares, at, axis=2), np.take_along_axis(shares, at + 1, axis=2)
