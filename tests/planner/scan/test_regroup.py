@@ -16,7 +16,6 @@ from tests.planner.scan.test_geometry import assert_true
 from tests.planner.scan.writer import ROOT, Stack, edit, hu, other, write
 
 UID = f"{ROOT}.1"
-HIGH = (0, 0, 26.0)
 
 
 def brighter(points):
@@ -170,6 +169,14 @@ def test_frames_of_reference_are_not_put_together(tmp_path):
     write(tmp_path, other(Stack(), centre=(0, 0, 24), first_number=60, extra=(("FrameOfReferenceUID", "1.2.3"),)), "b{}.dcm")
     (one,) = regrouped(read(tmp_path), UID, Grouping("one"))
     assert one.verdict == "refused" and "different frames of reference" in said(one) and one.way_out
+
+
+def test_kinds_are_not_put_together(tmp_path):
+    """One UID for a CT and an MR, each half of an even stack."""
+    write(tmp_path, Stack(), "a{}.dcm")
+    write(tmp_path, other(Stack(), modality="MR", centre=(0, 0, 24), first_number=60), "b{}.dcm")
+    (one,) = regrouped(read(tmp_path), UID, Grouping("one"))
+    assert one.verdict == "refused" and said(one) == "The slices are of different kinds: CT and MR."
 
 
 def test_numbers_and_volumes_do_not_depend_on_file_names(tmp_path, phases):
