@@ -58,6 +58,9 @@ def commands(window: Window) -> tuple[Command, ...]:
     def has_labels() -> bool:
         return window.is_ready and window.session.case.labels_path is not None
 
+    def has_second() -> bool:
+        return window.is_ready and window.session.case.second is not None
+
     def undo_words() -> str:
         name = window.session.undo_name if window.is_ready else None
         return f"Undo: {name}" if name else "Undo"
@@ -100,6 +103,10 @@ def commands(window: Window) -> tuple[Command, ...]:
         Command("Edit", "Mark a leak", "K", lambda: window.gesture("leak"), window.has_anatomy, bound=False),
         Command("Edit", "Name a vertebra", "V", lambda: window.gesture("vertebra"), window.has_anatomy, bound=False),
         Command("Edit", "Take the name of the vertebra back", "", lambda: window.session.take_name_back(), has_name),
+        Command("Edit", "Add a second scan", "", lambda: window.filing.choose_second("folder"), has_volume),
+        Command("Edit", "Register the second scan again", "", lambda: window.session.second.register_again(), has_second),
+        Command("Edit", "Plan on the second scan", "", lambda: window.session.second.plan_on_it(), has_second),
+        Command("Edit", "Remove the second scan", "", lambda: window.session.second.remove(), has_second),
         Command("Edit", "Take in a label map", "", window.filing.choose_labels, has_volume),
         Command("Edit", "Take in a folder of masks", "", window.filing.choose_masks, has_volume),
         Command("Edit", "Leave the label map", "", lambda: window.session.take_labels(None), has_labels),
@@ -128,6 +135,7 @@ HANDS = (
     ("Zoom", "Ctrl+wheel at the pointer; F fits"),
     ("Turn the planes", "Alt+drag; R returns to the standard view"),
     ("Large view and back", "double click, Ctrl+1 to 4; Esc back"),
+    ("Second scan", ", and . blend, B on and off; Shift+right drag its window; Move by hand: drag shifts, Ctrl+drag turns"),
     ("Measure", "D distance, A angle, Del removes"),
     ("Leak, vertebra", "K marks a leak, V names a vertebra under the pointer"),
     ("Needle", "N takes the best; drag its ends, T snaps to the target, Ctrl+drag moves the whole"),

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from planner.needles.candidate import Candidate
 
 Point = tuple[float, float, float]
-Gesture = Literal["", "leak", "move leak", "vertebra", "disc", "ball", "wall", "middle", "level", "window", "foramen", "add level"]
+Gesture = Literal["", "leak", "move leak", "vertebra", "disc", "ball", "wall", "middle", "level", "window", "foramen", "add level",
+                  "second"]  # fmt: skip
 HAND_TOOLS: frozenset[Gesture] = frozenset({"disc", "ball", "wall", "middle", "level", "window", "foramen", "add level"})
 """Gestures that change the anatomy by hand; all but what is added stay in the hand until they are left."""
 
@@ -35,6 +36,7 @@ PROMPTS: dict[str, str] = {
     "window": "Click on the gap between two laminae. Esc leaves it.",
     "foramen": "Click on the middle of a foramen. Esc leaves it.",
     "add level": "Click on the middle of a vertebral body that has no name. Esc leaves it.",
+    "second": "Drag the second scan in any slice; Ctrl+drag turns it about the crosshair. Esc leaves it.",
 }
 
 
@@ -43,6 +45,7 @@ class Desk(QObject):
 
     changed = Signal()
     station_wanted = Signal(int)
+    second_wanted = Signal(str)  # a second scan, from a "folder" or a "file"
     place_wanted = Signal(object)  # a Point that all views should show
     along_wanted = Signal(object)  # a Candidate to look along
     moved_ml = Signal(float)  # the slider moves; only the patch in the views follows

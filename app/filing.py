@@ -108,6 +108,11 @@ class Filing:
                 one.close_work()
         self._forget_sheet()
 
+    def choose_second(self, kind: str) -> None:
+        """Let the user choose the second scan: a "folder", or a "file"."""
+        mode = QFileDialog.FileMode.Directory if kind == "folder" else QFileDialog.FileMode.ExistingFile
+        self._choose("Add a second scan", mode, self._window.session.second.open)
+
     def choose_labels(self) -> None:
         """Let the user choose a label map of another program for the scan that is open."""
         kinds = "Label map: NIfTI, NRRD, DICOM SEG (*.nii *.nii.gz *.nrrd *.dcm);;All files (*)"

@@ -16,6 +16,7 @@ from PySide6.QtCore import QObject, Signal
 from app import opening
 from app.derived import Derived
 from app.jobs import Outcome
+from app.second import Second
 from app.walk import Point, Walk
 from planner.case.case import Case
 from planner.progress import Progress
@@ -44,6 +45,12 @@ class Session(Walk):
         self._redo: list[tuple[str, Case]] = []
         self._lock: Lock | None = None
         self._reopen: Callable[[Path], None] = self.open_path
+        self.second = Second(self)
+
+    def refresh(self) -> None:
+        """Everything derived, on the scan that is planned on now."""
+        self.second.bring_scan()
+        super().refresh()
 
     # ---- acts and undo -------------------------------------------------------------------------------------------------
 
@@ -246,6 +253,7 @@ class Session(Walk):
         self._undo.clear()
         self._redo.clear()
         self._paused.clear()
+        self.second.forget()
         self.volume, self.anatomy, self.surfaces, self.compartments, self.forecast = (Derived() for _ in range(5))
         self.sites = ()
         self.refresh()

@@ -45,11 +45,14 @@ class StatusLine(QWidget):
         self._quiet = QTimer(self, singleShot=True, interval=_SAID_MS)
         self._quiet.timeout.connect(lambda: self._said.clear())
 
-    def point(self, at: Point, value: float | None, modality: str, anatomy: Anatomy | None, divided: Compartments | None = None) -> None:
-        """The pointer is over a place of the scan. divided: the epidural space, where it is shown by compartment."""
+    def point(
+        self, at: Point, value: float | None, modality: str, anatomy: Anatomy | None, divided: Compartments | None = None, beside: str = ""
+    ) -> None:
+        """The pointer is over a place of the scan. divided: the epidural space, where it is shown by compartment. beside: what follows the
+        value, such as that of a second scan."""
         self._place.setText(place_words(at))
         unit = " HU" if modality == "CT" else ""
-        self._value.setText("outside the scan" if value is None else f"{value:.0f}{unit}".replace("-", "−"))
+        self._value.setText("outside the scan" if value is None else f"{value:.0f}{unit}".replace("-", "−") + beside)
         self._name.say(_structure_words(at, anatomy, divided) if anatomy is not None else "")
 
     def leave(self) -> None:

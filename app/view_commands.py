@@ -26,6 +26,9 @@ def view_commands(window: Window) -> tuple[Command, ...]:
     def shown() -> bool:
         return window.is_ready and window.session.volume_in_sight is not None
 
+    def fused() -> bool:
+        return shown() and window.session.second.decided is not None and window.session.second.loaded.state == "ready"
+
     def take_window(identifier: str) -> None:
         window.views.take_window(identifier)
 
@@ -58,6 +61,9 @@ def view_commands(window: Window) -> tuple[Command, ...]:
             Command("Views", f"{words} view large, and back", f"Ctrl+{n + 1}", partial(grid, "enlarge", name), shown)
             for n, (name, words) in enumerate(_VIEWS)
         ),
+        Command("Views", "Less of the second scan", ",", lambda: window.session.second.blend_step(-1), fused, bound=False),
+        Command("Views", "More of the second scan", ".", lambda: window.session.second.blend_step(1), fused, bound=False),
+        Command("Views", "Second scan on or off", "B", lambda: window.session.second.switch(), fused, bound=False),
         Command("Views", "Standard view", "R", lambda: grid("standard_view"), shown, bound=False),
         Command("Views", "Measure a distance", "D", lambda: grid("start_tool", "distance"), shown, bound=False),
         Command("Views", "Measure an angle", "A", lambda: grid("start_tool", "angle"), shown, bound=False),

@@ -11,14 +11,17 @@ from PySide6.QtCore import QObject, Signal
 from app.desk import Desk, Point
 from app.hand import brush_of, edit_of
 from viewer.brush import Drawn, Pulled
+from viewer.grey import value_at
 from viewer.linked import ViewGrid
-from viewer.scene import Scene, SceneNeedle, ScenePatch, point, same_scan
+from viewer.scene import Scene, SceneNeedle, ScenePatch, SceneSecond, point, same_scan
 from viewer.theme import ThemeName
-from viewer.windows import Window, preset, presets
+from viewer.windows import Window, first_window, preset, presets
 
 if TYPE_CHECKING:
     from planner.anatomy.compartments import Compartments
     from planner.anatomy.spine import Anatomy
+    from planner.geometry import Volume
+    from planner.registration import Rigid
     from viewer.surfaces import Mesh
 
 PATCH_STATION = 5
@@ -44,6 +47,7 @@ class Views(QObject):
         self._station = 0
         self._at_first: Point | None = None  # where the crosshair stood when the scan came
         self._held: int | None = None
+        self._laid: tuple[Volume, Rigid, Volume] | None = None  # the second scan, where it lies, and it there
         self._dragged: list[int] = []  # the site of each needle of the scene
         grid = self.grid
         grid.clicked.connect(self._clicked)
@@ -57,6 +61,12 @@ class Views(QObject):
         grid.cursor_moved.connect(self.pointed)
         grid.cursor_left.connect(lambda: self.pointed.emit(None, None))
         grid.window_changed.connect(lambda *_: self.window_named.emit(self.window_words))
+        second = self._session.second
+        grid.second_shifted.connect(second.shift)
+        grid.second_turned.connect(lambda axis, angle: second.turn(axis, angle, grid.crosshair))
+        grid.second_dropped.connect(second.drop)
+        grid.second_window_dragged.connect(lambda centre, width: second.take_window(Window(centre, width)))
+        second.looked.connect(lambda: self.show(self._station))
         desk.place_wanted.connect(self.show_place)
         desk.along_wanted.connect(lambda candidate: grid.look_along(candidate.entry_mm, candidate.target_mm))
         desk.moved_ml.connect(lambda _ml: self.show(self._station))
@@ -67,6 +77,7 @@ class Views(QObject):
         """Show the session as it is now; nothing is drawn anew where nothing changed."""
         self._station = station
         self.grid.set_brush(brush_of(self._desk))
+        self.grid.set_mover(self._desk.gesture == "second")
         before, scene = self.grid.scene, self._scene()
         if not scene.changes(before):
             return
@@ -102,6 +113,7 @@ class Views(QObject):
             surfaces=surfaces if anatomy is not None else None,
             compartments=divided,
             watermark="phantom" if example else "",
+            second=self._second(volume),
             filled=1.0 if loaded or volume is None else floor(session.volume.share * _PICTURES) / _PICTURES,
         )
 
@@ -112,6 +124,18 @@ class Views(QObject):
             return surfaces, None
         divided, meshes = made
         return {**(surfaces or {}), **meshes}, divided
+
+    def _second(self, volume: Volume | None) -> SceneSecond | None:
+        """The second scan where it is laid, the same voxels on an oblique frame."""
+        second = self._session.second
+        loaded, placed = second.loaded.value, second.placed
+        if volume is None or loaded is None or placed is None or second.decided is None:
+            return None
+        if self._laid is None or self._laid[0] is not loaded.volume or self._laid[1] != placed:
+            self._laid = loaded.volume, placed, placed.placed(loaded.volume)
+        if second.window is None:
+            second.window = first_window(loaded.volume)
+        return SceneSecond(self._laid[2], second.share, second.window, second.names, second.laid is not None or second.live is not None)
 
     def _patch(self) -> ScenePatch | None:
         forecast = self._session.forecast.value
@@ -174,6 +198,16 @@ class Views(QObject):
         line = anatomy.canal.centreline_mm
         if len(line):
             self.show_place(point(line[len(line) // 2]))
+
+    def second_words(self, at: Point) -> str:
+        """The value of the second scan at a place, and which scan is which: ` (CT)  512 (MR)`."""
+        second = self.grid.scene.second
+        if second is None:
+            return ""
+        value, (first, other) = value_at(second.volume, at), second.names
+        unit = " HU" if second.volume.modality == "CT" else ""
+        said = "outside" if value is None else f"{value:.0f}{unit}".replace("-", "−")
+        return f" ({first})   {said} ({other})"
 
     # ---- hands ---------------------------------------------------------------------------------------------------------
 

@@ -164,6 +164,7 @@ class Window(QMainWindow):
         self._desk.changed.connect(self._settle.start)
         self._desk.station_wanted.connect(self.go_to)
         self._desk.sheet_wanted.connect(self.filing.make_sheet)
+        self._desk.second_wanted.connect(self.filing.choose_second)
         self._views.pointed.connect(self._pointed)
         self._views.window_named.connect(self._topbar.show_window)
         self._panels.open(self._station)
@@ -282,7 +283,7 @@ class Window(QMainWindow):
             return
         volume, anatomy = self.session.volume_in_sight, self.session.anatomy.value
         divided = self.views.grid.scene.compartments
-        self._status.point(at, value, volume.modality if volume is not None else "", anatomy, divided)
+        self._status.point(at, value, volume.modality if volume is not None else "", anatomy, divided, self.views.second_words(at))
 
     # ---- commands ----------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from app.desk import Desk
 from app.recent import recent
 from app.steps.panel import Next, Panel
 from app.steps.part import PartCard
+from app.steps.second import SecondCard
 from app.widgets.progress import ProgressRow
 from app.widgets.rows import Rows
 from app.widgets.text import Card, button, label, row, say
@@ -71,6 +72,8 @@ class ScanPanel(Panel):
         self.body.addWidget(self._stopped)
         self._part = PartCard(self.session)
         self.body.addWidget(self._part)
+        self._second = SecondCard(self.desk)
+        self.body.addWidget(self._second)
         self._series_head = label("Series", "head")
         self._series = Rows()
         self.body.addWidget(self._series_head)
@@ -122,9 +125,11 @@ class ScanPanel(Panel):
         series = in_force(found, uid, grouping) if found else ()
         firsts = {one.uid: one for one in reversed(series)}
         self._part.follow()
+        self._second.follow()
         cards = [(one, chosen is not None and one.whole_key == chosen.whole_key, firsts[one.uid] is one) for one in series]
         cards = [(chosen if now and chosen is not None else one, now, first) for one, now, first in cards]
-        self._series.show_items([((one.key, now, first), partial(self._card, one, now, first)) for one, now, first in cards])
+        alone = self.session.case.second is None
+        self._series.show_items([((one.key, now, first, alone), partial(self._card, one, now, first)) for one, now, first in cards])
         count = found.skipped_count if found else 0
         say(self._skipped_head, f"{count} file{'s' if count != 1 else ''} skipped" if count else "")
         self._skipped.setVisible(count > 0)
@@ -136,6 +141,9 @@ class ScanPanel(Panel):
         """first: of the parts of its series, which is where grouping them otherwise is offered."""
         use = button("Use this series", lambda: self.session.choose_series(series), name=f"Use series {_name(series)}")
         more = []
+        if not chosen and series.usable and self.session.case.second is None and self.session.path is not None:
+            over = partial(self.session.second.choose, series, self.session.path)
+            more.append(button("Lay over", over, "small", f"Lay series {_name(series)} over", "As the second scan, over the planning scan"))
         if chosen:
             more.append(button("As stored…", self._show_native, "small", "See the native slices", "The slices, untouched"))
         if first and series.uid in self._regroupable:
