@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 _REACH = 4.0  # of the kernel, in its own sigma
 
 
-def blurred(values: NDArray[np.float32], sigma: tuple[float, float, float]) -> NDArray[np.float32]:
+def blurred(values: NDArray[np.float32] | NDArray[np.int16], sigma: tuple[float, float, float]) -> NDArray[np.float32]:
     """A scan blurred along slices, rows and columns, sigma in voxels; 0 leaves an axis as it is. Mirrored beyond its borders, as scipy's
     gaussian_filter does it."""
     along, down, across = sigma

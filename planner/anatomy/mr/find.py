@@ -9,13 +9,13 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from planner.anatomy import labels as codes
 from planner.anatomy.body import body_mask
 from planner.anatomy.cord import SeenCord
 from planner.anatomy.grid import reduced
 from planner.anatomy.levels import Body, Column, Row, bodies
+from planner.anatomy.mr.blur import blurred
 from planner.anatomy.mr.canal import around_sac, open_sides, see_canal
 from planner.anatomy.mr.contrast import Contrast, contrast_of, contrast_on_t1, looks_plain
 from planner.anatomy.mr.cord import cord_in, cord_structure, told_from_roots
@@ -301,7 +301,8 @@ def _body_threshold(search: Volume) -> float:
 
 def _body_of(search: Volume, threshold: float) -> NDArray[np.bool_]:
     """The body where its inside may be as dark as the noise: smoothed, then filled from the first to the last tissue of a column."""
-    quiet = ndimage.gaussian_filter(search.voxels.astype(np.float32), [1.5 / s for s in search.frame.spacing_mm])
+    dk, dj, di = search.frame.spacing_mm
+    quiet = blurred(search.voxels, (1.5 / dk, 1.5 / dj, 1.5 / di))
     body = body_mask(Volume(search.frame, quiet.astype(np.int16), "MR"), threshold)
     rows = np.arange(body.shape[1])[:, None]
     for plane in body:

@@ -18,12 +18,13 @@ from planner.anatomy.wall import centroids, closed_paths
 from planner.geometry import Floats, Volume
 
 _GREY = 0.25  # of the fluid's brightness: cord and roots are brighter, ligament, dura and cortical bone darker
+_BRIGHT, _DULL = (0.6, 0.8), 0.2  # fluid is brighter; what is not counts so much less in front, where fat lies, as roots sink to the back
 DARKEST = 3  # percentile around the canal: cortical bone, ligament, flow
 _LINE_MM, _BEYOND_MM = 1.5, 3.0  # from the edge outward: the dark line is looked for in the one, fat from there to the other
 _DURA_MM = 0.55  # from half way down the fluid's blurred edge to the dura's outside
 _BLUR_MM, _PLATEAU_MM = 0.4, 1.0  # an edge is blurred over half of a voxel and so much; over the other, on both sides, its ends are read
 _LEAST_FALL = 0.15  # from the one to the other; what falls less is no edge
-_BEHIND_A_FILM = 0.3  # no darker than this is taken for what lies beyond: fat against bone may be a film thinner than a voxel
+_FILM = (0.3, 0.55)  # no darker than this is taken for what lies beyond, in voxels of 1 and of 3 mm: fat against bone may be a thinner film
 _FALL = 0.35  # from the sac to the line; this and the next in shares of the fluid's brightness
 _FAT, _DARK = (0.4, 0.55), (0.2, 0.35)  # as bright as the second is fat; as dark as the first is ligament or cortical bone
 _MARROW, _MARROW_MM, _AHEAD = (0.2, 0.8), 6.0, -0.3  # its brightness; over which it is even; sine of the directions to the front
@@ -65,7 +66,7 @@ class SeenSac:
 def see_sac(volume: Volume, curve: Curve) -> SeenSac:
     """The sac along a rough curve through it: found, centred, and found again."""
     for _ in range(2):
-        sac = sac_along(volume, curve)
+        sac = sac_along(volume, curve, centred=False)
         curve = moved(curve, *centroids(sac.radius_mm), _BENDS_MM)
     return sac_along(volume, curve)
 
@@ -77,15 +78,15 @@ def moved(curve: Curve, u_mm: Floats, v_mm: Floats, smoothing_mm: float = _STRAI
     return curve_through(rough + smooth(points - rough, smoothing_mm), _STEADY_MM)  # smoothed twice, which leaves a bend where it is
 
 
-def sac_along(volume: Volume, curve: Curve) -> SeenSac:
-    """The sac along a curve that runs inside it."""
+def sac_along(volume: Volume, curve: Curve, centred: bool = True) -> SeenSac:
+    """The sac along a curve that runs inside it; centred: near to its middle."""
     rays = polar(volume, curve)
     dark = float(np.percentile(rays[rays != OUTSIDE], DARKEST))
     rays = ndimage.gaussian_filter(np.maximum(rays, dark), (1.0, 0.7, 0.7), mode=("nearest", "wrap", "nearest")) - dark
     fluid = fluid_of(rays)
     relative = (rays / fluid[:, None, None]).astype(np.float32)
     line = _line(relative)
-    radius, edge = _outline(line, _ellipses(line, relative))
+    radius, edge = _outline(line, _ellipses(line, relative, _DULL if centred else 0.0))
     radius = _half_way(relative, radius, volume.frame.spacing_mm) + _DURA_MM
     radius = ndimage.gaussian_filter(radius, (2.0, 1.0), mode=("nearest", "wrap"))
     return SeenSac(curve, radius, edge, fluid, dark)
@@ -145,12 +146,16 @@ def _marrow_ahead(relative: _Rays) -> _Rays:
     return marrow
 
 
-def _ellipses(line: _Rays, relative: _Rays) -> Floats:
-    """(n, ANGLES): radii of the ellipses that lie best on the dark line with little dark inside them and change slowly along the canal."""
+def _ellipses(line: _Rays, relative: _Rays, dull: float) -> Floats:
+    """(n, ANGLES): radii of the ellipses that lie best on the dark line with little dark inside them and change slowly along the canal.
+
+    dull: how much less than fluid counts in their front what is as bright as fat; seen from beside the middle the cord is in front too.
+    """
     grid = np.array(list(itertools.product(_FRONTS_MM, _BACKS_MM, _WIDTHS_MM)))
     radii = ellipse(grid[:, 0], grid[:, 1], grid[:, 2])[:, _RAYS]
     index = np.clip(np.rint(radii / RADIAL_MM) - 1, 0, len(RADII) - 1).astype(np.int64)
-    inside = np.clip((relative - _GREY) / _GREY, -1.0, 0.1) * (RADII * RADIAL_MM / 30.0).astype(np.float32)
+    no_fluid = np.clip((_BRIGHT[1] - relative) / (_BRIGHT[1] - _BRIGHT[0]), 0.0, 1.0) * (np.sin(THETA) < _AHEAD)[:, None].astype(np.float32)
+    inside = (np.clip((relative - _GREY) / _GREY, -1.0, 0.1) - dull * no_fluid) * (RADII * RADIAL_MM / 30.0).astype(np.float32)
     both = line[:, _RAYS] + np.cumsum(inside[:, _RAYS], axis=2)
     table = np.ascontiguousarray(ndimage.gaussian_filter1d(both, _ALONG_MM, axis=0, mode="nearest")[::_SECTIONS])
     score = np.zeros((len(table), len(grid)), dtype=np.float32)
@@ -248,10 +253,11 @@ def _outline(line: _Rays, usual: Floats) -> tuple[Floats, Floats]:
 def _half_way(relative: _Rays, radius: Floats, spacing_mm: tuple[float, float, float]) -> Floats:
     """(n, ANGLES): an outline moved to where brightness passes half way from what lies within to what lies beyond. Across a voxel of 3 mm
     the slope between them is as long, and its steepest place anywhere on it."""
-    blur = 0.5 * np.hypot(spacing_mm[2] * np.cos(THETA), spacing_mm[1] * np.sin(THETA)) + _BLUR_MM
+    voxel = np.hypot(spacing_mm[2] * np.cos(THETA), spacing_mm[1] * np.sin(THETA))
+    blur, film = 0.5 * voxel + _BLUR_MM, np.interp(voxel, [1.0, 3.0], _FILM)
     within = _mean_between(relative, np.maximum(radius - blur - _PLATEAU_MM, RADII[0]), np.maximum(radius - blur, RADII[1]))
     beyond = _mean_between(relative, radius + blur, radius + blur + _PLATEAU_MM)
-    level = 0.5 * (within + np.maximum(beyond, _BEHIND_A_FILM))
+    level = 0.5 * (within + np.maximum(beyond, film))
     edge = rising(-relative.astype(np.float64), -level, radius - blur - RADIAL_MM, radius + blur + RADIAL_MM)
     seen = np.isfinite(edge) & (within - beyond > _LEAST_FALL)
     spread = partial(ndimage.gaussian_filter, sigma=(1.5, 1.0), mode=("nearest", "wrap"))
