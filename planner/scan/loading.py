@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +18,8 @@ from planner.scan.images import compact, read_image
 from planner.scan.memory import free_bytes
 from planner.scan.pixels import Undecodable, read_pixels, rescale_of, stored_type
 from planner.scan.planes import Planes
-from planner.scan.series import Series, Slice
+from planner.scan.scale import Scale, scale_of
+from planner.scan.series import Pixels, Series, Slice
 
 AIR_HU = -1024.0
 _VOXEL_BYTES = 2
@@ -72,7 +74,9 @@ def needed_bytes(series: Series) -> float:
     # evened ones are copied, and files that are turned; oblique ones resampled into the box that holds them
     kept = frame.is_aligned and not series.lies_at and (series.file is None or frame.is_axial)
     copy = 0.0 if kept else own if frame.is_aligned else float(np.prod(axial_frame_over(frame).shape))
-    return (own + copy) * _VOXEL_BYTES
+    read = scale_of(series.pictures) if series.pictures else None
+    held = 4 if read is not None and read.way == "values" else _VOXEL_BYTES
+    return max(own * (read.voxel_bytes if read is not None else held), (own + copy) * held)
 
 
 def room_bytes() -> float:
@@ -98,62 +102,62 @@ def _load_file(series: Series) -> Volume:
 
 
 def _load_slices(series: Series, frame: Frame, each: Each, shown: Shown | None, progress: Progress) -> Volume:
-    pictures = series.pictures
+    pictures, scale = series.pictures, scale_of(series.pictures)
     middle = len(pictures) // 2
-    slope, intercept = rescale_of(pictures[middle])
-    one_scale = all(rescale_of(one) == (slope, intercept) for one in pictures)
-    types = {stored_type(one.pixels) for one in pictures}
-    kind = types.pop() if len(types) == 1 else np.dtype(np.int32)
-    shift = [(rescale_of(one)[1] - intercept) / slope for one in pictures]
-    shifts = all(rescale_of(one)[0] == slope and abs(by - round(by)) < 1e-6 for one, by in zip(pictures, shift))
-    # one rescale: stored values as they are. Intercepts that differ: shifted. Slopes that differ: values themselves
-    voxels = _room(frame, kind if one_scale else np.dtype(np.int32 if shifts else np.float32))
-    as_read = one_scale and not series.lies_at and pictures[0].pixels.photometric != "MONOCHROME1"
-    nothing = _nothing(series.modality, slope, intercept, voxels.dtype)
-    padding = pictures[0].pixels.padding if one_scale else None
-    planes = Planes(voxels, frame, nothing) if as_read and not frame.is_aligned else None
-    if as_read and shown is not None and planes is None and nothing:
+    upside_down = _is_upside_down(series.modality, pictures[middle])
+    as_stored = scale.way == "stored"
+    given = pictures[0].pixels.padding if as_stored else None
+    padding = _top(pictures[0].pixels) - given if given is not None and upside_down else given
+    voxels = _room(frame, scale.kind)
+    nothing = _nothing(series.modality, scale, voxels.dtype)
+    kept = as_stored and not series.lies_at
+    planes = Planes(voxels, frame, nothing) if kept and not frame.is_aligned else None
+    if kept and shown is not None and planes is None and nothing:
         voxels[:] = nothing
     highest = np.zeros(len(pictures), np.int64)  # of unsigned slices; looked for while they are warm in the processor's memory
 
     def read_slice(n: int) -> None:
         picture = pictures[n]
         own = stored_type(picture.pixels)
-        in_place = one_scale and voxels.dtype == own and series.crop is None
+        in_place = as_stored and voxels.dtype == own and series.crop is None
         out = voxels[n] if in_place else np.empty((picture.pixels.rows, picture.pixels.columns), own)
         try:
             read_pixels(picture, out)
         except Undecodable as reason:
             raise Refusal(f"Slice {n + 1} of {len(pictures)} cannot be read. {reason}", _EXPORT_AGAIN) from reason
+        if upside_down:
+            np.subtract(own.type(_top(picture.pixels)), out, out=out)
         out = out if series.crop is None else out[series.crop.box]
-        if one_scale:
-            highest[n] = out.max() if own.kind == "u" else 0
-            if not in_place:
-                voxels[n] = out
-            if planes is not None and padding is not None:  # resampling must not blend it into the image
-                voxels[n][voxels[n] == padding] = nothing
-        elif shifts:
-            voxels[n] = out.astype(np.int32) + round(shift[n])
-        else:
-            own_slope, own_intercept = rescale_of(picture)
-            voxels[n] = out * np.float32(own_slope) + np.float32(own_intercept)
+        highest[n] = out.max() if own.kind == "u" else 0
+        if not in_place:
+            voxels[n] = scale.held(picture, out)
+        if planes is not None and padding is not None:  # resampling must not blend it into the image
+            voxels[n][voxels[n] == padding] = nothing
 
     outwards = sorted(range(len(pictures)), key=lambda n: abs(n - middle))
-    told = not as_read or shown is None
+    told = not kept or shown is None
     for done, _ in enumerate(each(read_slice, outwards)):
         there = outwards[max(0, done - 1) : done + 1]  # the ends of what is read
         if (planes is None or planes.arrived(min(there), max(there))) and not told and shown is not None:
             made = Volume(frame, voxels) if planes is None else Volume(planes.frame, planes.voxels)
-            shown(replace(made, modality=series.modality, slope=slope, intercept=intercept, padding=nothing).to_axial())
+            shown(replace(made, modality=series.modality, slope=scale.slope, intercept=scale.intercept, padding=nothing).to_axial())
             told = True
         progress(done / len(pictures), "Reading slices")
-    if not one_scale and not shifts:
-        slope, intercept = 1.0, 0.0
     if planes is not None:
         frame, voxels, padding = planes.frame, planes.voxels, None
     voxels = voxels.view(np.int16) if voxels.dtype == np.uint16 and highest.max() <= np.iinfo(np.int16).max else compact(voxels)
-    volume = Volume(frame, voxels, series.modality, slope, intercept, None if padding is None else float(padding))
-    return right_way_up(volume, pictures[0])
+    return Volume(frame, voxels, series.modality, scale.slope, scale.intercept, None if padding is None else float(padding))
+
+
+def _is_upside_down(modality: str, picture: Slice) -> bool:
+    """Whether values must be turned over, as the middle slice of a series shows it; it is refused later where it cannot be read."""
+    if picture.pixels.photometric != "MONOCHROME1" or modality != "CT":
+        return picture.pixels.photometric == "MONOCHROME1"
+    stored = np.empty((1, picture.pixels.rows, picture.pixels.columns), stored_type(picture.pixels))
+    with suppress(Undecodable):
+        read_pixels(picture, stored[0])
+    seen = Volume(Frame(stored.shape, np.eye(4)), stored, modality, *rescale_of(picture))
+    return right_way_up(seen, picture) is not seen
 
 
 def _room(frame: Frame, kind: np.dtype[Any]) -> NDArray[Any]:
@@ -167,9 +171,9 @@ def _room(frame: Frame, kind: np.dtype[Any]) -> NDArray[Any]:
     return room[tuple(slice(None, None, -1 if back else 1) for back in backwards)]
 
 
-def _nothing(modality: str, slope: float, intercept: float, kind: np.dtype[Any]) -> float:
+def _nothing(modality: str, scale: Scale, kind: np.dtype[Any]) -> float:
     """The stored value of slices that have not come yet: air in CT."""
-    value = round((AIR_HU - intercept) / slope) if modality == "CT" else 0
+    value = round((AIR_HU - scale.intercept) / scale.slope) if modality == "CT" else 0
     return float(np.clip(value, np.iinfo(kind).min, np.iinfo(kind).max)) if kind.kind in "iu" else float(value)
 
 
@@ -211,11 +215,15 @@ def right_way_up(volume: Volume, picture: Slice) -> Volume:
 
 
 def turned_over(volume: Volume, picture: Slice) -> Volume:
-    """The same with low stored values high and high ones low, within the bits that are stored."""
-    bits = picture.pixels.bits_stored
-    top = -1 if picture.pixels.signed else (1 << bits) - 1
+    """The same with low stored values high and high ones low, within the bits that are stored. voxels: of `stored_type`."""
+    top = _top(picture.pixels)
     padding = None if volume.padding is None else top - volume.padding
-    return replace(volume, voxels=(top - volume.voxels).astype(volume.voxels.dtype), padding=padding)
+    return replace(volume, voxels=volume.voxels.dtype.type(top) - volume.voxels, padding=padding)
+
+
+def _top(pixels: Pixels) -> int:
+    """The sum of a stored value and the one that it is turned into."""
+    return -1 if pixels.signed else (1 << pixels.bits_stored) - 1
 
 
 def _like_hu(volume: Volume) -> float:

@@ -17,7 +17,7 @@ from planner.refusal import Refusal
 from planner.scan import choose, load, read, scan_json
 from planner.scan import loading as loading_module
 from tests.planner.scan.test_geometry import assert_true
-from tests.planner.scan.writer import BIRTH_DATE, NAME, NUMBER, Stack, edit, other, write
+from tests.planner.scan.writer import BIRTH_DATE, NAME, NUMBER, Stack, edit, hu, other, write
 
 
 def reasons(scan):
@@ -147,6 +147,19 @@ def test_a_negative_of_a_ct_is_turned_over(tmp_path):
         ds.PixelData = (4095 - ds.pixel_array).astype("<u2").tobytes()
         ds.save_as(path)
     assert_true(load(read(tmp_path).series[0]))
+
+
+@pytest.mark.parametrize(("signed", "bits", "top"), [(False, 16, 65535), (False, 12, 4095), (True, 16, -1)])
+def test_an_mr_whose_low_values_are_bright_is_turned_over(tmp_path, signed, bits, top):
+    stack = Stack(modality="MR", signed=signed, bits=bits, extra=(("PhotometricInterpretation", "MONOCHROME1"), ("PixelPaddingValue", 24)))
+    (series,) = read(write(tmp_path, stack)).series
+    shown = []
+    volume = load(series, shown=shown.append)
+    index = np.argwhere(np.ones(volume.frame.shape))
+    stored = hu(volume.frame.to_world(index)).reshape(volume.frame.shape) + 1024
+    assert np.array_equal(volume.values(), top - stored)
+    assert volume.padding == top - 24
+    assert np.shares_memory(shown[0].voxels, volume.voxels)
 
 
 def test_slopes_that_differ_are_brought_to_one(tmp_path):

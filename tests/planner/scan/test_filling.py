@@ -126,7 +126,6 @@ def slice_of(picture):
     [
         Stack(intercepts=(-1024.0, -1000.0)),  # brought to one rescale
         Stack(places=(0, 1, 2.1, 3, 4, 5.1, 6, 7, 8, 9)),  # evened
-        Stack(modality="MR", extra=(("PhotometricInterpretation", "MONOCHROME1"),)),
     ],
 )
 def test_what_is_changed_after_reading_is_not_shown_before(tmp_path, stack):
