@@ -176,7 +176,8 @@ def called(anatomy: Anatomy, anchor: Anchor) -> Anatomy:
     foramina = tuple(replace(f, between=(new[f.between[0]], new[f.between[1]])) for f in stay)
     windows = tuple(replace(w, between=(new[w.between[0]], new[w.between[1]])) for w in anatomy.windows if set(w.between) <= set(new))
     exits = {(root_of(f), f.side): root_of(g) for f, g in zip(stay, foramina)}
-    exits |= {(root.level, root.side): new[root.level] for root in anatomy.roots if root.level[0] == "S" and root.level in new}
+    sacral = [root for root in anatomy.roots if root.level[0] == "S" and new.get(root.level, "-")[0] in "LS"]
+    exits |= {(root.level, root.side): new[root.level] for root in sacral}
     roots = tuple(replace(root, level=exits[root.level, root.side]) for root in anatomy.roots if (root.level, root.side) in exits)
     structures = dict(anatomy.structures)
     for told in {"canal", "sac", "cord", "foramina", "windows", "contrast outside"} & set(structures):

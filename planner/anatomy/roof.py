@@ -15,22 +15,24 @@ from planner.geometry import Floats
 
 _FROM_BACK_DEG = 70.0  # to both sides of straight back: the flavum ends at the facets
 _SIGMA = (1.5, 1.0, 0.5 / RADIAL_MM)  # sections, directions, radii: the roof is smooth, a film of fat is thin
+_FINE_SIGMA = (0.7, 0.5, 0.2 / RADIAL_MM)  # in which thin ligament is measured: bone that slopes is not drawn over it
 _NO_TISSUE_HU, _SOFT_HU = -250.0, 40.0  # air and what lies outside the scan are no fat
 _INWARD_MM, _OUTWARD_MM = 7.0, 1.0  # how far from bone, or from a bridge, the edge may lie
 _FILM_MM, _SHEET_MM = 2.5, 2.0  # fat lies so near inside the edge, ligament so near outside
 _DROP_HU, _NOISES = 25.0, 2.5  # fat is so much darker than what fills the canal, and so many times the noise
-_FAT_HU = -5.0  # as the film is seen; fat itself is -100
+_FAT_HU, _FAT_ITSELF_HU = -5.0, -100.0  # as the film is seen
 _LIGAMENT_HU, _DENSEST_HU = 50.0, 80.0  # soft tissue is no ligament below the one; bone behind it raises it above the other
 _STEEP_HU_PER_MM = 50.0
 _STAYS = 0.45  # what it costs to stay at the bone: an edge less clear is not taken
 _AWAY, _BENDS, _APART = 0.0125, 0.15, 0.05  # what a mm off the bone costs, a step between directions, a mm off the sections beside it
 _DENSE_HU = 400.0
 _GOES_ON = (10.0, 2.0)  # sections, directions: where no fat shows it, ligament is as thick as it is seen around
-_INFERRED_DEG = 50.0  # as far from straight back
-_AROUND = 0.5  # share of what lies around that must show ligament, or it is thought thinner
+_INFERRED_DEG = 60.0  # as far from straight back
+_AROUND = 0.3  # share of what lies around that must show ligament, or it is thought thinner
+_THIN_FILM = 0.63  # deviations that bone draws the edge of a film outward, as its fat shows no darkness
 # Bone behind thin ligament draws the edge of fat outward: share of the distance seen between both edges that is ligament, against that
-# distance less the one without ligament, in standard deviations of the blur (Gaussian edges of 170 and 830 HU, added up)
-_EXCESS, _SHARE = (0.0, 0.16, 0.4, 0.74, 1.16), (0.0, 0.42, 0.72, 0.9, 1.0)
+# distance less the one without ligament, in standard deviations of the blur (edges of 170 and 830 HU blurred by 0.5 mm, films of 1 to 3 mm)
+_EXCESS, _SHARE = (0.05, 0.2, 0.48, 1.1, 2.0, 4.0, 7.0), (0.0, 0.6, 1.0, 1.1, 1.12, 1.08, 1.02)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,9 +77,13 @@ def find_roof(rays: Floats, radius_mm: Floats, holes: NDArray[np.bool_]) -> Roof
     level = 0.5 * (low + np.minimum(on_path(beyond), _DENSEST_HU))
     edge = rising(smooth, level, RADII[path] - 1.0, RADII[path] + 1.0)
     seen &= np.isfinite(edge)
-    peak = np.where((off >= 0) & (off <= 2.0), smooth, -np.inf).max(axis=2)
+    fine = ndimage.gaussian_filter(tissue[:, fan[0] - 3 : fan[-1] + 4], _FINE_SIGMA, mode="nearest")[:, 3:-3]
+    peak = np.where((off >= 0) & (off <= 2.0), fine, -np.inf).max(axis=2)
+    begins = _or_else(rising(fine, 0.5 * (low + peak), bone - 1.0, bone + 2.0), bone)
+    edge = _or_else(rising(fine, level, edge - 1.0, edge + 1.0), edge)
     bare = -ndtri(np.clip((level - low) / np.maximum(peak - low, 1.0), 0.02, 0.45))  # bone without ligament reaches the level so early
-    apart = (bone - edge) / _blur(tissue, radius_mm, holes) - bare
+    pale = 1.0 - np.clip((filling[:, None] - low) / (filling[:, None] - _FAT_ITSELF_HU), 0.0, 1.0)
+    apart = (begins - edge) / _blur(tissue, radius_mm, holes) - bare + _THIN_FILM * pale
     edge = np.where(open_, edge, bone - np.interp(apart, _EXCESS, _SHARE) * (bone - edge))
     radius = radius_mm.copy()
     thick = np.where(aside[fan] <= _INFERRED_DEG, _gone_on(bone - edge, seen & ~open_), 0.0)
@@ -85,6 +91,10 @@ def find_roof(rays: Floats, radius_mm: Floats, holes: NDArray[np.bool_]) -> Roof
     everywhere = np.zeros(holes.shape, dtype=np.bool_)
     everywhere[:, fan] = seen
     return Roof(radius, everywhere)
+
+
+def _or_else(values: Floats, others: Floats) -> Floats:
+    return np.asarray(np.where(np.isfinite(values), values, others))
 
 
 def _gone_on(thickness_mm: Floats, seen: NDArray[np.bool_]) -> Floats:
@@ -113,7 +123,7 @@ def _blur(tissue: NDArray[np.float32], radius_mm: Floats, holes: NDArray[np.bool
     way from 16 to 50 % of its height."""
     front = np.degrees(THETA) > 200.0
     front &= np.degrees(THETA) < 340.0
-    smooth = ndimage.gaussian_filter(tissue[::4, front], (0.0, *_SIGMA[1:]), mode="nearest")
+    smooth = ndimage.gaussian_filter(tissue[::4, front], (0.0, *_FINE_SIGMA[1:]), mode="nearest")
     wall = radius_mm[::4, front]
     inside = (wall[..., None] - 4.0 < RADII) & (wall[..., None] - 2.0 > RADII)
     base = np.where(inside, smooth, 0.0).sum(axis=2) / np.maximum(inside.sum(axis=2), 1)
