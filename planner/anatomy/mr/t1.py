@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -64,11 +65,40 @@ def around(volume: Volume, points_mm: Floats) -> Volume:
 def turned_over(volume: Volume, fat: Volume) -> Volume:
     """The scan (int16) with fluid at 1000, the cord at 550 and fat at 0; bone and air, which are darker than fluid, are as fluid."""
     frame, coarse = volume.frame, fat.frame
-    ratio = np.array(frame.spacing_mm) / np.array(coarse.spacing_mm)
-    offset = coarse.to_index(frame.to_world((0, 0, 0)))
-    here = ndimage.affine_transform(fat.voxels, ratio, offset, frame.shape, order=1, mode="nearest")
-    shares = values_of(volume) / np.maximum(here, 1.0)
-    return Volume(frame, np.interp(shares, _SHARES, _TURNED).astype(np.int16), "MR")
+    step = np.array(frame.spacing_mm) / np.array(coarse.spacing_mm)
+    start = coarse.to_index(frame.to_world((0, 0, 0)))
+    out = np.empty(frame.shape, dtype=np.int16)
+    _turn_over(values_of(volume), fat.voxels, start, step, np.array(_SHARES), np.array(_TURNED), out)
+    return Volume(frame, out, "MR")
+
+
+@njit(cache=True, nogil=True)
+def _turn_over(
+    values: NDArray[np.float32], fat: Floats, start: Floats, step: Floats, shares: Floats, turned: Floats, out: NDArray[np.int16]
+) -> None:
+    """Each value over the fat's brightness there (linear between its places, start + n * step along each axis), and what that share turns
+    into, linear between those that are given."""
+    last = np.array(fat.shape) - 1
+    for k in range(values.shape[0]):
+        z = min(max(start[0] + k * step[0], 0.0), float(last[0]))
+        k0 = min(int(z), max(last[0] - 1, 0))
+        k1 = min(k0 + 1, last[0])
+        plane = fat[k0] + (z - k0) * (fat[k1] - fat[k0])
+        for j in range(values.shape[1]):
+            y = min(max(start[1] + j * step[1], 0.0), float(last[1]))
+            j0 = min(int(y), max(last[1] - 1, 0))
+            j1 = min(j0 + 1, last[1])
+            row = plane[j0] + (y - j0) * (plane[j1] - plane[j0])
+            for i in range(values.shape[2]):
+                x = min(max(start[2] + i * step[2], 0.0), float(last[2]))
+                i0 = min(int(x), max(last[2] - 1, 0))
+                bright = row[i0] + (x - i0) * (row[min(i0 + 1, last[2])] - row[i0])
+                share = values[k, j, i] / max(bright, 1.0)
+                at = 1
+                while at < len(shares) - 1 and share > shares[at]:
+                    at += 1
+                part = min(max((share - shares[at - 1]) / (shares[at] - shares[at - 1]), 0.0), 1.0)
+                out[k, j, i] = int(turned[at - 1] + part * (turned[at] - turned[at - 1]))
 
 
 def turned_body(search: Volume, body: NDArray[np.bool_], fat: Volume) -> Volume:
