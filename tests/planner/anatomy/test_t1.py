@@ -7,9 +7,11 @@ from functools import cache
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from planner.anatomy import Anatomy, find, labels
-from planner.geometry import Floats
+from planner.anatomy.mr.t1 import turned_over
+from planner.geometry import Floats, Frame, Volume
 from planner.phantom import Phantom, PhantomParameters, build
 from planner.refusal import Refusal
 from tests.data import real
@@ -69,6 +71,18 @@ def test_the_phantom_is_the_same_patient_in_other_greys() -> None:
     assert np.array_equal(t1.labels, t2.labels)
     fluid, cord, fat = (float(np.median(t1.volume.voxels[true_mask(t1, name)])) for name in ("thecal sac", "spinal cord", "epidural space"))
     assert fluid < 0.6 * cord < cord < 0.6 * fat
+
+
+def test_a_scan_is_turned_over_in_shares_of_the_fat_that_is_near() -> None:
+    random = np.random.default_rng(3)
+    frame, coarse = Frame.axial((9, 12, 7), (1.5, 0.9, 1.1), (3.0, -2.0, 5.0)), Frame.axial((3, 3, 2), (6.0, 6.0, 6.0), (2.0, -1.0, 7.0))
+    voxels = random.integers(0, 1200, frame.shape).astype(np.int16)
+    fat = Volume(coarse, random.uniform(600.0, 1000.0, coarse.shape).astype(np.float32), "MR")
+    turned = turned_over(Volume(frame, voxels, "MR"), fat).voxels
+    index = np.stack(np.meshgrid(*(np.arange(n) for n in frame.shape), indexing="ij"), axis=-1)
+    bright = ndimage.map_coordinates(fat.voxels, np.moveaxis(coarse.to_index(frame.to_world(index)), -1, 0), order=1, mode="nearest")
+    expected = np.interp(voxels / bright, [0.12, 0.35, 0.55, 0.8], [1000.0, 550.0, 150.0, 0.0])
+    assert np.abs(turned - expected).max() <= 1.0
 
 
 def test_the_canal_of_the_phantom_is_found() -> None:
