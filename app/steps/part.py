@@ -37,7 +37,8 @@ class PartCard(Card):
         find = button("Find the spine", self._find)
         self.add(self._head, self._need, self._looking, self._said)
         self.add(row(label("Rows", "muted", wrap=False), self._rows, label("Columns", "muted", wrap=False), self._columns))
-        self.add(self._estimate, row(self._load, None), row(find, None, button("Close", self.close_card, name="Close the part")))
+        cut_off = label("What is left out is not checked. With ribs and hips cut off the levels may have to be named by hand.", "small")
+        self.add(self._estimate, cut_off, row(self._load, None), row(find, None, button("Close", self.close_card, name="Close the part")))
         for line in (self._rows, self._columns):
             line.textChanged.connect(lambda _text: self._weigh())
             line.returnPressed.connect(self._take)
