@@ -206,7 +206,7 @@ class NativeWindow(QDialog):
         number = native.series.pictures[n].number if native.series.pictures else None
         image = f" (image number {number})" if number is not None else ""
         middle = place_words(point(native.frames[n].centre_mm))
-        steps = native.steps_mm()
+        steps = native.steps_mm
         after = f", {steps[n - 1]:.2f} mm after slice {n}" if n else ""
         say(self._place, f"Slice {n + 1} of {native.count}{image}{after}. Its middle lies at {middle}.")
         say(self._lies, f"{lie_words(native, n)} {stack_words(native).capitalize()}")
@@ -223,7 +223,7 @@ class NativeWindow(QDialog):
 
     def _mark_focus(self, native: Native) -> None:
         ahead, nearest = native.ahead_mm(self._at, self._focus), native.nearest(self._focus)
-        steps = native.steps_mm()
+        steps = native.steps_mm
         room = _HERE_SHARE * median(steps) if steps else 1.0
         inside = nearest == self._at and abs(ahead) <= room
         away = "" if inside else f"{abs(ahead):.1f} mm {'after' if ahead > 0 else 'before'} this slice"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import acos, atan, degrees
 
 import numpy as np
@@ -65,17 +66,26 @@ class Native:
         )
         return turned_over(volume, picture) if self.upside_down else volume
 
+    @cached_property
+    def _planes(self) -> tuple[Floats, Floats]:
+        """Unit normals (n, 3) of the slices, and how far along them each lies, mm."""
+        normals = np.array([frame.directions[:, 0] for frame in self.frames])
+        return normals, np.einsum("ij,ij->i", normals, [frame.affine[:3, 3] for frame in self.frames])
+
     def ahead_mm(self, n: int, point_mm: ArrayLike) -> float:
         """How far a point (LPS mm) lies from slice n along its normal; positive toward the slices after it."""
-        return float(self.frames[n].to_index(point_mm)[0])
+        normals, along = self._planes
+        return float(normals[n] @ np.asarray(point_mm, dtype=np.float64) - along[n])
 
     def nearest(self, point_mm: ArrayLike) -> int:
         """The slice that passes nearest to a point (LPS mm)."""
-        return int(np.argmin([abs(self.ahead_mm(n, point_mm)) for n in range(self.count)]))
+        normals, along = self._planes
+        return int(np.abs(normals @ np.asarray(point_mm, dtype=np.float64) - along).argmin())
 
+    @cached_property
     def steps_mm(self) -> tuple[float, ...]:
         """The distance from each slice to the next, along the normal."""
-        return tuple(self.ahead_mm(n, frame.to_world((0, 0, 0))) for n, frame in enumerate(self.frames[1:]))
+        return tuple(self.ahead_mm(n, frame.affine[:3, 3]) for n, frame in enumerate(self.frames[1:]))
 
 
 def native_slices(series: Series) -> Native:
@@ -159,7 +169,7 @@ def stack_words(native: Native) -> str:
     """How the slices follow one another: their distances, and whether they slip sideways, as with a tilted gantry."""
     if native.count < 2:
         return "One slice alone."
-    steps = np.array(native.steps_mm())
+    steps = np.array(native.steps_mm)
     near, far = float(steps.min()), float(steps.max())
     even = far - near < 0.05 * max(far, 1e-6)
     said = f"{np.mean(steps):.2f} mm from slice to slice" if even else f"{near:.2f} to {far:.2f} mm from slice to slice, unevenly"
