@@ -36,7 +36,7 @@ PROMPTS: dict[str, str] = {
     "window": "Click on the gap between two laminae. Esc leaves it.",
     "foramen": "Click on the middle of a foramen. Esc leaves it.",
     "add level": "Click on the middle of a vertebral body that has no name. Esc leaves it.",
-    "second": "Drag the second scan in any slice; Ctrl+drag turns it about the crosshair. Esc leaves it.",
+    "second": "Drag the second scan; Ctrl+drag turns it. Esc leaves it.",
 }
 
 

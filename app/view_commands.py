@@ -64,6 +64,7 @@ def view_commands(window: Window) -> tuple[Command, ...]:
         Command("Views", "Less of the second scan", ",", lambda: window.session.second.blend_step(-1), fused, bound=False),
         Command("Views", "More of the second scan", ".", lambda: window.session.second.blend_step(1), fused, bound=False),
         Command("Views", "Second scan on or off", "B", lambda: window.session.second.switch(), fused, bound=False),
+        Command("Views", "Window of the second scan by itself", "", lambda: window.session.second.take_window(None), fused),
         Command("Views", "Standard view", "R", lambda: grid("standard_view"), shown, bound=False),
         Command("Views", "Measure a distance", "D", lambda: grid("start_tool", "distance"), shown, bound=False),
         Command("Views", "Measure an angle", "A", lambda: grid("start_tool", "angle"), shown, bound=False),

@@ -85,7 +85,7 @@ class SecondCard(Card):
         self._acts = Card("bare").add(row(self._by_hand, self._again, None), row(self._swap, self._where, self._load, remove, None))
         self._acts.column.setContentsMargins(0, 0, 0, 0)
         self.add(self._head, self._what, opening, self._reading, self._loading, self._laying, self._said)
-        self.add(self._blend, self._state, self._levels, self._acts, self._hand)
+        self.add(self._blend, self._state, self._acts, self._hand, self._levels)
 
     def _field(self, name: str, meaning: str, unit: str) -> QDoubleSpinBox:
         made = QDoubleSpinBox()

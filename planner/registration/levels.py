@@ -14,14 +14,11 @@ from planner.registration.mutual import agreements
 from planner.registration.pictures import BINS, Picture, Points
 from planner.registration.placed import NOT_HELD, LevelError, Rigid
 
-REACH_MM = 10.0
-"""How far a block looks, along each axis; what lies farther is told as that far at least."""
-
-_ASIDE_MM, _FORWARD_MM, _BACK_MM = 28.0, 24.0, 52.0  # a block: body and arch of one vertebra
+_ASIDE_MM, _FORWARD_MM, _BACK_MM = 24.0, 24.0, 52.0  # a block: body and arch of one vertebra
 _END_HALF_MM = 14.0  # half a block's height where there is no neighbour
 _MOST_POINTS = 12_000
-_STEPS_MM = (5.0, 2.5, 1.25, 0.6)
-_LEAST_SHARE = 0.65  # of a block inside the second scan
+_STEPS_MM = (5.0, 2.5, 1.25, 0.6)  # two of the first and one of each other either way: 14 mm along each axis
+_LEAST_SHARE = 0.6  # of a block inside the second scan
 _OVER_CHANCE = 3.0  # how many times the information that as many points share by chance
 _LEAST_PEAK = 0.04  # by how much of its information a block loses when it lies _PEAK_MM beside its best place
 _PEAK_MM = 4.0
@@ -32,10 +29,10 @@ def level_errors(
 ) -> tuple[LevelError, ...]:
     """How far each level lies off where the second scan is laid; in the order of the levels.
 
-    The block round a vertebra (56 mm wide, 76 mm deep, half way to its neighbours) is moved alone, without turning, to where its mutual
-    information with the second scan is greatest, up to REACH_MM along each axis. The length of that move is the level's error: what a
+    The block round a vertebra (48 mm wide, 76 mm deep, half way to its neighbours) is moved alone, without turning, to where its mutual
+    information with the second scan is greatest, up to 14 mm along each axis. The length of that move is the level's error: what a
     bent spine, a turned vertebra or a wrong place leave there. It is good to about half a voxel of the coarser scan. Not checked is a
-    level of which the second scan holds less than two thirds, or whose block tells too little (one tissue, thick slices, noise).
+    level of which the second scan holds less than three fifths, or whose block tells too little (one tissue, thick slices, noise).
     """
     found = []
     for n, level in enumerate(levels):

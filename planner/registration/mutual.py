@@ -32,10 +32,10 @@ _LEAST_SHARE = 0.35
 
 
 def least_share(points: Points, second: Picture) -> float:
-    """How many of the points must meet the second scan for a place to count: a third, or of what a short scan could hold."""
+    """How many of the points must meet the second scan for a place to count: a third, or of what a short or narrow scan could hold."""
     low, high = second.frame.bounds_mm
-    reach = float(np.ptp(points.at_mm[:, 2])) if len(points.values) else 0.0
-    return _LEAST_SHARE * min(1.0, float(high[2] - low[2]) / max(reach, 1.0))
+    reach = np.ptp(points.at_mm, axis=0) if len(points.values) else np.zeros(3)
+    return _LEAST_SHARE * float(np.minimum(1.0, (high - low) / np.maximum(reach, 1.0)).prod())
 
 
 def agreements(points: Points, second: Picture, placed: Rigid, steps_mm: ArrayLike = ((0.0, 0.0, 0.0),)) -> Agreements:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -71,6 +72,22 @@ def test_a_short_scan_is_checked_where_it_reaches_and_not_checked_elsewhere() ->
     held = [level for level in found.levels if level.error_mm is not None]
     assert 2 <= len(held) < len(found.levels) and max(level.error_mm or 0.0 for level in held) < 1.0
     assert {level.why for level in found.levels if level.error_mm is None} == {"the second scan does not hold it"}
+
+
+def test_a_narrow_slab_of_the_spine_is_found_in_the_trunk() -> None:
+    """Sagittal slices of an MR as they are taken: 48 mm from left to right, a hand's breadth away from where the CT has them."""
+    first, whole = patient(), patient("mr", MR_SPACING_MM)
+    middle = whole.volume.frame.shape[2] // 2
+    half = round(24.0 / MR_SPACING_MM[2])
+    columns = slice(middle - half, middle + half)
+    start, stop = (0, 0, columns.start), (*whole.volume.frame.shape[:2], columns.stop)
+    slab = replace(
+        whole.volume, frame=whole.volume.frame.crop(start, stop), voxels=np.ascontiguousarray(whole.volume.voxels[:, :, columns])
+    )
+    moved = motion(whole, 2.0, 70.0)
+    found = register(first.volume, moved.placed(slab).to_axial(), true_spine(first))
+    assert max(misplaced_mm(found.placed, moved, first, whole).values()) < 1.5
+    assert len(errors_mm(found)) >= 8 and max(errors_mm(found).values()) < 2.0 and found.verdict == "good"
 
 
 def test_scans_that_share_nothing_are_refused_or_doubted() -> None:
