@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numba import njit
@@ -23,6 +23,7 @@ _NEIGHBOURS_MM = 30  # the prior is the running median of the seen wall over thi
 _BEYOND_MM = 4.5  # bone this far beyond the prior belongs to what lies outside an opening
 _SHORT_MM = 4.5
 _STIFF_ALONG, _SWEEPS = 4.0, 80  # a bridge is stiffer from pedicle to pedicle than around the canal
+_SMEARED, _FINE_MM = 0.25, 1.0  # of a voxel's width beyond the fine one: as far inward half the height of a blurred ring lies
 _LINING_MM = 0.8  # ligament thicker than this is no bone
 _TURNS = 8  # at most
 _STILL_MM, _STILL_SHARE = 0.5, 95  # a curve stands still when so many of 100 sections would move by less
@@ -195,11 +196,16 @@ def canal_along(volume: Volume, curve: Curve, threshold: float, cleared: Volume 
         u, v = _steady_centroids(wall.radius_mm)
         if turn == _TURNS - 1 or (turn and np.percentile(np.hypot(u, v), _STILL_SHARE) < _STILL_MM):
             if cleared is None:  # where a sac is looked through, fat beside it is not seen
-                wall = lined(rays, wall)
+                wall = lined(rays, _unblurred(wall, max(volume.frame.spacing_mm[1:])))
             break
         points = curve.points_mm + u[:, None] * curve.left + v[:, None] * curve.back
         curve = curve_through(points, 5.0 if turn == 0 else 4.0)
     return curve, wall
+
+
+def _unblurred(wall: Wall, across_mm: float) -> Wall:
+    """The wall where a finer scan would show it. across_mm: of a voxel in its slice; a large one smears the bone of a ring inward."""
+    return replace(wall, radius_mm=wall.radius_mm + _SMEARED * max(across_mm - _FINE_MM, 0.0))
 
 
 def _looked_through(rays: Floats, sac: Floats, threshold: float) -> Floats:
