@@ -167,14 +167,14 @@ def usual_foramina(volume: Volume, canal: Canal, column: Column, levels: tuple[L
     return tuple(out)
 
 
-def usual_windows(canal: Canal, levels: tuple[Level, ...], share: float = WINDOW_PLACE) -> tuple[Window, ...]:
-    """Windows a little below each disc, of their level's usual size and tilt, at this share of the way from one body to the next."""
+def usual_windows(canal: Canal, levels: tuple[Level, ...]) -> tuple[Window, ...]:
+    """Windows a little below each disc, of their level's usual size and tilt."""
     out = []
     for upper, lower in itertools.pairwise(levels):
         if upper.name[0] == "S":
             continue
         height, width, tilt = at_level("window_mm", upper.name)
-        at = _place(canal, (1.0 - share) * upper.s_mm + share * lower.s_mm)
+        at = _place(canal, (1.0 - WINDOW_PLACE) * upper.s_mm + WINDOW_PLACE * lower.s_mm)
         middle = behind_wall(canal, at, 0.5 * float(at_level("flavum_mm", upper.name)))
         out.append(Window((upper.name, lower.name), middle, float(height), float(width), float(tilt), 0.3))
     return tuple(out)

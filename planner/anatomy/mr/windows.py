@@ -35,15 +35,15 @@ _THICK_MM, _SLAB_MM, _RIM_MM = 3.5, (0.8, 7.0), (0.3, 1.9)  # of its marrow; whe
 _UNEVEN, _ODD, _ALIKE = 0.8, 0.5, 0.5  # what a slab loses that is streaky, or darker or brighter than the bodies' marrow beyond a factor
 CORTEX_MM = 1.9  # from where marrow ends to the surface of the bone, in phantoms
 _BODY_MM = np.arange(-6.0, 6.1, 2.0)  # around the middle of a body: its marrow
+_OFF_PLACE = 0.1  # a spine whose windows all seem to lie farther from where they usually do was misread
 _FIRST_OFF_MM, _OFF_MM = 3.5, 2.5  # how far from there it may lie, and from where those of the same spine lie
 _HIGHER, _HEIGHTS = 1.1, 0.35  # than the table's, in the middle; spread of its logarithm
 _WEIGHT, _WEAKER = 0.06, 0.5  # of what is unusual; of the weaker of both ends
 _UNLIKE, _SHADE = 1.0, 0.15  # what a pair loses whose marrows differ by more than this, as a logarithm
 _NEAR_MM = 2.3  # in each plane an end lies so near to where all planes together have it
-_CLEAR, _FARTHEST_MM, _FITTING, _SPREAD_MM = 0.35, 2.5, (0.6, 1.75), 4.0  # what counts as seen
+_CLEAR, _FARTHEST_MM, _FITTING, _SPREAD_MM = 0.35, 2.5, (0.8, 1.75), 4.0  # what counts as seen
 _LEAST_MM = 4.0  # where a window is usually smaller laminae overlap
 _UNSURE, _SURER, _SUREST = 0.3, 0.5, 0.7  # confidence of a usual window; with how clear one is it grows, up to the last
-_LEAST_SEEN = 2  # windows that tell where the others of a spine lie
 _MOST = 0.7  # of the windows are seen: they count as found
 
 
@@ -114,16 +114,16 @@ def see_gaps(arches: Arches, levels: tuple[Level, ...]) -> tuple[SeenGap, ...]:
     if not shares:
         return ()
     here = float(np.median(shares))
+    if abs(here - WINDOW_PLACE) > _OFF_PLACE:
+        return ()
     found = [(pair, _gap(arches, pair, here, _OFF_MM)) for pair in pairs]
     return tuple(gap for pair, gap in found if gap is not None and _is_clear(gap, pair, here))
 
 
 def seen_windows(gaps: Sequence[SeenGap], canal: Canal, levels: tuple[Level, ...]) -> tuple[Window, ...]:
-    """Where a gap was seen the window in it, with the gap's height and its level's usual width and tilt; elsewhere the usual window, as far
-    down between its vertebrae as those that are seen."""
+    """Where a gap was seen the window in it, with the gap's height and its level's usual width and tilt; elsewhere the usual window."""
     seen = {gap.between: gap for gap in gaps}
-    shares = [_share(seen[pair[0].name, pair[1].name], pair) for pair in itertools.pairwise(levels) if (pair[0].name, pair[1].name) in seen]
-    usual = usual_windows(canal, levels, float(np.median(shares)) if len(shares) >= _LEAST_SEEN else WINDOW_PLACE)
+    usual = usual_windows(canal, levels)
     return tuple(_in_gap(window, seen[window.between], canal) if window.between in seen else window for window in usual)
 
 
