@@ -10,11 +10,11 @@ from scipy import ndimage
 from planner.anatomy import Canal, Level
 from planner.anatomy.bridges import BONE, DISC, FLAVUM, FORAMEN, METAL, OPEN_ARCH, WINDOW, bridges_of, kinds_of
 from planner.anatomy.certainty import canal_structure
-from planner.anatomy.reformat import RADIAL_MM, RADII, rising
+from planner.anatomy.reformat import RADIAL_MM, RADII, curve_through, rising
 from planner.anatomy.roof import find_roof
 from planner.anatomy.spine import ANGLES
-from planner.anatomy.wall import find_wall
-from planner.geometry import Floats
+from planner.anatomy.wall import canal_along, find_wall
+from planner.geometry import Floats, Frame, Volume
 
 BACK, FRONT, LEFT = ANGLES // 4, 3 * ANGLES // 4, 0
 BONE_MM = 9.0
@@ -163,3 +163,15 @@ def test_the_place_with_most_bridges_is_named() -> None:
     problem = canal_structure(_canal(_bridged(20, LEFT)), LEVELS).problem or ""
     assert problem.startswith("4 % of the wall is bridged over openings")
     assert "most at L4." in problem
+
+
+def test_large_voxels_do_not_narrow_the_canal() -> None:
+    """A ring of bone 2 mm thick around a canal of 9 mm, averaged into voxels of 3 mm."""
+    at = (np.arange(180) - 89.5) * 0.5
+    away = np.hypot(at[:, None], at[None, :])
+    plane = np.where((away > 9.0) & (away < 11.0), 900.0, 40.0).reshape(30, 6, 30, 6).mean(axis=(1, 3))
+    frame = Frame.axial((60, 30, 30), (1.0, 3.0, 3.0), (-43.5, -43.5, 0.0))
+    volume = Volume(frame, np.repeat(plane[None], 60, axis=0).astype(np.int16))
+    curve = curve_through(np.array([[0.0, 0.0, 58.0], [0.0, 0.0, 2.0]]), 1.0)
+    _, wall = canal_along(volume, curve, 130.0, None)
+    assert 8.4 < float(wall.radius_mm[10:-10].mean()) < 9.2  # 7.9 where half of its height is taken for its edge
