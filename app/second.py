@@ -89,6 +89,18 @@ class Second(QObject):
         other = loaded.series.modality if loaded is not None else "2"
         return (one, other) if one != other else (f"{one} 1", f"{other} 2")
 
+    @property
+    def others(self) -> tuple[tuple[Path, Series], ...]:
+        """Series of what was read last that could be shown in its place."""
+        from planner.case.scan_reference import reference_to, same_scan
+
+        scan, case = self.files.value, self._session.case
+        if scan is None or case.second is None or case.scan is None:
+            return ()
+        path, taken = Path(str(self.files.key)), (case.second.scan, case.scan)
+        known = [(series, reference_to(path, series)) for series in scan.series if series.usable]
+        return tuple((path, series) for series, its in known if not any(same_scan(its, one) for one in taken))
+
     # ---- acts ------------------------------------------------------------------------------------------------------------
 
     def open(self, path: Path) -> None:
@@ -167,7 +179,8 @@ class Second(QObject):
 
     def stop(self, job: str) -> None:
         """The user's wish: "second files", "second" (loading) or "registration"."""
-        self._session.jobs.cancel(job)
+        for one in (job, "level errors") if job == "registration" else (job,):
+            self._session.jobs.cancel(one)
         stopped = Refusal("It was stopped.", "Try again, or remove the second scan.")
         if job == "second files":
             self.files = Derived()

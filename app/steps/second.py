@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,7 @@ from viewer.furniture import doubt
 if TYPE_CHECKING:
     from planner.anatomy.spine import Anatomy
     from planner.registration import LevelError, Registration
+    from planner.scan import Series
 
 _SHIFTS = (("Left", "to the patient's left"), ("Back", "to the back"), ("Head", "to the head"))
 _TURNS = (("Nod", "about the left-right axis"), ("Tilt", "about the front-back axis"), ("Twist", "about the head-foot axis"))
@@ -85,7 +87,8 @@ class SecondCard(Card):
         self._acts = Card("bare").add(row(self._by_hand, self._again, None), row(self._swap, self._where, self._load, remove, None))
         self._acts.column.setContentsMargins(0, 0, 0, 0)
         self.add(self._head, self._what, opening, self._reading, self._loading, self._laying, self._said)
-        self.add(self._blend, self._state, self._acts, self._hand, self._levels)
+        self._others_head, self._others = label(role="small"), Rows(0)
+        self.add(self._others_head, self._others, self._blend, self._state, self._acts, self._hand, self._levels)
 
     def _field(self, name: str, meaning: str, unit: str) -> QDoubleSpinBox:
         made = QDoubleSpinBox()
@@ -120,6 +123,10 @@ class SecondCard(Card):
 
             self._second.move(Rigid((new[3], new[4], new[5]), (new[0], new[1], new[2]), placed.centre_mm))
 
+    def _other(self, path: Path, series: Series) -> QWidget:
+        words = f"{series.description or 'Without description'}: {series.modality}, {series.slices} slices"
+        return button(words, lambda: self._second.choose(series, path), "link", f"Lay {words} over")
+
     # ---- following -------------------------------------------------------------------------------------------------------
 
     def follow(self) -> None:
@@ -143,6 +150,9 @@ class SecondCard(Card):
             one.refusal for one in (files, *((second.loaded, lays) if there else ())) if one.state == "refused" and one.refusal is not None
         ]
         self._said.show_items([(str(one), partial(_refused, one.sentence, one.way_out)) for one in refused])
+        others = second.others
+        say(self._others_head, f"Other series there: {len(others)}" if others else "")
+        self._others.show_items([(one.key, partial(self._other, path, one)) for path, one in others])
         self._blend.setVisible(ready)
         self.show_blend()
         words, role = _state_words(laid, ready, lays.state)

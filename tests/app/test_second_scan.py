@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QDoubleSpinBox, QFileDialog, QSlider
@@ -223,6 +224,27 @@ def test_the_other_scan_is_planned_on_by_choice_and_back_by_undo(on_ct: Window, 
     session.undo()
     wait(qtbot, lambda: session.volume.state == "ready" and session.second.loaded.state == "ready")
     assert session.volume.value.modality == "CT" and session.second.names == ("CT", "MR")
+
+
+def test_of_several_series_the_largest_is_laid_over_and_another_by_choice(
+    on_ct: Window, two: Path, quick: list[str], qtbot: QtBot, tmp_path: Path
+) -> None:
+    """A folder with the CT itself, the MR, and a piece of the MR under a series of its own."""
+    for name in ("ct-dicom", "mr-dicom"):
+        shutil.copytree(two / name, tmp_path / name)
+    for n, path in enumerate(sorted((two / "mr-dicom").iterdir())[20:60]):
+        piece = pydicom.dcmread(path)
+        piece.SeriesInstanceUID, piece.SeriesDescription = "2.25.77", "Piece"
+        piece.SOPInstanceUID = piece.file_meta.MediaStorageSOPInstanceUID = f"2.25.77.{n + 1}"
+        piece.save_as(tmp_path / f"piece-{n}.dcm")
+    session = on_ct.session
+    add(qtbot, on_ct, tmp_path)
+    wait(qtbot, lambda: session.second.laid is not None)
+    assert session.second.loaded.value is not None and session.second.loaded.value.series.description == "Phantom spine T2 TSE"
+    assert "Other series there: 1" in words(on_ct), "the planning scan is not offered"
+    press(qtbot, on_ct, "Lay Piece: MR, 40 slices over")
+    wait(qtbot, lambda: session.second.laid is not None and session.second.loaded.state == "ready")
+    assert session.second.loaded.value.series.description == "Piece" and quick == ["register", "register"]
 
 
 def test_the_work_is_stopped_when_asked(on_ct: Window, two: Path, qtbot: QtBot) -> None:
