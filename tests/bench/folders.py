@@ -194,7 +194,7 @@ def _report(rows: list[str], files: int) -> str:
     return f"""# Folders of many files
 
 Made by `python -m tests.bench.folders`: folders of {files:,} files (slices of {_SIDE} x {_SIDE} pixels), each read in a process of its own.
-Processor seconds count what `scan.read` takes on one core; memory is the largest that the process held, of which 0.1 GB are the libraries.
+Processor seconds count what `scan.read` takes on one core; memory is the largest that the process held, of which 0.15 GB are the libraries.
 The bench fails beyond {_MOST_S:.0f} s or {_MOST_MB / 1000:.1f} GB. Nothing is read twice, and no folder.
 
 | in the folder | found | processor, s | memory, MB |
