@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from planner.anatomy.norms import at_level
 from planner.anatomy.roots import as_root
-from planner.anatomy.spine import ANGLES, Canal, Level, Root, Side
+from planner.anatomy.spine import ANGLES, Canal, Level, Provenance, Root, Side
 from planner.geometry import Floats, Volume
 
 _STEP_MM = 0.5
@@ -35,12 +35,13 @@ _GAPS, _LEAST, _FROM_MOUTH = 3, 12, 8  # sections: where a root is lost, that sh
 _CLEARLY, _AGREE_MM = 0.4, 0.4  # it stands out along its way, and its sections differ by no more
 _RISE_DEG, _TOO_FAR = 20.0, 5  # at which it leaves the sac where that is not seen; what would begin so many sections higher is no root
 _SMOOTH = 2.5  # sections
+_MODELLED_OFF_MM = 3.0  # from the true one a modelled root lies, or less, on nearly all phantoms
+
 
 @dataclass(frozen=True, eq=False)
 class Shown:
     """What shows roots: a scan, and its values of a root, of fat, and of bone at the least (CT) or at the most (MR). beyond_mm: so far
-    beyond the canal's wall it is looked at. sleeve_mm: so thick is the fluid around a root where it is brighter. names: of the roots that
-    are looked for."""
+    beyond the canal's wall it is looked at. sleeve_mm: so thick is the fluid around a root where it is brighter."""
 
     volume: Volume
     root: float
@@ -48,7 +49,6 @@ class Shown:
     bone: float
     beyond_mm: float = np.inf
     sleeve_mm: float = 0.0
-    names: tuple[str, ...] = tuple(_LEAVES)
 
     def softness(self, planes: Floats) -> Floats:
         """1 as a root, 0 as fat or brighter fluid; nan as bone, or beyond the scan."""
@@ -72,9 +72,11 @@ def shown_by_ct(volume: Volume, threshold: float) -> Shown | None:
     return None if max(volume.frame.spacing_mm) > COARSE_MM else Shown(volume, _ROOT_HU, _FAT_HU, threshold)
 
 
-def find_sacral_roots(canal: Canal, sac_mm: Floats, openness: Floats, levels: tuple[Level, ...], shown: Shown | None) -> tuple[Root, ...]:
-    """S1 and S2 on both sides where the canal in view holds their foramina: grey discs amid fat that are followed from cross-section to
-    cross-section ("found"), else from the sac's side to the foramen ("modelled").
+def find_sacral_roots(
+    canal: Canal, sac_mm: Floats, openness: Floats, levels: tuple[Level, ...], shown: Shown | None, names: tuple[str, ...] = tuple(_LEAVES)
+) -> tuple[Root, ...]:
+    """S1 and S2, or those of them that are named, on both sides where the canal in view holds their foramina: grey discs amid fat that
+    are followed from cross-section to cross-section ("found"), else from the sac's side to the foramen ("modelled").
 
     sac_mm: (n, ANGLES), the sac. openness: (n, 2), of the canal's left and right. shown: None where nothing shows them.
     """
@@ -82,11 +84,11 @@ def find_sacral_roots(canal: Canal, sac_mm: Floats, openness: Floats, levels: tu
     sides: tuple[Side, Side] = ("left", "right")
     for side in sides:
         above = None
-        for name in _LEAVES:
+        for name in names:
             usual = _usual_way(canal, sac_mm, openness, levels, name, side)
             if usual is None:
                 break
-            seen = None if shown is None or name not in shown.names else _seen_way(canal, sac_mm, usual, side, shown, above)
+            seen = None if shown is None else _seen_way(canal, sac_mm, usual, side, shown, above)
             above, spread = (usual, None) if seen is None else seen
             found.append(_root(canal, above, name, side, spread))
     return tuple(found)
@@ -138,7 +140,8 @@ def _root(canal: Canal, way: _Way, name: str, side: Side, spread_mm: float | Non
     lead = _LATERAL * out[-1] - canal.back[way.rows[-1]] + _TO_THE_FEET * feet / np.linalg.norm(feet)
     ahead = inside[-1] + np.arange(1.0, _FORWARD_MM + 1.0)[:, None] * lead / np.linalg.norm(lead)
     path = ndimage.gaussian_filter1d(np.concatenate([inside, ahead]), _SMOOTH, axis=0, mode="nearest")
-    return as_root(name, side, name, path, inside[-1], "modelled" if spread_mm is None else "found", spread_mm or 0.0)
+    known: Provenance = "modelled" if spread_mm is None else "found"
+    return as_root(name, side, name, path, inside[-1], known, _MODELLED_OFF_MM if spread_mm is None else spread_mm)
 
 
 def _outward(canal: Canal, rows: NDArray[np.int64], side: Side) -> Floats:

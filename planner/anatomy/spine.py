@@ -203,7 +203,8 @@ class Window:
 class Root:
     """A nerve root in its sleeve from the sac outward: path (m, 3) in LPS with radius (m,); the ganglion is path[ganglion].
     provenance: "found" where fat in the foramen or contrast in its sleeve showed it, else "modelled". spread_mm: how far the planes that
-    showed it differ about its place, 0 where one place was seen."""
+    showed it differ about its place, 0 where one place was seen; of one that is modelled, how far it may be off where that is more than
+    usual."""
 
     level: str
     side: Side

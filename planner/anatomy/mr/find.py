@@ -25,7 +25,7 @@ from planner.anatomy.mr.landmarks import see_landmarks, seen_landmarks_structure
 from planner.anatomy.mr.levels import centred, counted, find_discs, uncounted, usual_foramina, with_discs_between
 from planner.anatomy.mr.roots import see_roots, seen_structure
 from planner.anatomy.mr.sac import SeenSac, above_its_end, see_sac
-from planner.anatomy.mr.sacral import shown_by_mr
+from planner.anatomy.mr.sacral import SACRAL_ROOTS, shown_by_mr
 from planner.anatomy.mr.t1 import (
     T1_ENDS,
     around,
@@ -221,7 +221,7 @@ def _named(
     if seen.contrast.weighting != "T2 without fat":
         roots = see_roots(volume, canal, seen.lit, foramina, roots)
         shown = shown_by_mr(volume, canal, seen.lit, radius, levels, seen.contrast.weighting == "T2")
-    roots += find_sacral_roots(canal, radius, seen.column.openness, levels, shown)
+    roots += find_sacral_roots(canal, radius, seen.column.openness, levels, shown, SACRAL_ROOTS)
     progress(0.3, "Writing labels")
     where = vertebra_map(seen.spine, canal, seen.column, levels, windows)
     soft = np.maximum(where.inner, codes.SOFT_TISSUE)

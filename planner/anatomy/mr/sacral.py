@@ -15,7 +15,7 @@ _ROOT, _BONE = 0.5, 0.2  # of the fat's brightness: of a root, and of bone and l
 _BEYOND_MM = 3.5  # the wall, which cuts the corners of the flat canal; beyond is marrow, as grey as a root
 _SLEEVE_MM = 1.0
 _ABOVE_MM, _BELOW_MM, _LEAST_ROOM_MM = 15.0, 15.0, 3.0  # of the middle of S1, where the brightness of fat is measured
-_LOOKED_FOR = ("S1",)  # below, the end of the sac and the wall are not seen well enough
+SACRAL_ROOTS = ("S1",)  # below, the end of the sac and the wall are not seen well enough
 
 
 def shown_by_mr(
@@ -25,7 +25,7 @@ def shown_by_mr(
 
     sac: with fluid as bright as on T2. radius_mm: (n, ANGLES), of the sac as it is drawn. fluid_is_bright: as on T2.
     """
-    at = next((level.s_mm for level in levels if level.name == _LOOKED_FOR[0]), None)
+    at = next((level.s_mm for level in levels if level.name == SACRAL_ROOTS[0]), None)
     if at is None or max(volume.frame.spacing_mm) > COARSE_MM:
         return None
     rows = np.flatnonzero((canal.s_mm > at - _ABOVE_MM) & (canal.s_mm < at + _BELOW_MM))
@@ -42,4 +42,4 @@ def shown_by_mr(
     if fat < _LEAST_FAT * fluid:
         return None
     root, most, bone = (sac.dark + share * fat for share in (_ROOT, 1.0, _BONE))
-    return Shown(volume, root, most, bone, _BEYOND_MM, _SLEEVE_MM if fluid_is_bright else 0.0, _LOOKED_FOR)
+    return Shown(volume, root, most, bone, _BEYOND_MM, _SLEEVE_MM if fluid_is_bright else 0.0)
