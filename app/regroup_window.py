@@ -10,6 +10,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QDialog,
     QFrame,
+    QGridLayout,
     QHBoxLayout,
     QLineEdit,
     QListWidget,
@@ -23,6 +24,7 @@ from app.jobs import Jobs, Outcome
 from app.slice_table import SliceTable
 from app.steps.panel import refusal_card
 from app.steps.scan import series_card
+from app.style import panel_width, theme
 from app.widgets.progress import ProgressRow
 from app.widgets.rows import Rows
 from app.widgets.text import button, label, row, say
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
     from planner.scan import Scan, Series
 
 _SIZE = (1060, 700)
-_LEFT = 350
 _KIND = "grouping"
 _MOST_NAMED = 3
 _VALUE = Qt.ItemDataRole.UserRole
@@ -69,12 +70,13 @@ class RegroupWindow(QDialog):
         self._ways.currentRowChanged.connect(lambda _row: self._show_volumes())
         self._volumes = Rows()
         self._given = label(role="head", name="What it gives")
-        self._ranges = self._field("Volumes, by slice numbers", "One volume each, such as 1-40, 41-80")
+        self._ranges = self._field("Volumes, by slice numbers", "Such as 1-40, 41-80")
         self._without = self._field("Slices left out", "Such as 13, 57-60")
         self._table = SliceTable()
         self._table.selectionModel().selectionChanged.connect(lambda *_: self._show_buttons())
         self._leave_out = button("Leave out the marked", lambda: self._take_rows(self._without), "small")
         self._one_volume = button("Make a volume of the marked", lambda: self._take_rows(self._ranges), "small")
+        self._side = QWidget()
         self._lay_out()
         session.changed.connect(self._follow_session)
 
@@ -96,10 +98,11 @@ class RegroupWindow(QDialog):
         right.setSpacing(6)
         left.addWidget(self._ways, 1)
         left.addWidget(label("By hand, by the numbers of the slices", "head"))
-        for words, field in (("Volumes", self._ranges), ("Left out", self._without)):
-            named = label(words, "muted", wrap=False)
-            named.setFixedWidth(58)
-            left.addWidget(row(named, field))
+        fields = QGridLayout()
+        for n, (words, field) in enumerate((("Volumes", self._ranges), ("Left out", self._without))):
+            fields.addWidget(label(words, "muted", wrap=False), n, 0)
+            fields.addWidget(field, n, 1)
+        left.addLayout(fields)
         left.addWidget(row(None, button("See what this gives", self._try_by_hand)))
         inside = QWidget()
         inside.setObjectName("body")
@@ -116,8 +119,7 @@ class RegroupWindow(QDialog):
         right.addWidget(scroll, 3)
         right.addWidget(row(label("Slices, in the order of their numbers", "head", wrap=False), None, self._one_volume, self._leave_out))
         right.addWidget(self._table, 2)
-        side = QWidget()
-        side.setFixedWidth(_LEFT)
+        side = self._side
         side.setLayout(left)
         left.setContentsMargins(0, 0, 0, 0)
         both = QHBoxLayout()
@@ -136,6 +138,7 @@ class RegroupWindow(QDialog):
         if scan is None:
             return
         self._scan, self._uid = scan, uid
+        self._side.setFixedWidth(panel_width(theme().name))
         named = next((one for one in scan.series if one.uid == uid), None)
         say(self._head, f"{(named.description if named else '') or 'Without description'}: other ways to put its slices together")
 
