@@ -27,6 +27,7 @@ _WIDTHS_MM = (6.0, 7.0, 8.0, 9.0, 10.0)
 _HEIGHT_SPREAD, _USUAL_WIDTH_MM, _WIDTH_SPREAD_MM = 0.2, 8.0, 2.0
 _CORNERS = 4.0  # exponent of its outline: a rectangle with round corners
 _RING_MM = (0.2, 1.8)  # outside it, where the cortex is
+_ROOT_ABOVE, _ROOT_MM = 0.25, 2.5  # of its height above its middle lies a root, so wide: grey, or dark on T1, it is no border
 _OFF_MM, _OFF_SPREAD_MM = 5.0, 3.0  # from the usual place
 _ODD = 0.02
 _CLEAR = 0.11  # a hole brighter than its ring by this is seen
@@ -81,31 +82,35 @@ def _holes(relative: NDArray[np.float32], usual_mm: float) -> Iterator[tuple[flo
     near = (np.abs(down) <= _OFF_MM) & (np.abs(deep) <= _OFF_MM)
     off = (down**2 + deep**2) / _OFF_SPREAD_MM**2
     for height, width in itertools.product((share * usual_mm for share in _HEIGHTS), _WIDTHS_MM):
-        clear = cv2.filter2D(relative, -1, hole(height, width), borderType=cv2.BORDER_REPLICATE)
+        clear = cv2.filter2D(relative, -1, hole(height, width, with_root=True), borderType=cv2.BORDER_REPLICATE)
         odd = ((height / usual_mm - 1.0) / _HEIGHT_SPREAD) ** 2 + ((width - _USUAL_WIDTH_MM) / _WIDTH_SPREAD_MM) ** 2
         score = np.where(near, clear - _ODD * (off + odd), -np.inf)
         k, m = np.unravel_index(int(score.argmax()), score.shape)
         yield float(score[k, m]), float(_DOWN_MM[k]), float(_DEEP_MM[m]), height, width, float(clear[k, m])
 
 
-def hole(height: float, width: float) -> NDArray[np.float32]:
-    """The mean inside less the mean in the ring, as a kernel on the grid."""
+def hole(height: float, width: float, with_root: bool = False) -> NDArray[np.float32]:
+    """The mean inside less the mean in the ring, as a kernel on the grid. with_root: a root lies in it and is left out."""
     reach = np.arange(-round(height / 2 / STEP_MM) - 4, round(height / 2 / STEP_MM) + 5) * STEP_MM
     down, deep = np.meshgrid(reach, reach, indexing="ij")
 
     def within(more: float) -> NDArray[np.bool_]:
         return np.asarray(np.abs(down / (height / 2 + more)) ** _CORNERS + np.abs(deep / (width / 2 + more)) ** _CORNERS <= 1.0)
 
-    inside, ring = within(0.0), within(_RING_MM[1]) & ~within(_RING_MM[0])
+    root = with_root & (np.hypot(down + _ROOT_ABOVE * height, deep) < _ROOT_MM)
+    inside, ring = within(0.0) & ~root, within(_RING_MM[1]) & ~within(_RING_MM[0])
     return np.asarray(inside / inside.sum() - ring / ring.sum(), dtype=np.float32)
 
 
 def _beside(canal: Canal, at: int, usual: Foramen) -> float:
-    """mm from the canal's middle to a foramen's: its pedicles' middle, the one that lies farther in."""
+    """mm from the canal's middle to a foramen's: its pedicles' middle, the one that lies farther in. The sacrum's say nothing: there the
+    wall cuts the canal's corners."""
     across = (canal.wall_mm * np.cos(THETA)).max(axis=1) if usual.side == "left" else -(canal.wall_mm * np.cos(THETA)).min(axis=1)
     s, reach = canal.s_mm, usual.height_mm / 2 + _BEYOND_PEDICLE_MM
     sides = []
     for vertebra, place in zip(usual.between, (s[at] - reach, s[at] + reach)):
+        if vertebra.startswith("S"):
+            continue
         here = np.abs(s - np.clip(place, s[0], s[-1])) <= 2.0
         sides.append(float(np.median(across[here])) + 0.5 * float(at_level("pedicle_width_mm", vertebra)))
     return min(sides)
