@@ -19,7 +19,7 @@ from planner.anatomy.mr.blur import blurred
 from planner.anatomy.mr.canal import around_sac, open_sides, see_canal
 from planner.anatomy.mr.contrast import Contrast, contrast_of, contrast_on_t1, looks_plain
 from planner.anatomy.mr.cord import cord_in, cord_structure, told_from_roots
-from planner.anatomy.mr.fluid import see_fluid
+from planner.anatomy.mr.fluid import relative_to_fluid, see_fluid
 from planner.anatomy.mr.foramina import foramina_structure, see_foramina
 from planner.anatomy.mr.landmarks import see_landmarks, seen_landmarks_structure
 from planner.anatomy.mr.levels import centred, counted, find_discs, uncounted, usual_foramina, with_discs_between
@@ -70,7 +70,7 @@ class _Seen:
     """What of an MR is the same whatever its vertebrae are called. tissue, spine, inside: what labels are painted by, and the voxels of the
     spine and the canal. sac, cord: along the canal. lit: the sac with fluid as bright as it would be in the scan on T2. row: the vertebrae
     without names. canal_known: how the canal is known. contrast: what weights the scan. arches: the laminae's ends, None where their marrow
-    cannot be told."""
+    cannot be told. around: brightness around the sac, on T2."""
 
     volume: Volume
     tissue: Tissue
@@ -85,6 +85,7 @@ class _Seen:
     canal_known: Structure
     contrast: Contrast
     arches: Arches | None
+    around: Floats | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,11 +176,12 @@ def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Ana
     column = with_discs_between(column, row)
     levels, anchor = name_levels(row, anchor, lambda found: _guess(found, canal, cord, neck))
     arches = see_arches(volume, canal, row) if tube.contrast.weighting in ("T2", "T1") else None
+    around = relative_to_fluid(volume, sac) if tube.contrast.weighting == "T2" else None
     known = _canal_structure(canal.confidence, wall, tube.contrast)
     no_bone = np.zeros(body.shape, dtype=np.bool_)
     tissue, spine = tissue_of(volume, search.frame, body, no_bone, threshold, np.inf), spine_voxels(search.frame, no_bone, canal)
     inside = canal_voxels(volume.frame, canal)
-    seen = _Seen(volume, tissue, spine, inside, sac, tube.lit, cord, canal, column, row, known, tube.contrast, arches)
+    seen = _Seen(volume, tissue, spine, inside, sac, tube.lit, cord, canal, column, row, known, tube.contrast, arches, around)
     return _named(seen, levels, anchor, part(progress, 0.65, 1.0))
 
 
@@ -210,7 +212,7 @@ def _named(
     cord_mm, conus = with_cord(cord, canal, levels, radius)
     in_sight = np.zeros(len(radius), dtype=np.bool_) if cord is None else cord.seen
     sac = SacSections(radius, (seen.sac.edge > _SEEN) & (radius > 0), cord_mm, in_sight, conus)
-    fluid_known, hints = see_fluid(volume, canal, seen.sac, radius, levels) if seen.contrast.weighting == "T2" else (_NO_FLUID, ())
+    fluid_known, hints = (_NO_FLUID, ()) if seen.around is None else see_fluid(seen.around, canal, radius, levels)
     progress(0.0, "Placing the openings")
     foramina = see_foramina(volume, canal, seen.lit, usual_foramina(volume, canal, seen.column, levels))
     gaps = () if seen.arches is None else see_gaps(seen.arches, levels)

@@ -33,13 +33,12 @@ _UNTOLD = "Epidural fat is nearly as bright as fluid in this scan, so that fluid
 
 
 def see_fluid(
-    volume: Volume, canal: Canal, sac: SeenSac, radius_mm: Floats, levels: tuple[Level, ...]
+    relative: Floats, canal: Canal, radius_mm: Floats, levels: tuple[Level, ...]
 ) -> tuple[Structure, tuple[LeakHint, ...]]:
     """Collections of fluid between sac and wall, head to foot, in front of the sac and behind it, and how that is known.
 
-    sac: seen along the canal's centreline; radius_mm (n, ANGLES): what is kept of it, 0 below its end.
+    relative: of `relative_to_fluid`; radius_mm (n, ANGLES): what is kept of the sac, 0 below its end.
     """
-    relative = _relative(volume, sac)
     outer = np.minimum(canal.wall_mm - _OFF_WALL_MM, radius_mm + _BAND_MM)
     between = (radius_mm[..., None] + _OFF_SAC_MM < RADII) & (outer[..., None] > RADII) & (radius_mm.max(axis=1) > 0)[:, None, None]
     beside = relative[between & (relative < 5.0)]
@@ -66,12 +65,13 @@ def see_fluid(
     return Structure("found", _SURE, words), found
 
 
-def _relative(volume: Volume, sac: SeenSac) -> Floats:
-    """(n, ANGLES, radii): shares of the fluid's brightness; beyond the field far above any."""
+def relative_to_fluid(volume: Volume, sac: SeenSac) -> Floats:
+    """float32 (n, ANGLES, radii), around a sac seen along the canal's centreline: shares of its fluid's brightness; beyond the field far
+    above any."""
     rays = polar(volume, sac.curve)
     seen = np.where(rays == OUTSIDE, sac.dark + 100.0 * sac.fluid[:, None, None], rays)
     relative = np.maximum(seen - sac.dark, 0.0) / sac.fluid[:, None, None]
-    return np.asarray(ndimage.gaussian_filter(relative, (1.5, 1.0, 0.5), mode=("nearest", "wrap", "nearest")))
+    return np.asarray(ndimage.gaussian_filter(relative, (1.5, 1.0, 0.5), mode=("nearest", "wrap", "nearest")), dtype=np.float32)
 
 
 def _pieces(lying: NDArray[np.bool_]) -> tuple[NDArray[np.int64], int]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from planner.anatomy import LeakHint, Structure, find
-from planner.anatomy.mr.fluid import see_fluid
+from planner.anatomy.mr.fluid import relative_to_fluid, see_fluid
 from planner.anatomy.mr.sac import SeenSac
 from planner.anatomy.outside import hint_words
 from planner.anatomy.reformat import curve_through
@@ -45,7 +45,7 @@ def _scene(fat: float = _FAT, collection: bool = True, dura: bool = True) -> tup
 
 def _seen(fat: float = _FAT, collection: bool = True, dura: bool = True) -> tuple[Structure, tuple[LeakHint, ...], Canal, float]:
     volume, canal, sac, true_ml = _scene(fat, collection, dura)
-    known, hints = see_fluid(volume, canal, sac, sac.radius_mm, ())
+    known, hints = see_fluid(relative_to_fluid(volume, sac), canal, sac.radius_mm, ())
     return known, hints, canal, true_ml
 
 
