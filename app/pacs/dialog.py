@@ -137,7 +137,7 @@ class PacsDialog(QDialog):
         column.addWidget(row(node, self._choice, self._echo, self._edit, self._remove, new, None, self._send))
         self._send_sheet = button("Send the sheet", self._start_sending_sheet, "next", hint="Send the plan sheet to this node")
         self._outgoing = Card(name="The plan sheet")
-        ready = label("The plan sheet goes to this node, under the patient and the study of the scan.", wrap=False)
+        ready = label("The plan sheet will be sent to this node, under the patient and the study of the scan.", wrap=False)
         self._outgoing.add(row(ready, None, self._send_sheet))
         self._outgoing.hide()
         column.addWidget(self._outgoing)
@@ -182,7 +182,7 @@ class PacsDialog(QDialog):
         for one in (self._echo, self._edit, self._remove, self._search, self._send, self._send_sheet):
             one.setEnabled(self._node is not None and not running)
         self._retrieve.setEnabled(bool(self._found.selectedItems()) and not running)
-        for one in (self._search, self._retrieve):
+        for one in (self._search, self._retrieve, self._send_sheet):
             dress(one, "next" if one.isEnabled() else "")
 
     # ---- nodes ---------------------------------------------------------------------------------------------------------
