@@ -6,7 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from time import perf_counter
-from typing import Literal
+from typing import get_args
 
 import numpy as np
 
@@ -16,8 +16,8 @@ from planner.case.case import Case
 from planner.case.derive import find_anatomy
 from planner.geometry import Frame, Volume
 from planner.phantom import PhantomParameters, build
+from planner.phantom.parameters import ModalityName
 from tests.bench.anatomy.cohort import Row, spent
-from tests.bench.anatomy.patients import MODALITIES
 
 _SHAPE = (300, 512, 512)
 _SPACING_MM = (1.07, 0.75, 0.75)
@@ -27,11 +27,11 @@ SEGMENTATOR_S = 70.0
 """TotalSegmentator --fast on a processor, a large CT (its README; algorithms.md 8.2)."""
 
 
-def large(modality: Literal["ct", "myelogram", "mr"]) -> tuple[Volume, tuple[float, float, float]]:
+def large(modality: ModalityName) -> tuple[Volume, tuple[float, float, float]]:
     """The phantom on 512 x 512 x 300 voxels, air where it ends before, and the middle of its L3."""
     phantom = build(PhantomParameters(modality=modality, spacing_mm=_SPACING_MM, body_mass_index=30.0))
     voxels = phantom.volume.voxels
-    out = np.full(_SHAPE, 0 if modality == "mr" else -1000, dtype=np.int16)
+    out = np.full(_SHAPE, -1000 if modality in ("ct", "myelogram") else 0, dtype=np.int16)
     low = [max(0, (there - here) // 2) for there, here in zip(_SHAPE, voxels.shape)]
     cut = [max(0, (here - there) // 2) for there, here in zip(_SHAPE, voxels.shape)]
     size = [min(there, here) for there, here in zip(_SHAPE, voxels.shape)]
@@ -43,9 +43,9 @@ def large(modality: Literal["ct", "myelogram", "mr"]) -> tuple[Volume, tuple[flo
     return Volume(Frame(_SHAPE, affine), out, phantom.volume.modality), centre
 
 
-def cost(modality: Literal["ct", "myelogram", "mr"]) -> Row:
+def cost(modality: ModalityName) -> Row:
     """Seconds and memory of one modality. The clock counts only where nothing else runs."""
-    find(build(PhantomParameters(modality=modality, spacing_mm=(2.5, 2.5, 2.5))).volume)  # kernels are compiled
+    find(build(PhantomParameters(modality=modality, spacing_mm=(1.8, 1.8, 1.8))).volume)  # kernels are compiled
     volume, centre = large(modality)
     start = perf_counter()
     found, finding = spent(lambda: find(volume))
@@ -67,9 +67,9 @@ def _least(volume: Volume, found: Anatomy, anchor: Anchor) -> float:
 
 
 def costs() -> list[Row]:
-    """CT, myelogram and MR."""
+    """CT, myelogram and MR, T2 and T1."""
     rows = []
-    for modality in MODALITIES:
+    for modality in get_args(ModalityName):
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             rows.append(pool.submit(cost, modality).result())
     return rows
