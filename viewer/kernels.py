@@ -57,6 +57,20 @@ def shade_columns(
 
 
 @njit(cache=True, nogil=True)
+def _value_at(voxels: NDArray[Any], k: float, j: float, i: float) -> np.float32:
+    """The trilinear value at a place between the voxels' centres."""
+    nk, nj, ni = voxels.shape
+    k0, j0, i0 = int(k), int(j), int(i)
+    k1, j1, i1 = min(k0 + 1, nk - 1), min(j0 + 1, nj - 1), min(i0 + 1, ni - 1)
+    fk, fj, fi = np.float32(k - k0), np.float32(j - j0), np.float32(i - i0)
+    a = np.float32(voxels[k0, j0, i0]) * (1 - fi) + np.float32(voxels[k0, j0, i1]) * fi
+    b = np.float32(voxels[k0, j1, i0]) * (1 - fi) + np.float32(voxels[k0, j1, i1]) * fi
+    d = np.float32(voxels[k1, j0, i0]) * (1 - fi) + np.float32(voxels[k1, j0, i1]) * fi
+    e = np.float32(voxels[k1, j1, i0]) * (1 - fi) + np.float32(voxels[k1, j1, i1]) * fi
+    return (a * (1 - fj) + b * fj) * (1 - fk) + (d * (1 - fj) + e * fj) * fk
+
+
+@njit(cache=True, nogil=True)
 def shade_oblique(
     voxels: NDArray[Any],
     first: Floats,
@@ -79,14 +93,7 @@ def shade_oblique(
             grey = np.float32(0.0)
             if -0.5 <= k <= nk - 0.5 and -0.5 <= j <= nj - 0.5 and -0.5 <= i <= ni - 0.5:
                 k, j, i = min(max(k, 0.0), nk - 1.0), min(max(j, 0.0), nj - 1.0), min(max(i, 0.0), ni - 1.0)
-                k0, j0, i0 = int(k), int(j), int(i)
-                k1, j1, i1 = min(k0 + 1, nk - 1), min(j0 + 1, nj - 1), min(i0 + 1, ni - 1)
-                fk, fj, fi = np.float32(k - k0), np.float32(j - j0), np.float32(i - i0)
-                a = np.float32(voxels[k0, j0, i0]) * (1 - fi) + np.float32(voxels[k0, j0, i1]) * fi
-                b = np.float32(voxels[k0, j1, i0]) * (1 - fi) + np.float32(voxels[k0, j1, i1]) * fi
-                d = np.float32(voxels[k1, j0, i0]) * (1 - fi) + np.float32(voxels[k1, j0, i1]) * fi
-                e = np.float32(voxels[k1, j1, i0]) * (1 - fi) + np.float32(voxels[k1, j1, i1]) * fi
-                value = (a * (1 - fj) + b * fj) * (1 - fk) + (d * (1 - fj) + e * fj) * fk
+                value = _value_at(voxels, k, j, i)
                 grey = min(max((value - low) * scale, np.float32(0.0)), np.float32(255.0))
             for rr in range(r0, min(r0 + block, high)):
                 for cc in range(c0, min(c0 + block, wide)):
@@ -118,14 +125,7 @@ def blend_oblique(
             i = first[2] + r * down[2] + c * right[2]
             part, grey = share * share, np.float32(0.0)
             if 0 <= k <= nk - 1 and 0 <= j <= nj - 1 and 0 <= i <= ni - 1:
-                k0, j0, i0 = int(k), int(j), int(i)
-                k1, j1, i1 = min(k0 + 1, nk - 1), min(j0 + 1, nj - 1), min(i0 + 1, ni - 1)
-                fk, fj, fi = np.float32(k - k0), np.float32(j - j0), np.float32(i - i0)
-                a = np.float32(voxels[k0, j0, i0]) * (1 - fi) + np.float32(voxels[k0, j0, i1]) * fi
-                b = np.float32(voxels[k0, j1, i0]) * (1 - fi) + np.float32(voxels[k0, j1, i1]) * fi
-                d = np.float32(voxels[k1, j0, i0]) * (1 - fi) + np.float32(voxels[k1, j0, i1]) * fi
-                e = np.float32(voxels[k1, j1, i0]) * (1 - fi) + np.float32(voxels[k1, j1, i1]) * fi
-                value = (a * (1 - fj) + b * fj) * (1 - fk) + (d * (1 - fj) + e * fj) * fk
+                value = _value_at(voxels, k, j, i)
                 part = share
                 grey = share * min(max((value - low) * scale, np.float32(0.0)), np.float32(255.0))
             keep = 1 - part

@@ -16,7 +16,7 @@ from planner.progress import Progress, part, silent
 from planner.refusal import Refusal
 from planner.registration.levels import level_errors
 from planner.registration.mutual import agreements, least_share
-from planner.registration.optimise import Lost, Optimiser
+from planner.registration.optimise import Optimiser
 from planner.registration.pictures import BINS, Picture, beside_spine, picture_of, points_of
 from planner.registration.placed import LevelError, Registration, Rigid, StartName
 from planner.registration.starts import Start, by_canal, by_levels, by_search, where_it_was
@@ -153,11 +153,11 @@ def _laid(pair: _Pair, starts: Iterable[Start], anatomy: Anatomy | None, progres
     if not tried:
         return None
     whole, name, placed = max(tried, key=lambda one: one[0])
-    try:
-        placed = pair.middle.optimiser.best(placed, _NEXT_STEP_MM, part(progress, 0.3, 0.5))
-        placed = pair.fine.optimiser.best(placed, _LAST_STEP_MM, part(progress, 0.5, 0.75)).rounded()
-    except Lost:
+    nearer = pair.middle.optimiser.best(placed, _NEXT_STEP_MM, part(progress, 0.3, 0.5))
+    nearest = nearer and pair.fine.optimiser.best(nearer, _LAST_STEP_MM, part(progress, 0.5, 0.75))
+    if nearest is None:
         return None
+    placed = nearest.rounded()
     points = points_of(pair.fine.planning, pair.fine.mask, _POINTS)
     told = agreements(points, pair.fine.second, placed)
     chance = (BINS - 1) ** 2 / (2 * len(points.values))
@@ -173,12 +173,9 @@ def _laid(pair: _Pair, starts: Iterable[Start], anatomy: Anatomy | None, progres
 def _coarse(pair: _Pair, start: Start, progress: Progress) -> tuple[float, StartName, Rigid] | None:
     """What a start leads to at 8 mm, with how well the scans agree there."""
     name, placed = start
-    try:
-        placed = pair.coarse.optimiser.best(placed, _FIRST_STEP_MM, progress)
-    except Lost:
-        return None
-    whole = pair.whole(placed)
-    return (whole, name, placed) if whole > 0 else None
+    end = pair.coarse.optimiser.best(placed, _FIRST_STEP_MM, progress)
+    whole = 0.0 if end is None else pair.whole(end)
+    return (whole, name, end) if end is not None and whole > 0 else None
 
 
 def _rivals(pair: _Pair, placed: Rigid, whole: float, progress: Progress) -> tuple[str, ...]:

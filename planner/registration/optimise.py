@@ -21,10 +21,6 @@ _MOST_SAMPLES = 15_000
 _SEED = 1
 
 
-class Lost(Exception):  # noqa: N818 - an answer, not an error
-    """From this start the scans hardly meet."""
-
-
 class Optimiser:
     """Two scans at one resolution. What is fitted is fitted inside `mask` of the planning scan."""
 
@@ -36,8 +32,8 @@ class Optimiser:
         self._middle_mm = inside.mean(axis=0)
         self._share = min(1.0, _MOST_SAMPLES / max(1, len(inside)))
 
-    def best(self, start: Rigid, step_mm: float, progress: Progress) -> Rigid:
-        """The best place near a start, the first step this long. Raises Lost where the scans hardly meet."""
+    def best(self, start: Rigid, step_mm: float, progress: Progress) -> Rigid | None:
+        """The best place near a start, the first step this long; None where the scans hardly meet."""
         # SimpleITK's transform takes points of the planning scan to the second: the way back
         about = start.inverse().about(self._middle_mm)
         transform = SimpleITK.Euler3DTransform()
@@ -67,8 +63,8 @@ class Optimiser:
         method.AddCommand(SimpleITK.sitkIterationEvent, told)
         try:
             method.Execute(self._planning, self._second)
-        except RuntimeError as error:
-            raise Lost from error
+        except RuntimeError:
+            return None
         if stopped:
             raise stopped[0]
         turn = np.degrees(vector_of(np.array(transform.GetMatrix()).reshape(3, 3)))

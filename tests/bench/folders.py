@@ -19,6 +19,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from time import process_time
 
@@ -53,17 +54,16 @@ def _bytes(series: int, n: int, phase: int = 1) -> bytes:
     return text.replace(_PLACE.encode(), f"{2.0 * (n % A_SERIES):+09.2f}".encode())[:-4] + struct.pack("<HH", n % 1000, n // 1000)
 
 
-def _template(made: list[bytes] = []) -> bytes:  # noqa: B006 - made once
-    if not made:
-        ds = dataset(Stack(rows=_SIDE, columns=_SIDE, row_mm=2.0, column_mm=2.0, places=(0,)), 0)
-        ds.SeriesInstanceUID = f"{UID_ROOT}.9.99999"
-        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = f"{UID_ROOT}.9.99999.8.88888"
-        ds.ImagePositionPatient = [-60, -60, _PLACE]
-        ds.InstanceNumber, ds.AcquisitionNumber = None, 77777
-        written = io.BytesIO()
-        ds.save_as(written, enforce_file_format=True)
-        made.append(written.getvalue())
-    return made[0]
+@cache
+def _template() -> bytes:
+    ds = dataset(Stack(rows=_SIDE, columns=_SIDE, row_mm=2.0, column_mm=2.0, places=(0,)), 0)
+    ds.SeriesInstanceUID = f"{UID_ROOT}.9.99999"
+    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = f"{UID_ROOT}.9.99999.8.88888"
+    ds.ImagePositionPatient = [-60, -60, _PLACE]
+    ds.InstanceNumber, ds.AcquisitionNumber = None, 77777
+    written = io.BytesIO()
+    ds.save_as(written, enforce_file_format=True)
+    return written.getvalue()
 
 
 def _text_files(folder: Path, count: int) -> Path:
