@@ -27,7 +27,8 @@ WALL, SPACE = "canal wall", "compartments"
 
 WALL_STYLES: tuple[tuple[str, tuple[float, ...]], ...] = (
     ("canal", ()), ("ligamentum flavum", ()), ("wall foramen", (3.5, 1.8)), ("wall window", (4.0, 1.5, 1.0, 1.5)),
-    ("wall disc", (1.8, 1.4)), ("wall metal", (0.9, 0.9)), ("wall open arch", (0.9, 1.6)), ("wall other", ()), ("wall other", ()),
+    ("wall disc", (1.8, 1.4)), ("wall body", (1.8, 1.4, 0.6, 1.4)), ("wall metal", (0.9, 0.9)), ("wall open arch", (0.9, 1.6)),
+    ("wall other", ()), ("wall other", ()),
 )  # fmt: skip
 """Colour and dashes of each kind of wall, in the order of its codes (`planner.anatomy.bridges`)."""
 SPACE_MEANINGS = ("ventral space", "dorsal space", "recess", "recess", "wall foramen", "wall foramen")

@@ -385,7 +385,8 @@ _MEANINGS = {
     "compartments: left recess": "recess", "compartments: right recess": "recess",
     "compartments: left foramen": "wall foramen", "compartments: right foramen": "wall foramen",
     "canal wall: bone": "canal", "canal wall: ligamentum flavum": "ligamentum flavum", "canal wall: foramen": "wall foramen",
-    "canal wall: interlaminar window": "wall window", "canal wall: disc": "wall disc", "canal wall: metal": "wall metal",
+    "canal wall: interlaminar window": "wall window", "canal wall: disc": "wall disc",
+    "canal wall: vertebral body": "wall body", "canal wall: metal": "wall metal",
     "canal wall: open arch": "wall open arch", "canal wall: drawn by hand": "wall other", "canal wall: label map": "wall other",
 }  # fmt: skip
 """The colours of what is not called by its own name."""

@@ -1,11 +1,13 @@
 """What the wall of the canal is made of: bone, ligament that lines it, or a bridge over an opening, of one kind or another.
 
-`kinds_of` and `bridges_of` tell it for every direction of every cross-section; `bridges` lists it by level and side, `wall_at` by place.
+`kinds_of`, `with_bodies` and `bridges_of` tell it for every direction of every cross-section; `bridges` lists it by level and side,
+`wall_at` by place.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,11 +16,12 @@ from scipy import ndimage
 from planner.anatomy.spine import ANGLES, Anatomy, Canal, Side
 from planner.geometry import Floats
 
-BONE, FLAVUM, FORAMEN, WINDOW, DISC, METAL, OPEN_ARCH, DRAWN, IMPORTED = range(9)
+BONE, FLAVUM, FORAMEN, WINDOW, DISC, BODY, METAL, OPEN_ARCH, DRAWN, IMPORTED = range(10)
 """Bone; the ligamentum flavum, seen against fat, in front of bone; bridges: over a foramen, over the gap between two laminae, over a
-disc, beside metal, and where an arch is missing; a wall that a hand has drawn or a label map has given, of which nobody knows more."""
+disc, behind a body whose cortex is thin there or let a vein through, beside metal, and where an arch is missing; a wall that a hand has
+drawn or a label map has given, of which nobody knows more."""
 
-LETTERS = "BLFWDMAHI"
+LETTERS = "BLFWDVMAHI"
 """One for each kind, in files."""
 
 _DIRECTIONS_DEG = np.arange(ANGLES) * 360.0 / ANGLES
@@ -28,6 +31,8 @@ _BEFORE = np.abs(_DIRECTIONS_DEG - 270.0) <= 50.0
 _OPEN_SHARE = 0.75  # of the directions of an arch are bridged where it is missing
 _OPEN_MM = 35  # and over this length: a gap between two laminae is 25 mm at most
 _SPLINTERS_MM = 5  # pieces of bone left over so short a way make no arch
+AT_BODY = 0.3
+"""Of the way to the next vertebra; farther from a body's middle lies the disc between two."""
 
 
 def kinds_of(bridged: NDArray[np.bool_]) -> NDArray[np.uint8]:
@@ -39,6 +44,19 @@ def kinds_of(bridged: NDArray[np.bool_]) -> NDArray[np.uint8]:
     missing = ndimage.binary_opening(missing, np.ones(min(_OPEN_MM, len(missing))))
     kinds[missing[:, None] & bridged & _BEHIND] = OPEN_ARCH
     return kinds
+
+
+def with_bodies(canal: Canal, bodies_mm: Sequence[float]) -> Canal:
+    """The canal whose bridges in front are told apart: behind the middle of a body none is a disc's. bodies_mm: where along the canal the
+    bodies' middles lie, from its head end; of fewer than two nothing is told."""
+    if len(bodies_mm) < 2:
+        return canal
+    middles, s_mm = np.sort(np.asarray(bodies_mm, dtype=np.float64)), canal.s_mm
+    way = np.interp(s_mm, middles, np.arange(len(middles)), left=-1.0, right=-1.0)  # 2.3: three tenths from the third to the fourth
+    behind_body = (way >= 0) & (np.abs(way - np.rint(way)) <= AT_BODY)
+    kinds = bridges_of(canal)
+    kinds[behind_body[:, None] & (kinds == DISC)] = BODY
+    return replace(canal, bridge=kinds)
 
 
 def bridges_of(canal: Canal) -> NDArray[np.uint8]:
@@ -53,9 +71,13 @@ def bridges_of(canal: Canal) -> NDArray[np.uint8]:
 
 # ---- in words, by place and by level ---------------------------------------------------------------------------------------------------
 
-_NAMES = ("bone", "ligamentum flavum", "foramen", "interlaminar window", "disc", "metal", "open arch", "drawn by hand", "label map")
+_NAMES = (
+    *("bone", "ligamentum flavum", "foramen", "interlaminar window", "disc", "vertebral body"),
+    *("metal", "open arch", "drawn by hand", "label map"),
+)
 _AT = (
     *("", ": ligamentum flavum", " bridged: {side} foramen", " bridged: interlaminar window", " bridged: disc"),
+    " bridged: vertebral body",
     *(" inferred beside metal", " inferred where an arch is missing", " drawn by hand", " from the label map"),
 )
 _NEAR_MM = 1.5  # of the wall: there a pointer is on it

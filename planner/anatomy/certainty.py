@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from planner.anatomy.bridges import DISC, FORAMEN, METAL, OPEN_ARCH, WINDOW, bridges_of, kinds_of
+from planner.anatomy.bridges import AT_BODY, BODY, DISC, FORAMEN, METAL, OPEN_ARCH, WINDOW, bridges_of, kinds_of
 from planner.anatomy.reformat import Curve
 from planner.anatomy.spine import Canal, Level, Structure
 from planner.anatomy.track import Path
@@ -23,7 +23,6 @@ _SURE, _LEAKY, _BRIDGED, _ROUGH = 5.26, 3.26, 2.17, 17.6
 _UNCLEAR, _ODD, _INFERRED, _MOSTLY = 1.5, 0.7, 10.0, 8.0
 _HALF_BRIDGED = 0.45
 _ROUGH_MM = 9
-_AT_BODY = 0.3  # of the way to the next vertebra; farther from a body's middle it is the disc between two
 _ARCH = (0.0, 0.35)  # of the way to the next vertebra: where along the canal the lamina of a vertebra closes it
 _SOME_MM = 4.0  # less is not worth a word
 _MOST = 0.6
@@ -53,7 +52,7 @@ def canal_structure(canal: Canal, levels: tuple[Level, ...]) -> Structure:
     """How the canal as a whole is known, and at which levels it is weak: uncertain, bridged, beside metal, without an arch."""
     kinds = bridges_of(canal)
     weak = canal.confidence < WEAK
-    open_ = np.isin(kinds, (FORAMEN, WINDOW, DISC)).mean(axis=1)
+    open_ = np.isin(kinds, (FORAMEN, WINDOW, DISC, BODY)).mean(axis=1)
     places = Places(canal, levels)
     most = places.most(open_)
     sentences = [f"{round(100 * float(open_.mean()))} % of the wall is bridged over openings" + (f", most at {most}." if most else ".")]
@@ -80,7 +79,7 @@ class Places:
         self.names = [name for a, b in itertools.pairwise(levels) for name in (a.name, f"{a.name}-{b.name}")] + [
             a.name for a in levels[-1:]
         ]
-        ends = [edge for s, gap in zip(middles, self._gaps) for edge in (s + _AT_BODY * gap, s + (1 - _AT_BODY) * gap)][:-1]
+        ends = [edge for s, gap in zip(middles, self._gaps) for edge in (s + AT_BODY * gap, s + (1 - AT_BODY) * gap)][:-1]
         self._at = np.searchsorted(ends, self._s) if levels else np.zeros(len(self._s), dtype=np.intp)
 
     def _lengths(self, where: NDArray[np.bool_]) -> Floats:

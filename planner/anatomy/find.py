@@ -14,6 +14,7 @@ from planner.anatomy import labels as codes
 from planner.anatomy.beside import Beside, both_sides
 from planner.anatomy.body import AIR_BELOW_HU, body_mask, pressed_flat
 from planner.anatomy.bone import Bone, find_bone
+from planner.anatomy.bridges import with_bodies
 from planner.anatomy.bright import split_bright
 from planner.anatomy.certainty import canal_structure, confidence_of
 from planner.anatomy.clues import guess
@@ -129,6 +130,7 @@ def _find_in_ct(volume: Volume, anchor: Anchor | None, progress: Progress) -> An
     mask = Volume(search.frame, bone.mask.astype(np.uint8))
     column = find_column(search, mask, curve, wall.radius_mm, openness)
     row = bodies(curve, column)
+    canal = with_bodies(canal, [s_mm for s_mm, _, _ in row.bodies])
     levels, anchor = name_levels(row, anchor, lambda found: guess(search, mask, curve, found))
     progress(0.66, "Finding lung, gas, kidneys and vessels")
     soft, around = _around(search, body, canal, row)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from planner.anatomy import labels as codes
 from planner.anatomy.body import body_mask
+from planner.anatomy.bridges import with_bodies
 from planner.anatomy.cord import SeenCord
 from planner.anatomy.grid import reduced
 from planner.anatomy.levels import Body, Column, Row, bodies
@@ -173,6 +174,7 @@ def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Ana
     shortest_mm = _SHORTEST_IN_NECK_MM if neck else _SHORTEST_MM
     column = find_discs(volume, sac.curve, tube.about_mm, tube.openness, shortest_mm, tube.contrast.weighting == "T1")
     row = counted(volume, centred(volume, canal, bodies(sac.curve, column)), neck)
+    canal = with_bodies(canal, [s_mm for s_mm, _, _ in row.bodies])
     column = with_discs_between(column, row)
     levels, anchor = name_levels(row, anchor, lambda found: _guess(found, canal, cord, neck))
     arches = see_arches(volume, canal, row) if tube.contrast.weighting in ("T2", "T1") else None

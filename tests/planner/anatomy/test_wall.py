@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from planner.anatomy import Canal, Level
-from planner.anatomy.bridges import BONE, DISC, FLAVUM, FORAMEN, METAL, OPEN_ARCH, WINDOW, bridges_of, kinds_of
+from planner.anatomy.bridges import BODY, BONE, DISC, FLAVUM, FORAMEN, METAL, OPEN_ARCH, WINDOW, bridges_of, kinds_of, with_bodies
 from planner.anatomy.certainty import canal_structure
 from planner.anatomy.reformat import RADIAL_MM, RADII, curve_through, rising
 from planner.anatomy.roof import find_roof
@@ -136,6 +136,15 @@ def test_what_was_bridged_later_rules_over_what_was_told() -> None:
     kinds = bridges_of(_canal(bridged, told))
     assert (kinds[60, BACK], kinds[60, LEFT], kinds[60, FRONT]) == (FLAVUM, BONE, DISC)
     assert bridges_of(_canal(bridged))[60, FRONT] == DISC
+
+
+def test_a_bridge_in_front_is_a_discs_between_two_bodies_and_not_behind_one() -> None:
+    canal = with_bodies(_canal(_bridged(80, FRONT, BACK)), [20.0, 50.0, 80.0, 110.0])
+    kinds = bridges_of(canal)[:, FRONT]
+    assert [int(kinds[s]) for s in (50, 58, 60, 65, 70, 72, 80)] == [BODY, BODY, DISC, DISC, DISC, BODY, BODY]
+    assert int(kinds[30]) == BONE
+    assert (bridges_of(canal)[40:120, BACK] != BODY).all()
+    assert (bridges_of(with_bodies(_canal(_bridged(80, FRONT)), [50.0]))[40:120, FRONT] == DISC).all()  # of one body nothing is told
 
 
 LEVELS = tuple(Level(name, (0.0, -30.0, -s), s, 0.9) for name, s in (("L3", 15.0), ("L4", 50.0), ("L5", 85.0)))
