@@ -30,6 +30,7 @@ from tests.bench.anatomy.measures import (
     wall_distances,
     wrong_levels,
 )
+from tests.bench.anatomy.openings import hints_of, window_errors
 from tests.bench.anatomy.patients import MODALITIES, Patient, Scanned, patient, scanned, sources_hash, with_what_lies_in
 from tests.bench.anatomy.windows import brushed
 
@@ -142,7 +143,8 @@ def errors_of(found: Anatomy, there: Scanned) -> Row:
         "foramina_mm": float(held.mean()) if len(held) else None, "foramen_worst_mm": float(held.max()) if len(held) else None,
         "foramina": len(foramina), "foramina_missed": int(len(foramina) - len(held)),
         "wrong_levels": wrong_levels(errors), "level_mm": float(np.mean(held_levels)) if held_levels else None,
-        "skin_mm": skin, "skin_95_mm": skin95,
+        "skin_mm": skin, "skin_95_mm": skin95, **hints_of(found, there.truth["leaks"]),
+        "windows": window_errors(found, [true for true in there.truth["windows"] if true["between"][0] in COUNTED]),
         "wall_by_place": {place: round(off, 2) for place, off in wall_by_place(found.canal, true_wall, line, levels).items()},
         "level_errors": {name: round(error, 1) for name, error in errors.items()},
     }  # fmt: skip
@@ -153,7 +155,7 @@ def code_hash() -> str:
     return sources_hash(
         "planner/anatomy/*.py", "planner/anatomy/*/*.py", "planner/geometry/*.py", "planner/phantom/*.py", "planner/case/derive.py",
         "resources/evidence/anatomy.json", "resources/phantom/*.json",
-        *(f"tests/bench/anatomy/{name}.py" for name in ("cohort", "measures", "patients")),
+        *(f"tests/bench/anatomy/{name}.py" for name in ("cohort", "measures", "openings", "patients")),
     )  # fmt: skip
 
 

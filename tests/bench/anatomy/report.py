@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from tests.bench.anatomy.cohort import COUNTED, Row
+from tests.bench.anatomy.openings import WINDOW
 from tests.bench.anatomy.speed import SEGMENTATOR_S
 
 MODALITIES = ("ct", "myelogram", "mr", "mr-t1")
@@ -133,6 +134,34 @@ def place_table(rows: Sequence[Row]) -> list[str]:
                 values = [value for value in held if value is not None and np.isfinite(value)]
                 cells.append(f"{np.median(values):+.1f}" if values else "-")
         lines.append(f"| {level} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def window_table(rows: Sequence[Row]) -> list[str]:
+    """The windows between laminae against the phantom's design: all levels of all patients together."""
+    lines = [
+        "| scans | windows | found | " + " | ".join(f"{what} off: median, 95 %, worst" for what in WINDOW) + " |",
+        "| --- " * (3 + len(WINDOW)) + "|",
+    ]
+    for modality in MODALITIES:
+        told = [off for row in rows if row["modality"] == modality and row["refused"] is None for off in row["windows"].values()]
+        if not told:
+            continue
+        held = np.array([off for off in told if off is not None]).reshape(-1, len(WINDOW))
+        cells = [f"{np.median(off):.1f}, {np.percentile(off, 95):.1f}, {off.max():.1f}" if len(off) else "-" for off in held.T]
+        lines.append(f"| {_WORDS[modality]} | {len(told)} | {len(held)} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def hint_table(rows: Sequence[Row]) -> list[str]:
+    """Leaks that the program offers by itself, by what kind of leak the phantom holds."""
+    lines = ["| scans | leak | patients | leaks | offered | hints elsewhere |", "| --- " * 6 + "|"]
+    for modality in MODALITIES:
+        of = [row for row in rows if row["modality"] == modality and row["refused"] is None]
+        for kind in sorted({row["leak"] for row in of}):
+            there = [row for row in of if row["leak"] == kind]
+            counts = " | ".join(str(sum(row[key] for row in there)) for key in ("leaks", "leaks_shown", "hints_elsewhere"))
+            lines.append(f"| {_WORDS[modality]} | {kind} | {len(there)} | {counts} |")
     return lines
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from planner.anatomy import Canal
-from planner.anatomy.spine import ANGLES
+from planner.anatomy.spine import ANGLES, LeakHint, Window
 from planner.geometry import Frame
 from tests.bench.anatomy import report
 from tests.bench.anatomy.measures import (
@@ -20,6 +20,7 @@ from tests.bench.anatomy.measures import (
     wall_distances,
     wrong_levels,
 )
+from tests.bench.anatomy.openings import hints_of, window_errors
 from tests.bench.anatomy.patients import averaged, blocked, patient, with_what_lies_in
 from tests.planner.anatomy.phantoms import found
 
@@ -121,6 +122,22 @@ def test_a_root_in_the_canal_is_room_and_one_beside_it_is_none() -> None:
     assert dice(whole, canal) > 0.99
     assert not (whole & ~canal & ~roots).any()
     assert with_what_lies_in(canal, disc(2.0, x_mm=15.0)).sum() == canal.sum()
+
+
+def test_a_window_is_judged_by_its_centre_its_size_and_its_tilt() -> None:
+    mine = Window(("L3", "L4"), (3.0, 4.0, 0.0), 10.0, 12.0, 5.0, 0.9)
+    true = {"between": ["L3", "L4"], "centre": [0.0, 0.0, 0.0], "height_mm": 12.0, "width_mm": 11.0, "tilt_deg": 9.0}
+    judged = window_errors(replace(found(), windows=(mine,)), [true, {**true, "between": ["L4", "L5"]}])
+    assert judged == {"L3-L4": [5.0, 2.0, 1.0, 4.0], "L4-L5": None}
+
+
+def test_a_hint_shows_the_leak_beside_which_it_lies_on_its_side_of_the_sac() -> None:
+    anatomy = replace(found(), canal=pipe(9.0))
+    behind = LeakHint((0.0, 5.0, 30.0), (0.0, 0.0, 35.0), (0.0, 0.0, 25.0), "dorsal", "midline", 1.0)
+    far = replace(behind, head_mm=(0.0, 0.0, 8.0), foot_mm=(0.0, 0.0, 2.0))
+    leaks = [{"kind": "dorsal", "position": [2.0, 5.0, 41.0]}, {"kind": "ventral", "position": [0.0, -5.0, 30.0]}]
+    judged = hints_of(replace(anatomy, leak_hints=(behind, far)), leaks)
+    assert judged == {"leaks": 2, "leaks_shown": 1, "hints_elsewhere": 1}
 
 
 def test_patients_differ_and_a_number_is_always_the_same_patient() -> None:
