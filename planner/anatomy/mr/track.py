@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -20,6 +24,7 @@ _BEHIND_MM, _BEFORE_MM = 22.0, 150.0  # tissue behind the sac; the fat under the
 _PAIRS = 6  # columns to both sides that are compared with each other: the spine is nearly its own mirror image
 _LEAST_PAIRS = 2
 _SPINE_MM = 70.0  # a spine lies within this of the trunk's middle
+_FARTHEST_MM = 85.0  # from it: beyond, off the middle and odd, the best score is 0.04, less than a tube must have (`ends`; 0.1 on T1)
 _DEEP_MM, _DEEPER = 60.0, 0.006  # beyond this depth a mm counts so much: bright tubes run before the bodies too, beside the vessels
 _OFF_MIDDLE_MM = 45.0  # a curved spine lies hardly farther from the middle of the trunk, nor beyond half of the way to a field's edge
 _ASIDE = 0.4  # of the score, for a step of a column from one slice to the next: vessels beside the neck are bright tubes too
@@ -30,6 +35,17 @@ _CLEAREST_MM = 30.0
 _FAINT, _FADES_MM = 0.4, 6.0  # of its usual score: below this, over this length, the tube has ended
 _CLEAR = 0.25  # of the share of the clearest ridge in view
 WAY_OUT = "Choose a T2 series that shows the bright sac in its middle slices, or draw the canal."
+
+
+@dataclass(frozen=True, eq=False)
+class _Bands:
+    """(slices, rows, columns) each. slab: the scan in slabs from left to right. ridge: how much brighter a band is there than its rims in
+    front and behind. band: the scan about there; `away` columns to the left and right of it is what lies beside."""
+
+    slab: NDArray[np.float32]
+    ridge: NDArray[np.float32]
+    band: NDArray[np.float32]
+    away: int
 
 
 def evened(search: Volume, body: NDArray[np.bool_]) -> Volume:
@@ -66,19 +82,20 @@ def track(even: Volume, body: NDArray[np.bool_], ends: float = _ENDS) -> tuple[F
     dk, dj, di = even.frame.spacing_mm
     step = max(1, round(_COLUMN_MM / di))
     columns = np.arange(step // 2, even.frame.shape[2], step)
-    slab, ridge, beside = _ridge(even, columns)
-    score, ridge = _score(slab, ridge, beside, body[:, :, columns], dk, dj, (columns * di).astype(np.float64))
+    bands = _bands(even, columns)
+    score, (first_row, first_column) = _score(bands, body[:, :, columns], dk, dj, (columns * di).astype(np.float64))
     reach = max(1, int(np.ceil(0.5 * dk / (step * di))))
     path = _best_tube(score - np.float32(ends), 2, reach, 0.1, _ASIDE)
     path = _above_its_end(path, score[path[:, 0], path[:, 1], path[:, 2]], dk)
-    place = path[:, 0], path[:, 1], path[:, 2]
-    length, clarity, stands_out = len(path) * dk, float(np.median(score[place])), float(np.median(ridge[place]))
+    k, j, i = path.T
+    ridge = bands.ridge[k, j + first_row, i + first_column]
+    length, clarity, stands_out = len(path) * dk, float(np.median(score[k, j, i])), float(np.median(ridge))
     if length < _LEAST_LENGTH_MM or clarity < _CLEAR:
         sentence = f"No spinal canal was found: the longest bright tube is {length:.0f} mm, {_LEAST_LENGTH_MM:.0f} mm are needed."
         raise Refusal(sentence, WAY_OUT)
     if stands_out < _STANDS_OUT:
         raise Refusal(f"No spinal canal was found: no tube stands out from its rim ({stands_out:.2f}, {_STANDS_OUT} is needed).", WAY_OUT)
-    index = np.stack([path[:, 0], path[:, 1], columns[path[:, 2]]], axis=1).astype(np.float64)
+    index = np.stack([k, j + first_row, columns[i + first_column]], axis=1).astype(np.float64)
     return even.frame.to_world(index), clarity
 
 
@@ -89,77 +106,110 @@ def _above_its_end(path: NDArray[np.int64], score: NDArray[np.float32], dk: floa
     return path[: faded[faded > clearest].min(initial=len(path))]
 
 
-def _ridge(even: Volume, columns: NDArray[np.intp]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """(slices, rows, columns): the scan in slabs from left to right; how much brighter a band is there than its rims in front and behind;
-    and than what lies beside it."""
+def _bands(even: Volume, columns: NDArray[np.intp]) -> _Bands:
+    """Plane by plane, in which a filter from front to back takes a fraction of what it takes in the whole scan."""
     dk, dj, di = even.frame.spacing_mm
     quiet = blurred(even.voxels, (2.5 / dk, 0.0, 0.0))
     third = max(1, round(_SLAB_MM / 3 / di))
-    part = ndimage.uniform_filter1d(quiet, third, axis=2)
-    left, middle, right = (part[:, :, np.clip(columns + shift, 0, part.shape[2] - 1)] for shift in (-third, 0, third))
-    slab = ndimage.gaussian_filter1d((left + middle + right) / 3, 0.7 / dj, axis=1)
-    dark, light = np.minimum(left, middle), np.maximum(left, middle)
-    # of three the mean of the two darker ones: a vessel fills one third of the slab, a cord makes one of them dark
-    core = (np.minimum(dark, right) + np.maximum(dark, np.minimum(light, right))) / 2
-    core = ndimage.gaussian_filter1d(core, 0.7 / dj, axis=1)
-    rim = ndimage.minimum_filter1d(slab, max(1, round(_RIM_MM / dj)), axis=1)
+    thirds = [np.clip(columns + shift, 0, quiet.shape[2] - 1) for shift in (-third, 0, third)]
+    slab, ridge, band = (np.empty((*quiet.shape[:2], len(columns)), dtype=np.float32) for _ in range(3))
+    for k, plane in enumerate(quiet):
+        part = _mean(plane, (third, 1))
+        left, middle, right = (part.take(at, axis=1) for at in thirds)
+        slab[k] = _soft((left + middle + right) / 3, 0.7 / dj)
+        dark, light = np.minimum(left, middle), np.maximum(left, middle)
+        # of three the mean of the two darker ones: a vessel fills one third of the slab, a cord makes one of them dark
+        core = _soft((np.minimum(dark, right) + np.maximum(dark, np.minimum(light, right))) / 2, 0.7 / dj)
+        ridge[k] = _over_its_rims(core, slab[k], dj)
+        band[k] = _mean(slab[k], (1, max(1, round(5.0 / dj))))
+    band = _mean(band.reshape(len(band), -1), (1, max(1, round(15.0 / dk)))).reshape(band.shape)  # over a body and a disc
+    away = max(1, round(_BESIDE_MM / (di * (columns[1] - columns[0])))) if len(columns) > 1 else 1
+    return _Bands(slab, ridge, band, away)
+
+
+def _over_its_rims(core: NDArray[np.float32], slab: NDArray[np.float32], dj: float) -> NDArray[np.float32]:
+    """How much brighter than the brighter of its rims in front and behind a band is, in one slice."""
+    rim = cv2.erode(slab, np.ones((max(1, round(_RIM_MM / dj)), 1), dtype=np.uint8))
     ridge = np.full(slab.shape, -np.inf, dtype=np.float32)
     for width in _WIDTHS_MM:
-        inner = ndimage.uniform_filter1d(core, max(1, round(0.7 * width / dj)), axis=1)
+        inner = _mean(core, (1, max(1, round(0.7 * width / dj))))
         shift = round((width / 2 + 0.5 * _RIM_MM) / dj)
-        ridge = np.maximum(ridge, inner - np.maximum(np.roll(rim, shift, axis=1), np.roll(rim, -shift, axis=1)))
-    away = max(1, round(_BESIDE_MM / (di * (columns[1] - columns[0])))) if len(columns) > 1 else 1
-    band = ndimage.uniform_filter(slab, (max(1, round(15.0 / dk)), max(1, round(5.0 / dj)), 1))  # over a body and a disc
-    sides = np.pad(band, ((0, 0), (0, 0), (away, away)), mode="edge")
-    return slab, ridge, band - 0.5 * (sides[:, :, : -2 * away] + sides[:, :, 2 * away :])
+        np.maximum(ridge, inner - np.maximum(np.roll(rim, shift, axis=0), np.roll(rim, -shift, axis=0)), out=ridge)
+    return ridge
 
 
-def _score(
-    slab: NDArray[np.float32],
-    ridge: NDArray[np.float32],
-    beside: NDArray[np.float32],
-    body: NDArray[np.bool_],
-    dk: float,
-    dj: float,
-    across: Floats,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(score, ridge): 1 where a tube is as clear as any in view, less where left and right differ and away from the trunk's middle, -0.5
-    too near to the skin or too deep."""
-    nj = body.shape[1]
+def _mean(plane: NDArray[Any], window: tuple[int, int]) -> NDArray[np.float32]:
+    """Means over so many columns and rows, mirrored beyond the borders."""
+    return np.asarray(cv2.blur(plane, window, borderType=cv2.BORDER_REFLECT))
+
+
+def _soft(plane: NDArray[Any], sigma: float) -> NDArray[np.float32]:
+    """Blurred from front to back, sigma in rows."""
+    size = (1, 2 * int(4.0 * sigma + 0.5) + 1)
+    return cv2.GaussianBlur(plane.astype(np.float64), size, sigmaX=1.0, sigmaY=sigma, borderType=cv2.BORDER_REFLECT).astype(np.float32)
+
+
+def _score(bands: _Bands, body: NDArray[np.bool_], dk: float, dj: float, across: Floats) -> tuple[NDArray[np.float32], tuple[int, int]]:
+    """1 where a tube is as clear as any in view, less where left and right differ and away from the trunk's middle, -0.5 too near to the
+    skin or too deep; of those rows and columns where it can be more than that, and the first of each.
+
+    across: (columns,), mm from the left.
+    """
+    nk, nj, ni = bands.slab.shape
     last = np.where(body.any(axis=1), nj - 1 - body[:, ::-1].argmax(axis=1), 0)
-    depth = (last[:, None] - np.arange(nj)[None, :, None]) * dj
-    deep = (depth > _BEHIND_MM) & (depth < _BEFORE_MM)
-    scale = max(float(np.percentile(ridge[deep][::7], 99.7)), 1e-3) if deep.any() else 1.0
+    rows = np.arange(nj)
+    deep = np.empty(body.shape, dtype=np.bool_)
+    for plane, behind in zip(deep, last):
+        depth = (behind - rows[:, None]) * dj
+        np.logical_and(depth > _BEHIND_MM, depth < _BEFORE_MM, out=plane)
+    scale = max(float(np.percentile(bands.ridge[deep][::7], 99.7)), 1e-3) if deep.any() else 1.0
     weight = body.sum(axis=(0, 1)).astype(np.float64)
     middle = float((weight * across).sum() / max(weight.sum(), 1.0))
     off = ((across - middle) / min(_OFF_MIDDLE_MM, max(0.5 * float(np.ptp(across)), 1.0))) ** 2
-    odd = _asymmetry(slab, deep, np.abs(across - middle) < _SPINE_MM, 25.0 / dk)
-    score = np.clip(ridge / scale, -0.5, 1.2) + 0.3 * np.clip(beside / scale, -1.0, 1.0) - 0.2 * off - 0.5 * odd[:, None]
-    score = score - _DEEPER * np.maximum(depth - _DEEP_MM, 0.0)
-    return np.where(deep, score, -0.5).astype(np.float32), ridge
+    odd = _asymmetry(bands.slab, deep, np.abs(across - middle) < _SPINE_MM, 25.0 / dk)
+    near = _from_first_to_last(np.abs(across - middle) < _FARTHEST_MM)
+    high = _from_first_to_last(np.asarray(deep[:, :, near].any(axis=(0, 2))))
+    to_left, to_right = (np.clip(np.arange(ni)[near] + shift, 0, ni - 1) for shift in (-bands.away, bands.away))
+    score = np.empty((nk, high.stop - high.start, near.stop - near.start), dtype=np.float32)
+    for k, band in enumerate(bands.band[:, high]):
+        beside = band[:, near] - 0.5 * (band[:, to_left] + band[:, to_right])
+        clear = np.clip(bands.ridge[k, high, near] / scale, -0.5, 1.2) + 0.3 * np.clip(beside / scale, -1.0, 1.0)
+        clear = clear - 0.2 * off[near] - 0.5 * odd[k, near]
+        clear -= _DEEPER * np.maximum((last[k, near] - rows[high, None]) * dj - _DEEP_MM, 0.0)
+        score[k] = np.where(deep[k, high, near], clear, -0.5)
+    return score, (high.start, near.start)
+
+
+def _from_first_to_last(mask: NDArray[np.bool_]) -> slice:
+    """From the first that is marked to the last; all where none is."""
+    marked = np.flatnonzero(mask)
+    return slice(int(marked[0]), int(marked[-1]) + 1) if len(marked) else slice(0, len(mask))
 
 
 def _asymmetry(slab: NDArray[np.float32], deep: NDArray[np.bool_], near: NDArray[np.bool_], sigma: float) -> NDArray[np.float32]:
     """(slices, columns): how much left and right of a column differ, 0 where least and 1 as usual in that slice, up to 1.5.
 
     near: (columns,), those that may hold a spine; in the flanks little lies that could differ."""
-    ni = slab.shape[2]
-    total, pairs = np.zeros((slab.shape[0], ni)), np.zeros(ni)
-    inside = deep.astype(np.float32)
-    for d in range(1, _PAIRS + 1):
+    nk, _, ni = slab.shape
+    count = min(_PAIRS, (ni - 1) // 2)
+    apart = np.zeros((count, nk, ni), dtype=np.float32)
+    for k, (plane, inside) in enumerate(zip(slab, deep)):
+        rows = np.maximum(inside.sum(axis=0, dtype=np.float32), 1.0)
+        for d in range(1, count + 1):
+            here = slice(d, ni - d)
+            apart[d - 1, k, here] = (np.abs(plane[:, 2 * d :] - plane[:, : ni - 2 * d]) * inside[:, here]).sum(axis=0) / rows[here]
+    total, pairs = np.zeros((nk, ni)), np.zeros(ni)
+    for d in range(1, count + 1):
         here = slice(d, ni - d)
-        if ni - 2 * d < 1:
-            break
-        apart = np.abs(slab[:, :, 2 * d :] - slab[:, :, : ni - 2 * d]) * inside[:, :, here]
-        mean = apart.sum(axis=1) / np.maximum(inside[:, :, here].sum(axis=1), 1.0)
-        total[:, here] += mean / max(float(np.median(mean)), 1e-6)  # what lies farther apart differs more anywhere
+        usual = max(float(np.median(apart[d - 1, :, here])), 1e-6)  # what lies farther apart differs more anywhere
+        total[:, here] += apart[d - 1, :, here] / usual
         pairs[here] += 1
     odd = ndimage.gaussian_filter1d(total / np.maximum(pairs, 1), sigma, axis=0, mode="nearest")
     enough = (pairs >= min(_LEAST_PAIRS, pairs.max())) & (near | ~near.any())
     if not enough.any():
         return np.zeros(odd.shape, dtype=np.float32)
-    least, usual = odd[:, enough].min(axis=1, keepdims=True), np.median(odd[:, enough], axis=1, keepdims=True)
-    return np.where(enough, np.clip((odd - least) / np.maximum(usual - least, 1e-3), 0.0, 1.5), 1.5).astype(np.float32)
+    least, middling = odd[:, enough].min(axis=1, keepdims=True), np.median(odd[:, enough], axis=1, keepdims=True)
+    return np.where(enough, np.clip((odd - least) / np.maximum(middling - least, 1e-3), 0.0, 1.5), 1.5).astype(np.float32)
 
 
 @njit(cache=True, nogil=True)
