@@ -153,7 +153,9 @@ class Walk(QObject):
 
     def _refresh_anatomy(self) -> None:
         volume = self.volume.value
-        if volume is None or self.volume.key != (self.series.key if self.series else None):
+        if volume is None or self.volume.state != "ready" or self.volume.key != (self.series.key if self.series else None):
+            # while another scan is loaded the old one stays on view: it is not the one to find this case's anatomy in
+            self.jobs.cancel("anatomy")
             self.anatomy, self.surfaces, self._anatomy_ready, self._anatomy_before = Derived(), Derived(), None, None
             return
         from planner.case.derive import anatomy_key, find_anatomy, with_edits
