@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from planner.anatomy import labels as codes
 from planner.anatomy.beside import STEP_MM, Beside, turned
+from planner.anatomy.matched import matched
 from planner.anatomy.norms import at_level
 from planner.anatomy.spine import ANGLES, NOT_CHECKED, Canal, Facet, Lamina, Landmarks, Level, Pedicle, Side, Structure
 from planner.anatomy.windows import back_of
@@ -25,6 +26,7 @@ _TURNS_DEG = np.arange(-30.0, 31.0, 10.0)  # from the usual angle of a level
 _GAP_MM, _BESIDE_MM, _LONG_MM = 0.5, (1.0, 2.3), 4.0  # half of the gap; the cortex on both sides of it; half its length
 _DENSEST_HU, _SEEN_HU = 900.0, 60.0  # a gap this much darker than the bone on both sides of it is a joint
 _FINER = 2
+_AROUND = round((max(_BESIDE_MM[1], _LONG_MM) + 0.5) * _FINER / STEP_MM)  # samples around a place that its gap and the bone beside it take
 _FAR_MM = 8.0
 _PER_MM = 15.0  # HU that a joint loses for each mm from its usual place
 _LAMINA_MM, _LAMINA_DEPTHS_MM, _LEAST_BONE = 6.0, (0.3, 8.0), 2  # beside the midline; behind the canal; samples that are a lamina
@@ -207,10 +209,11 @@ def _joint(beside: Beside, canal: Canal, row: int, reach: int, out: float, upper
         return None
     rows, columns = (slice(int(there[0]), int(there[-1]) + 1) for there in (np.flatnonzero(inside.any(axis=n)) for n in (1, 0)))
     back_mm, out_mm, inside, far = back_mm[rows], out_mm[:, columns], inside[rows, columns], far[rows, columns]
+    near = np.pad(plane, _AROUND, mode="edge")[rows.start : rows.stop + 2 * _AROUND, columns.start : columns.stop + 2 * _AROUND]
+    usual = float(at_level("facet_angle_deg", upper.name))
     best: tuple[float, float, int, int] | None = None
-    for turn in _TURNS_DEG:
-        angle = float(at_level("facet_angle_deg", upper.name)) + float(turn)
-        gap, one, other = (_means(plane, kernel, rows, columns) for kernel in _kernels(angle))
+    for angle in (usual + float(turn) for turn in _TURNS_DEG):
+        gap, one, other = (matched(near, kernel) for kernel in _kernels(angle))
         score = np.where(inside, np.minimum(one, other) - gap - _PER_MM * far, -np.inf)
         depth, place = divmod(int(score.argmax()), score.shape[1])
         if best is None or score[depth, place] > best[0]:
@@ -225,15 +228,6 @@ def _joint(beside: Beside, canal: Canal, row: int, reach: int, out: float, upper
     return Facet((upper.name, lower.name), beside.side, _point(centre), _point(axis), clear * min(upper.confidence, lower.confidence))
 
 
-def _means(plane: NDArray[np.float32], kernel: NDArray[np.float32], rows: slice, columns: slice) -> NDArray[np.float32]:
-    """A plane filtered with a kernel, a part of it."""
-    half = len(kernel) // 2
-    low = max(rows.start - half, 0), max(columns.start - half, 0)
-    near = plane[low[0] : rows.stop + half, low[1] : columns.stop + half]
-    found = cv2.filter2D(near, cv2.CV_32F, kernel, borderType=cv2.BORDER_REPLICATE | cv2.BORDER_ISOLATED)
-    return np.asarray(found[rows.start - low[0] : rows.stop - low[0], columns.start - low[1] : columns.stop - low[1]])
-
-
 def _finer(places: Floats) -> Floats:
     """The places of samples after resizing, whose borders stay."""
     return np.asarray(places[0] + (np.arange(len(places) * _FINER) + 0.5) / _FINER * STEP_MM - STEP_MM / 2)
@@ -242,9 +236,7 @@ def _finer(places: Floats) -> Floats:
 @cache
 def _kernels(angle_deg: float) -> tuple[NDArray[np.float32], ...]:
     """Means over a gap whose plane stands at an angle to the sagittal, over the bone behind and medial of it, and in front and lateral."""
-    step = STEP_MM / _FINER
-    half = round((max(_BESIDE_MM[1], _LONG_MM) + 0.5) / step)
-    v, u = (grid * step for grid in np.mgrid[-half : half + 1, -half : half + 1])
+    v, u = (grid * STEP_MM / _FINER for grid in np.mgrid[-_AROUND : _AROUND + 1, -_AROUND : _AROUND + 1])
     turn = np.radians(angle_deg)
     across, along = u * np.cos(turn) - v * np.sin(turn), u * np.sin(turn) + v * np.cos(turn)
     near = np.abs(along) <= _LONG_MM

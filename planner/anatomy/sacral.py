@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from planner.anatomy.matched import matched
 from planner.anatomy.norms import at_level
 from planner.anatomy.roots import as_root
 from planner.anatomy.spine import ANGLES, Canal, Level, Provenance, Root, Side
@@ -204,14 +206,16 @@ def _likeness(
     for one, out_of_view in zip(soft, hidden, strict=True):
         seen = 1 - np.maximum(cv2.dilate(np.isnan(one).astype(np.uint8), np.ones((3, 3), np.uint8)), out_of_view).astype(np.float32)
         held = seen * np.nan_to_num(one)
-        inner, outer, view = (_inner(cv2.filter2D(*pair)) for pair in ((held, -1, disc), (held, -1, ring), (seen, -1, ring)))
+        inner, outer, view = _mean(held, disc), _mean(held, ring), _mean(seen, ring)
         worth.append(inner - _RING_WEIGHS * outer)
         stands_out.append(np.where((inner > _SOFT) & (view > _IN_VIEW), inner - outer / np.maximum(view, _IN_VIEW), 0.0))
     return np.array(worth), np.array(stands_out)
 
 
-def _inner(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    return values[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
+def _mean(plane: NDArray[np.float32], around: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(behind, beside): the mean of a plane around each place, as of `_round`."""
+    off = _MARGIN - len(around) // 2
+    return matched(plane[off : len(plane) - off, off : plane.shape[1] - off], around)
 
 
 def _round(from_mm: float, to_mm: float) -> NDArray[np.float32]:
@@ -227,19 +231,38 @@ def _round(from_mm: float, to_mm: float) -> NDArray[np.float32]:
 def _followed(worth: Floats, usual: _Way) -> NDArray[np.int64]:
     """(rows, 2): the way, as places of the grid, along which a root fits best, that bends little and stays near the usual one."""
     off = (_BESIDE_MM - usual.place_mm[:, :1, None]) ** 2 + (_BEHIND_MM[:, None] - usual.place_mm[:, 1:, None]) ** 2
-    worth = np.maximum(worth, 0.0) - _OFF * off
-    reach = range(-_FARTHEST, _FARTHEST + 1)
-    moves = [(k, m) for k in reach for m in reach]
-    toll = _BENDS * _STEP_MM * np.hypot(*np.array(moves).T)[:, None, None]
-    size = worth[0].shape
-    best, came = worth[0], np.zeros(worth.shape, dtype=np.int64)
-    for n in range(1, len(worth)):
-        held = np.pad(best, _FARTHEST, constant_values=-np.inf)
-        ways = np.array([held[_FARTHEST + k :, _FARTHEST + m :][: size[0], : size[1]] for k, m in moves]) - toll
-        came[n] = ways.argmax(axis=0)
-        best = ways.max(axis=0) + worth[n]
-    at = np.zeros((len(worth), 2), dtype=np.int64)
-    at[-1] = np.unravel_index(int(best.argmax()), size)
-    for n in range(len(worth) - 1, 0, -1):
-        at[n - 1] = at[n] + moves[came[n, at[n, 0], at[n, 1]]]
+    steps = np.arange(-_FARTHEST, _FARTHEST + 1) * _STEP_MM
+    return _best_way(np.maximum(worth, 0.0) - _OFF * off, _BENDS * np.hypot(steps[:, None], steps))
+
+
+@njit(cache=True, nogil=True)
+def _best_way(worth: Floats, toll: Floats) -> NDArray[np.int64]:
+    """(n, 2): the places (row, column) of n planes one after the other whose worth less the toll of the steps between them is greatest.
+
+    worth: (n, rows, columns). toll: (k, k), of a step of up to k // 2 places; a longer one is not taken.
+    """
+    count, rows, columns = worth.shape
+    far = toll.shape[0] // 2
+    best = np.full(worth.shape, -np.inf)  # of the ways that end at a place
+    best[0] = worth[0]
+    for n in range(1, count):
+        for k in range(-far, far + 1):
+            for m in range(-far, far + 1):
+                cost, first, last = toll[k + far, m + far], max(0, -m), min(columns, columns - m)
+                for row in range(max(0, -k), min(rows, rows - k)):
+                    now, before = best[n, row, first:last], best[n - 1, row + k, first + m : last + m]
+                    for column in range(last - first):
+                        if before[column] - cost > now[column]:
+                            now[column] = before[column] - cost
+        best[n] += worth[n]
+    at = np.zeros((count, 2), dtype=np.int64)
+    at[-1] = best[-1].argmax() // columns, best[-1].argmax() % columns
+    for n in range(count - 1, 0, -1):
+        most = -np.inf
+        for k in range(-far, far + 1):
+            for m in range(-far, far + 1):
+                row, column = at[n, 0] + k, at[n, 1] + m
+                inside = 0 <= row < rows and 0 <= column < columns
+                if inside and best[n - 1, row, column] - toll[k + far, m + far] > most:
+                    most, at[n - 1] = best[n - 1, row, column] - toll[k + far, m + far], (row, column)
     return at
