@@ -33,7 +33,6 @@ from planner.anatomy.mr.t1 import (
     brightness_along,
     fat_of,
     lit_by_fat,
-    open_sides_by_fat,
     see_canal_by_fat,
     seen_beside_fat,
     turned_body,
@@ -149,8 +148,7 @@ def _dark_tube(volume: Volume, search: Volume, body: NDArray[np.bool_], least: f
     contrast = contrast_on_t1(volume, sac, seen_beside_fat(volume, sac, fat), brightness_along(sac.curve, fat))
     if contrast is None:
         return None
-    sac, wall = see_canal_by_fat(volume, fluid, sac, fat)
-    openness = open_sides_by_fat(volume, sac, wall.radius_mm, fat)
+    sac, wall, openness = see_canal_by_fat(volume, fluid, sac, fat)
     return _Tube(contrast, fluid, seen_beside_fat(volume, sac, fat), lit_by_fat(sac, fat), wall, wall.radius_mm, openness, clarity)
 
 

@@ -68,7 +68,9 @@ def turned_over(volume: Volume, fat: Volume) -> Volume:
     step = np.array(frame.spacing_mm) / np.array(coarse.spacing_mm)
     start = coarse.to_index(frame.to_world((0, 0, 0)))
     out = np.empty(frame.shape, dtype=np.int16)
-    _turn_over(values_of(volume), fat.voxels, start, step, np.array(_SHARES), np.array(_TURNED), out)
+    for k, plane in enumerate(out):
+        values = values_of(volume, (slice(k, k + 1), slice(None), slice(None)))
+        _turn_over(values[0], fat.voxels, start + (k * step[0], 0.0, 0.0), step, np.array(_SHARES), np.array(_TURNED), plane)
     return Volume(frame, out, "MR")
 
 
@@ -76,49 +78,54 @@ def turned_over(volume: Volume, fat: Volume) -> Volume:
 def _turn_over(
     values: NDArray[np.float32], fat: Floats, start: Floats, step: Floats, shares: Floats, turned: Floats, out: NDArray[np.int16]
 ) -> None:
-    """Each value over the fat's brightness there (linear between its places, start + n * step along each axis), and what that share turns
-    into, linear between those that are given."""
+    """Each value of a slice over the fat's brightness there (linear between its places, start and n * step along rows and columns), and
+    what that share turns into, linear between those that are given."""
     last = np.array(fat.shape) - 1
-    for k in range(values.shape[0]):
-        z = min(max(start[0] + k * step[0], 0.0), float(last[0]))
-        k0 = min(int(z), max(last[0] - 1, 0))
-        k1 = min(k0 + 1, last[0])
-        plane = fat[k0] + (z - k0) * (fat[k1] - fat[k0])
-        for j in range(values.shape[1]):
-            y = min(max(start[1] + j * step[1], 0.0), float(last[1]))
-            j0 = min(int(y), max(last[1] - 1, 0))
-            j1 = min(j0 + 1, last[1])
-            row = plane[j0] + (y - j0) * (plane[j1] - plane[j0])
-            for i in range(values.shape[2]):
-                x = min(max(start[2] + i * step[2], 0.0), float(last[2]))
-                i0 = min(int(x), max(last[2] - 1, 0))
-                bright = row[i0] + (x - i0) * (row[min(i0 + 1, last[2])] - row[i0])
-                share = values[k, j, i] / max(bright, 1.0)
-                at = 1
-                while at < len(shares) - 1 and share > shares[at]:
-                    at += 1
-                part = min(max((share - shares[at - 1]) / (shares[at] - shares[at - 1]), 0.0), 1.0)
-                out[k, j, i] = int(turned[at - 1] + part * (turned[at] - turned[at - 1]))
+    z = min(max(start[0], 0.0), float(last[0]))
+    k0 = min(int(z), max(last[0] - 1, 0))
+    k1 = min(k0 + 1, last[0])
+    plane = fat[k0] + (z - k0) * (fat[k1] - fat[k0])
+    for j in range(values.shape[0]):
+        y = min(max(start[1] + j * step[1], 0.0), float(last[1]))
+        j0 = min(int(y), max(last[1] - 1, 0))
+        j1 = min(j0 + 1, last[1])
+        row = plane[j0] + (y - j0) * (plane[j1] - plane[j0])
+        for i in range(values.shape[1]):
+            x = min(max(start[2] + i * step[2], 0.0), float(last[2]))
+            i0 = min(int(x), max(last[2] - 1, 0))
+            bright = row[i0] + (x - i0) * (row[min(i0 + 1, last[2])] - row[i0])
+            share = values[j, i] / max(bright, 1.0)
+            at = 1
+            while at < len(shares) - 1 and share > shares[at]:
+                at += 1
+            part = min(max((share - shares[at - 1]) / (shares[at] - shares[at - 1]), 0.0), 1.0)
+            out[j, i] = int(turned[at - 1] + part * (turned[at] - turned[at - 1]))
 
 
 def turned_body(search: Volume, body: NDArray[np.bool_], fat: Volume) -> Volume:
     """The body turned over (float32), about 1 in muscle, as `track` wants it: there are no other values than these, so none are evened."""
-    return Volume(search.frame, np.where(body, turned_over(search, fat).voxels / _MUSCLE, 0.0).astype(np.float32), "MR")
+    out = np.zeros(body.shape, dtype=np.float32)
+    for plane, turned, inside in zip(out, turned_over(search, fat).voxels, body):
+        np.divide(turned, _MUSCLE, out=plane, where=inside)
+    return Volume(search.frame, out, "MR")
 
 
-def see_canal_by_fat(volume: Volume, fluid: Volume, sac: SeenSac, fat: Volume) -> tuple[SeenSac, Wall]:
-    """The wall around a seen sac, centred on what it encloses, and the sac in these cross-sections. fluid: the scan turned over, in which
-    the sac was seen. Below the sac's end the canal goes on through the fat that fills it there."""
+def see_canal_by_fat(volume: Volume, fluid: Volume, sac: SeenSac, fat: Volume) -> tuple[SeenSac, Wall, Floats]:
+    """The wall around a seen sac, centred on what it encloses, the sac in these cross-sections, and how much of the left and right side of
+    the wall has no dark rim, (n, 2) 0..1: foramina. fluid: the scan turned over, in which the sac was seen. Below the sac's end the canal
+    goes on through the fat that fills it there."""
     curve, end = _lengthened(volume, fluid, sac, fat)
     sac = _ended(sac_along(fluid, curve), end)
-    u, v = centroids(_wall(volume, sac, fat).radius_mm)
+    wall, _ = _wall(volume, sac, fat)
+    u, v = centroids(wall.radius_mm)
     away = np.hypot(u, v)
     direction = np.rint(np.arctan2(v, u) / (2 * np.pi) * ANGLES).astype(np.intp) % ANGLES
     room = np.maximum(sac.radius_mm[np.arange(len(u)), direction] - _INSIDE_MM, 0.0)
     room[end:] = away[end:]
     share = np.minimum(1.0, room / np.maximum(away, 1e-6))
     sac = _ended(sac_along(fluid, moved(curve, share * u, share * v)), end)
-    return sac, _wall(volume, sac, fat)
+    wall, rim = _wall(volume, sac, fat)
+    return sac, wall, openness_of(rim, wall.radius_mm, RADII, 0.5)
 
 
 def _end_of(fluid: Volume, sac: SeenSac) -> int:
@@ -145,7 +152,8 @@ def _lengthened(volume: Volume, fluid: Volume, sac: SeenSac, fat: Volume) -> tup
     steps = np.arange(1, below + end - sure + 1)[:, None] * onward * STEP_MM / max(float(np.linalg.norm(onward)), 1e-6)
     curve = curve_through(np.concatenate([points, points[-1] + steps]), 2.0)
     for _ in range(_TURNS):
-        u, v = centroids(_wall(volume, _ended(sac_along(fluid, curve), end - first), fat).radius_mm)
+        wall, _ = _wall(volume, _ended(sac_along(fluid, curve), end - first), fat)
+        u, v = centroids(wall.radius_mm)
         beyond = np.clip((np.arange(len(u)) - (sure - first)) / _STEADY_MM, 0.0, 1.0)
         curve = moved(curve, beyond * u, beyond * v, _BENDS_MM)
     inside = np.median(_shares(volume, curve, fat)[:, :, RADII < _INSIDE_MM].reshape(len(curve.points_mm), -1), axis=1)
@@ -160,16 +168,12 @@ def _ended(sac: SeenSac, end: int) -> SeenSac:
     return replace(sac, radius_mm=sac.radius_mm * there[:, None], edge=sac.edge * there[:, None], fluid=sac.fluid * there)
 
 
-def _wall(volume: Volume, sac: SeenSac, fat: Volume) -> Wall:
-    shares = _shares(volume, sac.curve, fat)
-    wall = find_wall(_SOLID * _rim(shares, sac.radius_mm), 0.5 * _SOLID, max(volume.frame.spacing_mm[1:]))
-    radius = _on_the_edge(shares, wall, sac.radius_mm)
-    return replace(wall, radius_mm=radius)
-
-
-def open_sides_by_fat(volume: Volume, sac: SeenSac, wall_mm: Floats, fat: Volume) -> Floats:
-    """(n, 2): how much of the left and right side of a wall (n, ANGLES) has no dark rim, 0..1: foramina."""
-    return openness_of(_rim(_shares(volume, sac.curve, fat), sac.radius_mm), wall_mm, RADII, 0.5)
+def _wall(volume: Volume, sac: SeenSac, fat: Volume) -> tuple[Wall, Floats]:
+    """The wall around a sac, and the dark rim (n, ANGLES, radii) in which it was found."""
+    shares = ndimage.gaussian_filter(_shares(volume, sac.curve, fat), (0.8, 0.6, 0.5), mode=("nearest", "wrap", "nearest"))
+    rim = _rim(shares, sac.radius_mm)
+    wall = find_wall(_SOLID * rim, 0.5 * _SOLID, max(volume.frame.spacing_mm[1:]))
+    return replace(wall, radius_mm=_on_the_edge(shares, wall, sac.radius_mm)), rim
 
 
 def _rim(shares: Floats, sac_mm: Floats) -> Floats:
@@ -179,7 +183,6 @@ def _rim(shares: Floats, sac_mm: Floats) -> Floats:
     follows it. Where marrow shows and nothing brighter before it, fluid, bone and ligament look alike: the wall is the bone's thickness
     before the marrow, or, against the sac, where it no longer grows brighter. Where nothing bright shows it is not seen.
     """
-    shares = ndimage.gaussian_filter(shares, (0.8, 0.6, 0.5), mode=("nearest", "wrap", "nearest"))
     off = RADII - sac_mm[..., None]
     sides = ndimage.grey_closing(shares, (1, 1, round(_THIN_MM / RADIAL_MM)))  # a dark line as bright as the darker of its sides
     line = np.clip((sides - shares) / _DEEP, 0.0, 1.0) * (sides < _FAT)  # a root lies between fat and fat
@@ -220,7 +223,6 @@ def _shares(volume: Volume, curve: Curve, fat: Volume) -> Floats:
 
 def _on_the_edge(shares: Floats, wall: Wall, sac_mm: Floats) -> Floats:
     """(n, ANGLES): the wall half way from the fat or the veins inside down to the darkest of the rim, however thin the rim is."""
-    shares = ndimage.gaussian_filter(shares, (0.8, 0.6, 0.5), mode=("nearest", "wrap", "nearest"))
     off = RADII - wall.radius_mm[..., None]
     darkest = np.where(np.abs(off) <= _NEAR_MM, shares, np.inf).argmin(axis=2)
     rim = RADII[darkest][..., None]
