@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from planner.progress import Progress
 from planner.scan.series import Member, Place, Skipped
@@ -126,7 +126,7 @@ def _take(path: Path, name: str, found: list[Found], skipped: list[Skipped]) -> 
     try:
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
-            size = os.fstat(file.fileno()).st_size
+            stamp = _stamp(file)
     except OSError:
         skipped.append(Skipped(shown, "The file cannot be opened: no permission, or the disk fails."))
         return
@@ -134,7 +134,7 @@ def _take(path: Path, name: str, found: list[Found], skipped: list[Skipped]) -> 
     if kind == "zip":
         _take_zip(path, name, found, skipped)
     else:
-        found.append(Found(Place(path, shown), kind, size))
+        found.append(Found(Place(path, shown, stamp=stamp), kind, stamp[0]))
 
 
 def _take_zip(path: Path, name: str, found: list[Found], skipped: list[Skipped]) -> None:
@@ -186,10 +186,26 @@ def _take_member(path: Path, inside: str, info: zipfile.ZipInfo, found: list[Fou
         found.append(Found(place, kind, info.file_size))
 
 
+class Changed(OSError):  # noqa: N818 - a sentence for the user
+    """Raised with a sentence when a file is not the one that was found."""
+
+
+def _stamp(file: BinaryIO) -> tuple[int, int]:
+    status = os.fstat(file.fileno())
+    return status.st_size, status.st_mtime_ns
+
+
 def open_place(place: Place) -> io.BufferedIOBase:
-    """The bytes of a file, or of a ZIP member (unpacked in memory, its name is never used as a path). Raises OSError."""
+    """The bytes of a file, or of a ZIP member (unpacked in memory, its name is never used as a path). Raises OSError.
+
+    Raises Changed where the file was written to since it was found: what its header said then may not hold for these bytes.
+    """
     if place.member is None:
-        return place.path.open("rb")
+        file = place.path.open("rb")
+        if place.stamp is not None and _stamp(file) != place.stamp:
+            file.close()
+            raise Changed("The file has changed since the scan was opened.")
+        return file
     data = _unpacked(place, place.member, place.member.unpacked)
     if len(data) != place.member.unpacked or zlib.crc32(data) != place.member.crc:
         raise OSError("damaged ZIP member")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,15 @@ class ImageFile:
     intercept: float
     problem: str | None
 
+    @cached_property
+    def digest(self) -> str:
+        """Tells whether another image is this one: a hash of its voxels and of where they lie."""
+        seen = hashlib.blake2b(digest_size=12)
+        seen.update(np.ascontiguousarray(self.voxels).data)
+        seen.update(repr((self.frame.shape, self.slope, self.intercept)).encode())
+        seen.update(np.round(self.frame.affine, 6).tobytes())
+        return seen.hexdigest()
+
 
 def judge_image(found: Found) -> Series:
     """The series that such a file is. Raises Unreadable with a sentence for label maps and what is no 3D image."""
@@ -50,12 +60,11 @@ def judge_image(found: Found) -> Series:
     low = float(image.voxels.min()) * image.slope + image.intercept
     ending = found.place.name.lower().rpartition(".")[2]
     name = "NIfTI image" if found.kind == "nifti" else "MetaImage" if ending in ("mha", "mhd") else "NRRD image"
-    digest = _digest(image)
     zeros = (0.0, 0.0, 0.0)
     base = Series(
-        uid=f"2.25.{int(digest, 16)}", part=0, description=name, modality="CT" if low <= AIR_HU else "MR", plane="oblique",
+        uid=f"2.25.{int(image.digest, 16)}", part=0, description=name, modality="CT" if low <= AIR_HU else "MR", plane="oblique",
         slices=image.frame.shape[0], size=image.frame.shape, spacing_mm=zeros, extent_mm=zeros, verdict="refused", reasons=(), repairs=(),
-        file=found.place, digest=digest, thumbnail=_thumbnail_of(image, "CT" if low <= AIR_HU else "MR"),
+        file=found.place, digest=image.digest, thumbnail=_thumbnail_of(image, "CT" if low <= AIR_HU else "MR"),
     )  # fmt: skip
     reasons = (image.problem,) if image.problem else ()
     judged = with_frame(base, image.frame, reasons, ())
@@ -190,11 +199,3 @@ def _is_label_map(voxels: NDArray[Any]) -> bool:
     inside = (a != 0) & (b != 0)
     count = int(np.count_nonzero(inside))
     return count == 0 or int(np.count_nonzero((a == b) & inside)) / count > _LABEL_SHARE
-
-
-def _digest(image: ImageFile) -> str:
-    seen = hashlib.blake2b(digest_size=12)
-    seen.update(np.ascontiguousarray(image.voxels).data)
-    seen.update(repr((image.frame.shape, image.slope, image.intercept)).encode())
-    seen.update(np.round(image.frame.affine, 6).tobytes())
-    return seen.hexdigest()

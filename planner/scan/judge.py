@@ -14,7 +14,7 @@ from planner.geometry import Floats, Frame, Gap
 from planner.scan.group import one_grid
 from planner.scan.pixels import rescale_of
 from planner.scan.series import LEAST_SLICES, Plane, Series, Slice, Triple
-from planner.scan.stack import LEAST_BLOCK, NO_GAP, SAME_PLACE_MM, Crooked, Stack, arrange, axes, grid, odd_steps
+from planner.scan.stack import LEAST_BLOCK, SAME_PLACE_MM, SHOWN, Crooked, Stack, arrange, axes, grid, odd_steps
 
 MOST_NAMED = 3  # odd steps or places named one by one in a reason
 _NORMALS: dict[Plane, Triple] = {"sagittal": (1, 0, 0), "coronal": (0, 1, 0), "axial": (0, 0, 1)}
@@ -189,10 +189,9 @@ def _with_gaps(
     ends = [(stop, stop + 1) for _, stop in stack.runs[:-1]]
     where = " and ".join(f"{before} and {after}" for before, after in ends)
     said = f"What lies between slices {where} was not scanned: it is left empty, and nothing is planned there."
-    known = NO_GAP[1] - 1.0  # a slice shows this share of a step beyond its place
     heights = stack.positions_mm @ stack.normal
     gaps = tuple(
-        Gap(_triple(stack.normal), float(heights[before - 1] + known * step), float(heights[after - 1] - known * step))
+        Gap(_triple(stack.normal), float(heights[before - 1] + SHOWN * step), float(heights[after - 1] - SHOWN * step))
         for before, after in ends
     )
     base = replace(base, size=(len(filled.order), *base.size[1:]), spacing_mm=(step, *base.spacing_mm[1:]))

@@ -14,7 +14,7 @@ from planner.geometry import Frame, Gap, Volume, axial_frame_over
 from planner.progress import Progress, part, silent
 from planner.refusal import Refusal
 from planner.scan.headers import Unreadable
-from planner.scan.images import compact, read_image
+from planner.scan.images import ImageFile, compact, read_image
 from planner.scan.memory import free_bytes
 from planner.scan.pixels import Undecodable, read_pixels, rescale_of, stored_type
 from planner.scan.planes import Planes
@@ -24,7 +24,7 @@ from planner.scan.series import Pixels, Series, Slice
 AIR_HU = -1024.0
 _VOXEL_BYTES = 2
 _WORKING_SHARE = 0.8  # of the free memory, for the scan and its resampled copy
-_EXPORT_AGAIN = "Copy the scan again from the disc or the archive."
+_OPEN_AGAIN = "Open the scan again, or copy it again from the disc or the archive."
 
 
 Each = Callable[[Callable[[int], None], Iterable[int]], Iterable[None]]
@@ -93,21 +93,33 @@ def _check_memory(series: Series) -> None:
 
 
 def _load_file(series: Series) -> Volume:
+    image = image_of(series)
+    return Volume(image.frame, image.voxels, series.modality, image.slope, image.intercept)
+
+
+def image_of(series: Series) -> ImageFile:
+    """The image of a scan that is one file, read whole. Raises Refusal where that has gone, or is not what was judged any more."""
     assert series.file is not None
     try:
         image = read_image(series.file)
     except Unreadable as reason:
-        raise Refusal(str(reason), _EXPORT_AGAIN) from reason
-    return Volume(image.frame, image.voxels, series.modality, image.slope, image.intercept)
+        raise Refusal(str(reason), _OPEN_AGAIN) from reason
+    if image.digest != series.digest:
+        raise Refusal("The file has changed since the scan was opened.", _OPEN_AGAIN)
+    return image
+
+
+def unreadable(series: Series, n: int, reason: Undecodable) -> Refusal:
+    """Why slice n (from 0) of a series cannot be read."""
+    return Refusal(f"Slice {n + 1} of {len(series.pictures)} cannot be read. {reason}", _OPEN_AGAIN)
 
 
 def _load_slices(series: Series, frame: Frame, each: Each, shown: Shown | None, progress: Progress) -> Volume:
     pictures, scale = series.pictures, scale_of(series.pictures)
     middle = len(pictures) // 2
-    upside_down = _is_upside_down(series.modality, pictures[middle])
+    negative = upside_down(series)
     as_stored = scale.way == "stored"
-    given = pictures[0].pixels.padding if as_stored else None
-    padding = _top(pictures[0].pixels) - given if given is not None and upside_down else given
+    padding = padding_of(pictures[0], 0 in negative) if as_stored else None
     voxels = _room(frame, scale.kind)
     nothing = _nothing(series.modality, scale, voxels.dtype)
     kept = as_stored and not series.lies_at
@@ -124,9 +136,9 @@ def _load_slices(series: Series, frame: Frame, each: Each, shown: Shown | None, 
         try:
             read_pixels(picture, out)
         except Undecodable as reason:
-            raise Refusal(f"Slice {n + 1} of {len(pictures)} cannot be read. {reason}", _EXPORT_AGAIN) from reason
-        if upside_down:
-            np.subtract(own.type(_top(picture.pixels)), out, out=out)
+            raise unreadable(series, n, reason) from reason
+        if n in negative:
+            turn_over(out, picture)
         out = out if series.crop is None else out[series.crop.box]
         highest[n] = out.max() if own.kind == "u" else 0
         if not in_place:
@@ -149,15 +161,32 @@ def _load_slices(series: Series, frame: Frame, each: Each, shown: Shown | None, 
     return Volume(frame, voxels, series.modality, scale.slope, scale.intercept, None if padding is None else float(padding))
 
 
-def _is_upside_down(modality: str, picture: Slice) -> bool:
-    """Whether values must be turned over, as the middle slice of a series shows it; it is refused later where it cannot be read."""
-    if picture.pixels.photometric != "MONOCHROME1" or modality != "CT":
-        return picture.pixels.photometric == "MONOCHROME1"
-    stored = np.empty((1, picture.pixels.rows, picture.pixels.columns), stored_type(picture.pixels))
-    with suppress(Undecodable):
-        read_pixels(picture, stored[0])
-    seen = Volume(Frame(stored.shape, np.eye(4)), stored, modality, *rescale_of(picture))
-    return right_way_up(seen, picture) is not seen
+def upside_down(series: Series) -> frozenset[int]:
+    """The slices (from 0) whose stored values are turned over when they are loaded. Reads one of a CT.
+
+    MONOCHROME1 says that low values are shown bright. MR is turned over; CT only where its values are HU the other way round.
+    """
+    negative = [n for n, one in enumerate(series.pictures) if one.pixels.photometric == "MONOCHROME1"]
+    if not negative or series.modality != "CT":
+        return frozenset(negative)
+    picture = series.pictures[negative[len(negative) // 2]]
+    stored = np.zeros((picture.pixels.rows, picture.pixels.columns), stored_type(picture.pixels))
+    with suppress(Undecodable):  # it is refused when it is loaded
+        read_pixels(picture, stored)
+    as_it_is = _like_hu(stored, picture)
+    turn_over(stored, picture)
+    return frozenset(negative) if _like_hu(stored, picture) > as_it_is else frozenset()
+
+
+def turn_over(stored: NDArray[Any], picture: Slice) -> None:
+    """Make low stored values of a slice high and high ones low, in place, within the bits that are stored. stored: of `stored_type`."""
+    np.subtract(stored.dtype.type(_top(picture.pixels)), stored, out=stored)
+
+
+def padding_of(picture: Slice, turned: bool) -> int | None:
+    """The stored value of a slice that stands for "outside the scan". turned: its values are turned over."""
+    given = picture.pixels.padding
+    return _top(picture.pixels) - given if given is not None and turned else given
 
 
 def _room(frame: Frame, kind: np.dtype[Any]) -> NDArray[Any]:
@@ -204,42 +233,26 @@ def _with_gaps(volume: Volume, gaps: tuple[Gap, ...]) -> Volume:
     return replace(volume, voxels=voxels, padding=padding, gaps=gaps)
 
 
-def right_way_up(volume: Volume, picture: Slice) -> Volume:
-    """MONOCHROME1 says that low values are shown bright. MR is turned over; CT only where its values are HU the other way round."""
-    if picture.pixels.photometric != "MONOCHROME1":
-        return volume
-    other = turned_over(volume, picture)
-    if volume.modality == "CT" and _like_hu(volume) >= _like_hu(other):
-        return volume
-    return other
-
-
-def turned_over(volume: Volume, picture: Slice) -> Volume:
-    """The same with low stored values high and high ones low, within the bits that are stored. voxels: of `stored_type`."""
-    top = _top(picture.pixels)
-    padding = None if volume.padding is None else top - volume.padding
-    return replace(volume, voxels=volume.voxels.dtype.type(top) - volume.voxels, padding=padding)
-
-
 def _top(pixels: Pixels) -> int:
     """The sum of a stored value and the one that it is turned into."""
     return -1 if pixels.signed else (1 << pixels.bits_stored) - 1
 
 
-def _like_hu(volume: Volume) -> float:
-    """Share of the middle slice that reads as air or soft tissue."""
-    middle = slice(volume.frame.shape[0] // 2, volume.frame.shape[0] // 2 + 1)
-    values = volume.values((middle, slice(None), slice(None)))
+def _like_hu(stored: NDArray[Any], picture: Slice) -> float:
+    """Share of a slice that reads as air or soft tissue."""
+    slope, intercept = rescale_of(picture)
+    values = stored * np.float32(slope) + np.float32(intercept)
     return float(np.mean(((values > -1100) & (values < -850)) | ((values > -150) & (values < 250))))
 
 
 def _without_padding(volume: Volume) -> Volume:
-    """Padding replaced by air, so that resampling does not blend it into the image."""
+    """Padding replaced by air, in place, so that resampling does not blend it into the image."""
     if volume.padding is None:
         return volume
     air = round(volume.to_stored(AIR_HU)) if volume.modality == "CT" else 0
     kind = volume.voxels.dtype
     if kind.kind in "iu":
         air = min(max(air, np.iinfo(kind).min), np.iinfo(kind).max)
-    voxels: NDArray[Any] = np.where(volume.voxels == volume.padding, kind.type(air), volume.voxels)
-    return replace(volume, voxels=voxels, padding=None)
+    for plane in volume.voxels:
+        plane[plane == volume.padding] = air
+    return replace(volume, padding=None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from math import acos, atan, degrees
 
@@ -11,16 +11,14 @@ from numpy.typing import ArrayLike
 
 from planner.geometry import Floats, Frame, Volume
 from planner.refusal import Refusal
-from planner.scan.headers import Unreadable
-from planner.scan.images import ImageFile, read_image
+from planner.scan.images import ImageFile
 from planner.scan.judge import plane_of
-from planner.scan.loading import right_way_up, turned_over
+from planner.scan.loading import image_of, padding_of, turn_over, unreadable, upside_down
 from planner.scan.pixels import Undecodable, read_pixels, rescale_of, stored_type
 from planner.scan.series import Series
 from planner.scan.stack import Crooked, axes
 
 STRAIGHT_DEG = 0.05  # below it an angle is rounding
-_BACK = "Put the files back to where they were when the scan was opened, or open it again."
 _NO_PLACE = Refusal("The slices do not say where they lie.", "Look at another series.")
 _ENDS = (("left", "right"), ("back", "front"), ("upper", "lower"))  # edges that lie toward x, y and z, and away from them
 _WAYS = (("left", "right"), ("back", "front"), ("head", "feet"))
@@ -34,13 +32,13 @@ class Native:
 
     frames: of each slice alone, shape (1, rows, columns), LPS mm; the first axis is the unit normal, toward the next slice, so that
         `frame.to_index(point)` is (mm in front of the slice, row, column). image: the file's voxels where the series is one file.
-    upside_down: stored values are bright where the loaded ones are dark (MONOCHROME1); they are turned over as those are.
+    upside_down: the slices whose stored values are turned over (MONOCHROME1), as they are when they are loaded.
     """
 
     series: Series
     frames: tuple[Frame, ...]
     image: ImageFile | None = None
-    upside_down: bool = False
+    upside_down: frozenset[int] = frozenset()
 
     @property
     def count(self) -> int:
@@ -59,12 +57,11 @@ class Native:
         try:
             read_pixels(picture, stored[0])
         except Undecodable as reason:
-            raise Refusal(f"Slice {n + 1} of {self.count} cannot be read. {reason}", _BACK) from reason
-        padding = picture.pixels.padding
-        volume = Volume(
-            self.frames[n], stored, self.series.modality, *rescale_of(picture), padding=None if padding is None else float(padding)
-        )
-        return turned_over(volume, picture) if self.upside_down else volume
+            raise unreadable(self.series, n, reason) from reason
+        turned = n in self.upside_down
+        if turned:
+            turn_over(stored[0], picture)
+        return Volume(self.frames[n], stored, self.series.modality, *rescale_of(picture), padding_of(picture, turned))
 
     @cached_property
     def _planes(self) -> tuple[Floats, Floats]:
@@ -89,7 +86,7 @@ class Native:
 
 
 def native_slices(series: Series) -> Native:
-    """The stored slices of a series. A DICOM series is not read yet; a volume in one file is read whole, and kept with the value.
+    """The stored slices of a series. One slice of a DICOM series is read at most; one file is read whole, and kept with the value.
 
     Raises Refusal where the slices have no place, and where the file has gone.
     """
@@ -104,12 +101,7 @@ def native_slices(series: Series) -> Native:
         if place[:3, 0] @ forward < 0:
             place[:3, 0] *= -1
         made.append(Frame((1, picture.pixels.rows, picture.pixels.columns), place))
-    native = Native(series, tuple(made))
-    middle = series.pictures[len(made) // 2]
-    if middle.pixels.photometric != "MONOCHROME1":
-        return native
-    seen = native.slice(len(made) // 2)
-    return replace(native, upside_down=right_way_up(seen, middle) is not seen)
+    return Native(series, tuple(made), upside_down=upside_down(series))
 
 
 def _place(series: Series, n: int) -> Floats:
@@ -127,14 +119,8 @@ def _place(series: Series, n: int) -> Floats:
 
 
 def _of_file(series: Series) -> Native:
-    assert series.file is not None
-    try:
-        image = read_image(series.file)
-    except Unreadable as reason:
-        raise Refusal(str(reason), _BACK) from reason
+    image = image_of(series)
     whole = image.frame
-    if whole.shape[0] != series.size[0]:
-        raise Refusal("The file holds another image than when it was opened.", "Open it again.")
     normal = np.cross(whole.directions[:, 1], whole.directions[:, 2])
     normal *= np.sign(normal @ whole.directions[:, 0]) / np.linalg.norm(normal)
     made = []

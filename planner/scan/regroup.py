@@ -149,7 +149,7 @@ def regrouped(scan: Scan, uid: str, grouping: Grouping, progress: Progress = sil
 
 
 def _judged(slices: Sequence[Slice], uid: str, grouping: Grouping, progress: Progress) -> tuple[Series, ...]:
-    volumes = divided(slices, grouping)
+    volumes, told_apart = divided(slices, grouping), frames_matter(slices)
     found: list[Series] = []
     for n, volume in enumerate(volumes):
         progress(n / len(volumes), "Checking series")
@@ -157,14 +157,17 @@ def _judged(slices: Sequence[Slice], uid: str, grouping: Grouping, progress: Pro
         said = f"Grouped by hand, {grouping.words}{which}{value_words(volume, grouping.by)}."
         # what the files call a stack is what the person has just decided
         judged = judge([replace(one, stack="") for one in volume], uid, (said,))
-        found += [with_pixels_tried(_remarked(one, volume)) for one in judged]
+        found += [with_pixels_tried(_remarked(one, volume, told_apart)) for one in judged]
     found.sort(key=lambda one: (not one.usable, -one.slices))  # stable: else in their order
     return tuple(replace(one, part=n, grouping=grouping) for n, one in enumerate(found))
 
 
-def _remarked(series: Series, volume: Sequence[Slice]) -> Series:
-    """Refused where places cannot be compared; with a note where a person has put different things into one volume."""
-    if len({one.frame_of_reference for one in volume}) > 1 and frames_matter(volume):
+def _remarked(series: Series, volume: Sequence[Slice], told_apart: bool) -> Series:
+    """Refused where places cannot be compared; with a note where a person has put different things into one volume.
+
+    told_apart: the series has frames of reference of which each holds a volume.
+    """
+    if told_apart and len({one.frame_of_reference for one in volume}) > 1:
         sentence = "The slices have different frames of reference: where they lie to one another cannot be known."
         return refused(series, (sentence,), "Group it so that each volume has one.")
     kinds = sorted({one.modality for one in volume})

@@ -35,11 +35,15 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A file, or a member of a ZIP file. name: relative to what was read, with forward slashes."""
+    """A file, or a member of a ZIP file. name: relative to what was read, with forward slashes.
+
+    stamp: size and time of change (ns) of a plain file when it was found; None where nobody looked. A member has its checksum.
+    """
 
     path: Path
     name: str
     member: Member | None = None
+    stamp: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from planner.progress import Progress, silent
 from planner.refusal import Refusal
 from planner.scan.crop import Crop
 from planner.scan.judge import remarks
-from planner.scan.loading import Each, needed_bytes, room_bytes
+from planner.scan.loading import Each, needed_bytes, room_bytes, unreadable
 from planner.scan.pixels import Undecodable, read_pixels, rescale_of, stored_type
 from planner.scan.series import Series
 
@@ -106,12 +106,13 @@ def _spine_in(series: Series, frame: Frame, n: int) -> _Seen | None:
     try:
         read_pixels(picture, stored)
     except Undecodable as reason:
-        raise Refusal(f"Slice {n + 1} of {len(series.pictures)} cannot be read. {reason}", _BY_HAND) from reason
+        raise unreadable(series, n, reason) from reason
     slope, intercept = rescale_of(picture)
     coarse = stored[::_EVERY, ::_EVERY]
     values = coarse * np.float32(slope) + np.float32(intercept)
     j, i = np.mgrid[: coarse.shape[0], : coarse.shape[1]] * _EVERY
-    x, y, _ = np.moveaxis(frame.to_world(np.stack([np.full_like(j, n), j, i], axis=-1)), -1, 0)
+    k = np.full(j.shape, series.lies_at[n] if series.lies_at else n)
+    x, y, _ = np.moveaxis(frame.to_world(np.stack([k, j, i], axis=-1)), -1, 0)
     parts, count = ndimage.label(values > _BODY_HU)
     if not count:
         return None

@@ -17,6 +17,7 @@ STEP_MM = 0.12  # and a step is like the others within twice that
 SAME_PLACE_MM = 0.01
 SLIP_MM = 0.1  # a stack that slips sideways by less over its whole length is upright
 NO_GAP = (0.7, 1.3)  # shares of the usual step between which a step is odd, yet neither a gap nor a doubled slice
+SHOWN = NO_GAP[1] - 1.0  # a slice shows this share of a step beyond its place
 LEAST_BLOCK = 10  # slices of an even block that is worth offering on its own
 LEAST_RUN = 3  # slices on either side of a gap: fewer may have a damaged position
 MOST_LACKING = 0.5  # slices in gaps, of those that are there
@@ -83,7 +84,7 @@ class Stack:
         steps = np.diff(self.positions_mm, axis=0)
         step = np.concatenate([steps[start : stop - 1] for start, stop in self.runs]).mean(axis=0)
         lies_at = (self.positions_mm - self.positions_mm[0]) @ step / (step @ step)
-        count = int(lies_at[-1] + EVEN_SHARE) + 1
+        count = int(lies_at[-1] + SHOWN) + 1
         places = self.positions_mm[0] + np.arange(count)[:, None] * step
         along = (places - places[0]) @ self.normal
         return Stack(tuple(range(count)), places, along, step, self.normal, ((0, count),)), tuple(lies_at.tolist())

@@ -16,6 +16,7 @@ from planner.progress import Cancelled
 from planner.refusal import Refusal
 from planner.scan import choose, load, read, scan_json
 from planner.scan import loading as loading_module
+from planner.scan.native import native_slices
 from tests.planner.scan.test_geometry import assert_true
 from tests.planner.scan.writer import BIRTH_DATE, NAME, NUMBER, Stack, edit, hu, other, write
 
@@ -160,6 +161,22 @@ def test_an_mr_whose_low_values_are_bright_is_turned_over(tmp_path, signed, bits
     assert np.array_equal(volume.values(), top - stored)
     assert volume.padding == top - 24
     assert np.shares_memory(shown[0].voxels, volume.voxels)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("modality", ["CT", "MR"])
+def test_every_slice_is_turned_over_as_it_says_itself(tmp_path, modality, first):
+    """Every second slice is a negative; the middle one is, or is not."""
+    write(tmp_path, Stack(modality=modality, signed=False, bits=12))
+    for path in sorted(tmp_path.iterdir())[first::2]:
+        ds = pydicom.dcmread(path)
+        edit(path, PhotometricInterpretation="MONOCHROME1", PixelData=(4095 - ds.pixel_array).astype("<u2").tobytes())
+    (series,) = read(tmp_path).series
+    volume, native = load(series), native_slices(series)
+    points = volume.frame.to_world(np.argwhere(np.ones(volume.frame.shape)))
+    assert np.array_equal(volume.values().ravel(), hu(points) + (0 if modality == "CT" else 1024))
+    for n in range(native.count):
+        assert np.array_equal(native.slice(n).values()[0], volume.values()[n])
 
 
 def test_slopes_that_differ_are_brought_to_one(tmp_path):

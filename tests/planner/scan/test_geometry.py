@@ -110,6 +110,22 @@ def test_a_missing_slice_is_named_and_stays_empty_and_its_blocks_are_offered(tmp
         assert_true(load(block))
 
 
+@pytest.mark.parametrize(("beyond", "count"), [(0.8, 31), (0.5, 30)])
+def test_beyond_a_gap_the_last_slice_is_kept(tmp_path, beyond, count):
+    """Slices beyond a gap lie between the steps of those before; a slice is shown 0.3 steps beyond its place."""
+    places = (*range(14), *(n + beyond for n in range(17, 30)))
+    whole = read(write(tmp_path, Stack(places=places))).series[0]
+    volume = load(whole)
+    assert volume.frame.shape[0] == whole.size[0] == count
+    assert np.abs(volume.values()[-1] - slice_at(volume, min(count - 1, 29 + beyond))).max() <= 1.0
+
+
+def slice_at(volume, place):
+    """What was written at so many steps from the first slice."""
+    points = volume.frame.to_world(np.argwhere(np.ones(volume.frame.shape[1:]))[:, [0, 0, 1]] * (0, 1, 1) + (place, 0, 0))
+    return hu(points).reshape(volume.frame.shape[1:])
+
+
 def test_a_gap_in_a_tilted_stack_is_a_slanted_slab_of_nothing(tmp_path):
     a = np.radians(12)
     places = (*range(14), *range(17, 30))

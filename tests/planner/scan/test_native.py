@@ -109,7 +109,7 @@ def test_a_file_that_has_gone_is_refused(tmp_path):
     native.slice(3)
     with pytest.raises(Refusal, match="Slice 5 of 12 cannot be read") as raised:
         native.slice(4)
-    assert "Put the files back" in raised.value.way_out
+    assert "Open the scan again" in raised.value.way_out
 
 
 def test_slices_without_a_place_are_refused(tmp_path):

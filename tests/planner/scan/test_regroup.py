@@ -171,6 +171,14 @@ def test_frames_of_reference_are_not_put_together(tmp_path):
     assert one.verdict == "refused" and "different frames of reference" in said(one) and one.way_out
 
 
+def test_a_few_slices_of_two_frames_of_reference_are_not_put_together(tmp_path):
+    """Two of each are too few to be volumes of their own; that the series has such is what counts."""
+    write(tmp_path, Stack(), "a{}.dcm")
+    write(tmp_path, other(Stack(), centre=(0, 0, 24), first_number=60, extra=(("FrameOfReferenceUID", "1.2.3"),)), "b{}.dcm")
+    (one,) = regrouped(read(tmp_path), UID, Grouping("ranges", ((11, 14),)))
+    assert one.verdict == "refused" and "different frames of reference" in said(one)
+
+
 def test_kinds_are_not_put_together(tmp_path):
     """One UID for a CT and an MR, each half of an even stack."""
     write(tmp_path, Stack(), "a{}.dcm")
