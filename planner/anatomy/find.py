@@ -79,17 +79,16 @@ def find(volume: Volume, anchor: Anchor | None = None, progress: Progress = sile
 @dataclass(frozen=True, eq=False)
 class _Seen:
     """What of a CT is the same whatever its vertebrae are called. plain: the scan without contrast in and around the sac, in which all bone
-    is measured; bone_hu: where bone begins in it. tissue: what labels are painted by. soft: codes of soft tissue, lung and gas on the
-    search grid. spine, inside: voxels there that may belong to a vertebra, and those of the scan in the canal. spots: contrast. row: the
-    vertebrae without names; sides, gaps: the bone beside the canal, and the gaps between the arches. sac: what shows of it. structures: how
-    what lies around the spine is known. flat_mm: heights (z) of the slices where the back is pressed flat. rim_told: whether bone beside
-    the canal is dense enough to be told from contrast."""
+    is measured; bone_hu: where bone begins in it. tissue: what labels are painted by. spine, inside: voxels of the search grid that may
+    belong to a vertebra, and those of the scan in the canal. spots: contrast. row: the vertebrae without names; sides, gaps: the bone
+    beside the canal, and the gaps between the arches. sac: what shows of it. structures: how what lies around the spine is known. flat_mm:
+    heights (z) of the slices where the back is pressed flat. rim_told: whether bone beside the canal is dense enough to be told from
+    contrast."""
 
     volume: Volume
     plain: Volume
     bone_hu: float
     tissue: Tissue
-    soft: NDArray[np.uint8]
     spine: SpineVoxels
     inside: CanalVoxels
     spots: Spots | None
@@ -135,7 +134,7 @@ def _find_in_ct(volume: Volume, anchor: Anchor | None, progress: Progress) -> An
     progress(0.66, "Finding lung, gas, kidneys and vessels")
     soft, around = _around(search, body, canal, row)
     near_bone = grown(bone.mask)
-    tissue = tissue_of(plain, search.frame, body, _solid(near_bone, bone.tube, soft), AIR_BELOW_HU, bone.threshold_hu)
+    tissue = tissue_of(plain, search.frame, body, _solid(near_bone, bone.tube, soft), soft, AIR_BELOW_HU, bone.threshold_hu)
     progress(0.7, "Finding the openings")
     sides = both_sides(plain, bone.threshold_hu, canal)
     gaps = find_gaps(plain, bone.threshold_hu, canal, [s_mm for s_mm, _, _ in row.bodies])
@@ -146,7 +145,7 @@ def _find_in_ct(volume: Volume, anchor: Anchor | None, progress: Progress) -> An
     spine = spine_voxels(search.frame, near_bone, canal)
     inside = canal_voxels(volume.frame, canal, max(evidence("anatomy.flavum_mm").value.values()))
     seen = _Seen(
-        volume, plain, bone.threshold_hu, tissue, soft, spine, inside, spots, canal, column, row, sides, gaps, sac, around,
+        volume, plain, bone.threshold_hu, tissue, spine, inside, spots, canal, column, row, sides, gaps, sac, around,
         _flat_heights(search, body, canal), crescents is not None,
     )  # fmt: skip
     return _named(seen, levels, anchor, part(progress, 0.8, 1.0))
@@ -181,10 +180,8 @@ def _named(
         roots = seen_in_sleeves(roots, spots, volume.frame, sac.sections.radius_mm)
     sacral = find_sacral_roots(canal, sac.sections.radius_mm, seen.column.openness, levels, shown_by_ct(plain, bone_hu))
     progress(0.6, "Writing labels")
-    where = vertebra_map(seen.spine, canal, seen.column, levels, windows)
-    soft = seen.soft.copy()
-    np.copyto(soft, where.inner, where=where.inner > 0)  # cancellous bone may be darker than the threshold
-    labels, painted = paint_tissue(seen.tissue, canal, soft, where.bone, painted)
+    spine = vertebra_map(seen.spine, canal, seen.column, levels, windows)
+    labels, painted = paint_tissue(seen.tissue, canal, seen.spine, spine, painted)
     paint_canal(labels, seen.inside, sac.sections.radius_mm, sac.sections.cord_mm, _flavum(canal, levels))
     paint_roots(labels, volume.frame, roots + sacral)
     arteries = find_neck_arteries(plain, bone_hu, canal, levels)

@@ -267,8 +267,8 @@ def along_canal(index: NDArray[np.int64], frame: Frame, canal: Canal) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class VertebraMap:
-    """Codes on the search grid. bone: what a voxel is if it is bone, `bone other` far to the side. inner: its disc, or the vertebra in
-    whose body it lies well inside, cancellous bone included, or 0."""
+    """Codes of the spine's voxels, (m,) in their order. bone: what a voxel is if it is bone, `bone other` far to the side. inner: its disc,
+    or the vertebra in whose body it lies well inside, cancellous bone included, or 0."""
 
     bone: NDArray[np.uint8]
     inner: NDArray[np.uint8]
@@ -300,7 +300,6 @@ def spine_voxels(frame: Frame, near_bone: NDArray[np.bool_], canal: Canal) -> Sp
 
 @njit(cache=True, nogil=True)
 def _assign(
-    index: NDArray[np.int32],
     along: Floats,
     step: float,
     front: Floats,
@@ -316,9 +315,9 @@ def _assign(
 ) -> None:
     """between: (pairs, 6) place of the disc, its slope, place of the gap behind, tangent of its dip, half of the disc's height and width.
     levels: (levels, 2) how far to the side a vertebra reaches, half of its body's width. ends: places of the first and the last vertebra's
-    ends, and whether the last goes on. bone, inner: of the whole grid, flattened."""
+    ends, and whether the last goes on."""
     across = 0.5 * depth
-    for m in range(len(index)):
+    for m in range(len(along)):
         f, u, v = along[m]
         at = min(max(int(np.rint(f)), 0), len(front) - 1)
         s = f * step
@@ -333,17 +332,17 @@ def _assign(
                 disc = discs[n]
         near = abs(u) <= levels[number, 0] and ahead <= depth + 6.0 and v < SPINE_MM
         near = near and s >= ends[0] and (s <= ends[1] + 0.4 * behind or ends[2])
-        bone[index[m]] = names[number] if near else codes.BONE_OTHER
+        bone[m] = names[number] if near else codes.BONE_OTHER
         if near and disc == 0 and (u / levels[number, 1]) ** 2 + ((ahead - across) / across) ** 2 <= 0.85:
             disc = names[number]
-        inner[index[m]] = disc
+        inner[m] = disc
 
 
 def vertebra_map(spine: SpineVoxels, canal: Canal, column: Column, levels: tuple[Level, ...], windows: tuple[Window, ...]) -> VertebraMap:
-    """To which vertebra or disc the voxels of the search grid belong: by the planes of the discs in front, by the gaps between the laminae
-    behind, sloping down along the spinous processes."""
-    shape = spine.frame.shape
-    out = VertebraMap(np.full(shape, codes.BONE_OTHER, dtype=np.uint8), np.zeros(shape, dtype=np.uint8))
+    """To which vertebra or disc the spine's voxels belong: by the planes of the discs in front, by the gaps between the laminae behind,
+    sloping down along the spinous processes."""
+    count = len(spine.index)
+    out = VertebraMap(np.full(count, codes.BONE_OTHER, dtype=np.uint8), np.zeros(count, dtype=np.uint8))
     if not len(levels):
         return out
     centre_s = np.array([level.s_mm for level in levels])
@@ -354,10 +353,10 @@ def vertebra_map(spine: SpineVoxels, canal: Canal, column: Column, levels: tuple
     first_half = centre_s[0] - (centre_s[1] - centre_s[0]) * 0.62 if len(levels) > 1 else centre_s[0] - 20.0
     last_half = centre_s[-1] + (centre_s[-1] - centre_s[-2]) * 0.62 if len(levels) > 1 else centre_s[0] + 20.0
     _assign(
-        spine.index, spine.along, float(canal.s_mm[-1]) / (len(canal.centreline_mm) - 1), column.front_mm,
+        spine.along, float(canal.s_mm[-1]) / (len(canal.centreline_mm) - 1), column.front_mm,
         canal.wall_mm[:, ANGLES // 4], column.depth_mm, np.array(between).reshape(-1, 6), np.array(discs, dtype=np.uint8),
         np.stack([beside, 0.5 * np.array(wide)], axis=1), np.array([codes.vertebra(level.name) for level in levels], dtype=np.uint8),
-        (float(first_half), float(last_half), levels[-1].name[0] == "S"), out.bone.reshape(-1), out.inner.reshape(-1),
+        (float(first_half), float(last_half), levels[-1].name[0] == "S"), out.bone, out.inner,
     )  # fmt: skip
     return out
 
