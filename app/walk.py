@@ -136,20 +136,20 @@ class Walk(QObject):
         series = self.series
         if series is None:
             self.volume = self.volume if self.scan.state == "running" else Derived()
-            return
-
-        def work(progress: Progress) -> Volume:
-            from planner.scan import load
-
-            return load(series, progress, side_by_side, lambda volume: self._came_in_sight.emit(series.key, volume))
-
-        self._derive("volume", series.key, work)
+        else:
+            self._derive("volume", series.key, partial(self._load, series))
         if self.volume.state != "running":
             self._filling = None
 
+    def _load(self, series: Series, progress: Progress) -> Volume:
+        from planner.scan import load
+
+        return load(series, progress, side_by_side, lambda volume: self._came_in_sight.emit(series.key, volume))
+
     def _look(self, key: Hashable, volume: Volume) -> None:
-        self._filling = key, volume
-        self.changed.emit()
+        if (self.volume.state, self.volume.key) == ("running", key):  # else it comes too late
+            self._filling = key, volume
+            self.changed.emit()
 
     def _refresh_anatomy(self) -> None:
         volume = self.volume.value

@@ -149,12 +149,12 @@ def _load_slices(series: Series, frame: Frame, each: Each, shown: Shown | None, 
     outwards = sorted(range(len(pictures)), key=lambda n: abs(n - middle))
     told = not kept or shown is None
     for done, _ in enumerate(each(read_slice, outwards)):
+        progress(done / len(pictures), "Reading slices")  # before anything is shown of a reading that was stopped
         there = outwards[max(0, done - 1) : done + 1]  # the ends of what is read
         if (planes is None or planes.arrived(min(there), max(there))) and not told and shown is not None:
             made = Volume(frame, voxels) if planes is None else Volume(planes.frame, planes.voxels)
             shown(replace(made, modality=series.modality, slope=scale.slope, intercept=scale.intercept, padding=nothing).to_axial())
             told = True
-        progress(done / len(pictures), "Reading slices")
     if planes is not None:
         frame, voxels, padding = planes.frame, planes.voxels, None
     voxels = voxels.view(np.int16) if voxels.dtype == np.uint16 and highest.max() <= np.iinfo(np.int16).max else compact(voxels)

@@ -77,6 +77,15 @@ def stop_after(count):
     return progress
 
 
+def test_of_a_reading_that_was_stopped_nothing_is_shown(tmp_path):
+    """Stopped while the first slice was read: what another reading shows meanwhile stays on view."""
+    (series,) = read(write(tmp_path, Stack())).series
+    shown = []
+    with pytest.raises(Cancelled):
+        load(series, stop_after(1), shown=shown.append)
+    assert not shown
+
+
 def test_a_scan_in_the_middle_of_the_sixteen_bits_keeps_its_memory(tmp_path):
     volume, seen = loaded(write(tmp_path, Stack(signed=False, intercepts=(-1024.0,))))
     assert (seen.shown[0].voxels.dtype, volume.voxels.dtype) == (np.uint16, np.int16)
