@@ -112,7 +112,7 @@ def _bands(even: Volume, columns: NDArray[np.intp]) -> _Bands:
     quiet = blurred(even.voxels, (2.5 / dk, 0.0, 0.0))
     third = max(1, round(_SLAB_MM / 3 / di))
     thirds = [np.clip(columns + shift, 0, quiet.shape[2] - 1) for shift in (-third, 0, third)]
-    slab, ridge, band = (np.empty((*quiet.shape[:2], len(columns)), dtype=np.float32) for _ in range(3))
+    slab, ridge = (np.empty((*quiet.shape[:2], len(columns)), dtype=np.float32) for _ in range(2))
     for k, plane in enumerate(quiet):
         part = _mean(plane, (third, 1))
         left, middle, right = (part.take(at, axis=1) for at in thirds)
@@ -121,8 +121,9 @@ def _bands(even: Volume, columns: NDArray[np.intp]) -> _Bands:
         # of three the mean of the two darker ones: a vessel fills one third of the slab, a cord makes one of them dark
         core = _soft((np.minimum(dark, right) + np.maximum(dark, np.minimum(light, right))) / 2, 0.7 / dj)
         ridge[k] = _over_its_rims(core, slab[k], dj)
-        band[k] = _mean(slab[k], (1, max(1, round(5.0 / dj))))
-    band = _mean(band.reshape(len(band), -1), (1, max(1, round(15.0 / dk)))).reshape(band.shape)  # over a body and a disc
+    band = _mean(slab.reshape(len(slab), -1), (1, max(1, round(15.0 / dk)))).reshape(slab.shape)  # over a body and a disc
+    for plane in band:
+        plane[:] = _mean(plane, (1, max(1, round(5.0 / dj))))
     away = max(1, round(_BESIDE_MM / (di * (columns[1] - columns[0])))) if len(columns) > 1 else 1
     return _Bands(slab, ridge, band, away)
 
