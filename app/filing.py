@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from app.pacs.dialog import PacsDialog
     from app.regroup_window import RegroupWindow
     from app.window import Window
+    from planner.scan import Series
 
 
 class Filing:
@@ -81,15 +82,15 @@ class Filing:
         self._pacs.offer(outgoing, self._sheet_sent)
         put_in_front(self._pacs)
 
-    def show_native(self) -> None:
-        """The slices of the scan in use as they are stored, beside the window."""
+    def show_native(self, series: Series | None = None) -> None:
+        """The slices of a series of the scan, or of the one in use, as they are stored, beside the window."""
         from app.native_window import NativeWindow
 
         if self._native is None:
             self._native = NativeWindow(self._window, self._window.session, self._window.views)
             self._native.finished.connect(self._window.activateWindow)
         put_in_front(self._native)
-        self._native.appear()
+        self._native.appear(series)
 
     def show_regroup(self, uid: str) -> None:
         """The other ways to group the slices of a series, beside the window."""

@@ -1,4 +1,5 @@
-"""The native slices of the scan in use: as they are stored, whatever was repaired, with where the four views look marked in them."""
+"""The native slices of a series: as they are stored, whatever was repaired or is wrong with it. In those of the series in use it is
+marked where the four views look."""
 
 from __future__ import annotations
 
@@ -17,10 +18,10 @@ from app.widgets.progress import ProgressRow
 from app.widgets.text import button, label, row, say
 from planner.progress import Progress
 from planner.refusal import Refusal
-from planner.scan.native import Native, lie_words, native_slices, stack_words
+from planner.scan.native import TURNED_DEG, Native, lie_words, native_slices, stack_words
 from viewer.native_view import NativeView
 from viewer.scene import Point, point
-from viewer.windows import Window
+from viewer.windows import Window, first_window, preset
 
 if TYPE_CHECKING:
     from app.session import Session
@@ -34,7 +35,10 @@ _OPENING, _READING = "native slices", "native slice"
 
 
 class NativeWindow(QDialog):
-    """Follows the session: another series, another stack of slices. It reads in the background and holds nothing up."""
+    """Follows the session: another series, another stack of slices. It reads in the background and holds nothing up.
+
+    A series that is not in use can be asked for, to see why it was refused: it goes its own way, with its own window.
+    """
 
     def __init__(self, owner: QWidget, session: Session, views: Views) -> None:
         super().__init__(owner)
@@ -45,6 +49,7 @@ class NativeWindow(QDialog):
         self._session, self._views = session, views
         self._jobs = Jobs(self)
         self._series: Series | None = None
+        self._asked: Series | None = None  # for, though it is not in use
         self._native: Native | None = None
         self._kept: OrderedDict[int, Volume | Refusal] = OrderedDict()
         self._at = 0
@@ -81,18 +86,19 @@ class NativeWindow(QDialog):
         view.pointed.connect(self._point)
         view.cursor_moved.connect(self._say_under)
         view.cursor_left.connect(self._under.clear)
-        view.window_changed.connect(lambda centre, width: views.put_window(Window(centre, width)))
-        view.preset_wanted.connect(views.take_window)
-        views.window_named.connect(lambda _words: view.set_window(views.grid.window_shown))
+        view.window_changed.connect(self._put_window)
+        view.preset_wanted.connect(self._take_window)
+        views.window_named.connect(lambda _words: self._follow_window())
         views.grid.crosshair_moved.connect(self._follow_focus)
         views.place_shown.connect(self._follow_focus)
         self._session.changed.connect(self._follow_session)
 
-    def appear(self) -> None:
-        """Show the slices of the series in use, at the one nearest to where the views look."""
+    def appear(self, asked: Series | None = None) -> None:
+        """Show the slices of a series of the scan, or of the one in use, at the one nearest to where the views look."""
         self._view.set_theme(theme().name)
-        self._view.set_window(self._views.grid.window_shown)
-        self._take(self._session.series)
+        self._asked = asked
+        self._take(asked or self._session.series)
+        self._follow_window()
         self._follow_focus(self._views.grid.crosshair)
 
     def changeEvent(self, event: QEvent) -> None:
@@ -108,20 +114,25 @@ class NativeWindow(QDialog):
     # ---- which series ------------------------------------------------------------------------------------------------
 
     def _follow_session(self) -> None:
-        if self.isVisible():
-            self._take(self._session.series)
+        if not self.isVisible():
+            return
+        scan = self._session.scan.value
+        if self._asked is not None and (scan is None or self._asked not in scan.series):
+            self.reject()  # another scan was opened
+        else:
+            self._take(self._asked or self._session.series)
 
     def _take(self, series: Series | None) -> None:
         if series is None:
             self._forget()
             say(self._head, "No series is in use.")
             say(self._repairs, "")
-        elif series is not self._series or self._native is None:
+        elif series != self._series:
             self._forget()
             self._series = series
             name = series.description or "Without description"
             say(self._head, f"{name}: {series.slices} slices of {series.modality} as they are stored")
-            say(self._repairs, " ".join(series.repairs) if series.repairs else "Nothing was repaired: the views show these very slices.")
+            say(self._repairs, _what_was_done(series))
             self._jobs.start(_OPENING, lambda progress: native_slices(series), self._opened)
             self._opening.put(series.file is not None, 0.0, "Reading the file")
 
@@ -151,7 +162,7 @@ class NativeWindow(QDialog):
             return
         native: Native = outcome.value
         self._native = native
-        self._at = native.nearest(self._focus)
+        self._at = native.count // 2 if self._asked is not None else native.nearest(self._focus)
         self._slider.blockSignals(True)
         self._slider.setRange(1, native.count)
         self._slider.setPageStep(5)
@@ -170,6 +181,25 @@ class NativeWindow(QDialog):
     def _go_to_focus(self) -> None:
         if self._native is not None:
             self._slider.setValue(self._native.nearest(self._focus) + 1)
+
+    # ---- the window --------------------------------------------------------------------------------------------------
+
+    def _follow_window(self) -> None:
+        if self._asked is None:
+            self._view.set_window(self._views.grid.window_shown)
+
+    def _put_window(self, centre: float, width: float) -> None:
+        if self._asked is None:
+            self._views.put_window(Window(centre, width))
+
+    def _take_window(self, name: str) -> None:
+        shown = self._kept.get(self._at)
+        if self._asked is None:
+            self._views.take_window(name)
+        elif shown is not None and not isinstance(shown, Refusal):
+            self._view.set_window(preset(name).window(shown))
+
+    # ---- the slice at hand -------------------------------------------------------------------------------------------
 
     def _show(self) -> None:
         """The slice at hand; one that is not read yet is read, and shown when it comes."""
@@ -196,6 +226,8 @@ class NativeWindow(QDialog):
     def _came(self, n: int, outcome: Outcome) -> None:
         if outcome.error is not None:
             raise outcome.error
+        if self._asked is not None and not self._kept and outcome.refusal is None:
+            self._view.set_window(first_window(outcome.value))
         self._kept[n] = outcome.refusal or outcome.value
         while len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
@@ -206,8 +238,7 @@ class NativeWindow(QDialog):
         number = native.series.pictures[n].number if native.series.pictures else None
         image = f" (image number {number})" if number is not None else ""
         middle = place_words(point(native.frames[n].centre_mm))
-        steps = native.steps_mm
-        after = f", {steps[n - 1]:.2f} mm after slice {n}" if n else ""
+        after = f", {native.steps_mm[n - 1]:.2f} mm after slice {n}" if n and native.turned_deg < TURNED_DEG else ""
         say(self._place, f"Slice {n + 1} of {native.count}{image}{after}. Its middle lies at {middle}.")
         say(self._lies, f"{lie_words(native, n)} {stack_words(native).capitalize()}")
         self._mark_focus(native)
@@ -217,11 +248,15 @@ class NativeWindow(QDialog):
     def _follow_focus(self, at: Point) -> None:
         """The views look elsewhere: go with them."""
         self._focus = at
-        if self.isVisible() and self._native is not None:
+        if self.isVisible() and self._native is not None and self._asked is None:
             self._slider.setValue(self._native.nearest(at) + 1)
             self._mark_focus(self._native)
 
     def _mark_focus(self, native: Native) -> None:
+        if self._asked is not None:
+            self._view.set_focus(None, "")
+            say(self._where, "This series is not in use: the views do not go along.")
+            return
         ahead, nearest = native.ahead_mm(self._at, self._focus), native.nearest(self._focus)
         steps = native.steps_mm
         room = _HERE_SHARE * median(steps) if steps else 1.0
@@ -237,9 +272,17 @@ class NativeWindow(QDialog):
             say(self._where, f"The views look at a place {away}, in slice {nearest + 1}.")
 
     def _point(self, at: Point) -> None:
-        self._views.show_place(at)
+        if self._asked is None:
+            self._views.show_place(at)
 
     def _say_under(self, at: Point, value: float | None) -> None:
         unit = " HU" if self._series is not None and self._series.modality == "CT" else ""
         said = "" if value is None else f"  {value:.0f}{unit}".replace("-", "−")
         self._under.setText(place_words(at) + said)
+
+
+def _what_was_done(series: Series) -> str:
+    """What loading changes of a series, or why it is not loaded."""
+    if not series.usable:
+        return f"Refused. {' '.join(series.reasons)}"
+    return " ".join(series.repairs) or "Nothing was repaired: the views show these very slices."

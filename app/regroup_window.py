@@ -203,6 +203,8 @@ class RegroupWindow(QDialog):
 
     def _cancel(self) -> None:
         self._jobs.cancel(_KIND)
+        if not self._offers:
+            self._refuse(Refusal("Trying the ways was stopped.", "Close this window and open it again to try them."))
 
     def close_work(self) -> None:
         """End what runs, and its thread."""
@@ -219,7 +221,7 @@ class RegroupWindow(QDialog):
         say(self._given, _gives(offer).split("\n")[0])
         cards = []
         for one in offer.series:
-            chosen = used is not None and used.key == one.key
+            chosen = used is not None and used.whole_key == one.whole_key
             cards.append(((at, one.key, chosen), partial(self._card, offer, one, chosen)))
         self._volumes.show_items(cards)
 

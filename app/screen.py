@@ -18,7 +18,11 @@ def has_screen() -> bool:
 
 
 def put_in_front(window: QWidget) -> None:
-    """Show a window and give it the keyboard. A window manager does that unasked; without one no window is active, and no shortcut acts."""
+    """Show a window, no larger than its owner, and give it the keyboard. A window manager does that unasked; without one no window is
+    active, and no shortcut acts."""
+    owner = window.parentWidget()
+    if owner is not None and not window.isVisible():
+        window.resize(window.size().boundedTo(owner.window().size()))
     window.show()
     window.activateWindow()
 

@@ -42,7 +42,7 @@ class ScanPanel(Panel):
         open_folder: Next,
         open_file: Next,
         open_from_pacs: Next,
-        show_native: Next,
+        show_native: Callable[[Series | None], object],
         regroup: Callable[[str], object],
     ) -> None:
         self._open_folder, self._open_file, self._open_from_pacs = open_folder, open_file, open_from_pacs
@@ -57,7 +57,13 @@ class ScanPanel(Panel):
         from_pacs = button("PACS…", self._open_from_pacs, name="Open from a PACS")
         opening = Card()
         opening.add(
-            row(button("Open folder…", self._open_folder), button("Open file…", self._open_file), from_pacs, None),
+            row(
+                label("Open", "muted", wrap=False),
+                button("Folder…", self._open_folder, name="Open folder…"),
+                button("File…", self._open_file, name="Open file…"),
+                from_pacs,
+                None,
+            ),
             self._path,
             label("Or drop a folder, a file, a ZIP or a case on the window.", "small"),
         )
@@ -144,8 +150,10 @@ class ScanPanel(Panel):
         if not chosen and series.usable and self.session.case.second is None and self.session.path is not None:
             over = partial(self.session.second.choose, series, self.session.path)
             more.append(button("Lay over", over, "small", f"Lay series {_name(series)} over", "As the second scan, over the planning scan"))
-        if chosen:
-            more.append(button("As stored…", self._show_native, "small", "See the native slices", "The slices, untouched"))
+        if chosen or (not series.usable and series.pictures):
+            name = "See the native slices" if chosen else f"See the slices of {_name(series)} as they are stored"
+            shown = partial(self._show_native, None if chosen else series)
+            more.append(button("As stored…", shown, "small", name, "The slices, untouched"))
         if first and series.uid in self._regroupable:
             group = partial(self._regroup, series.uid)
             more.append(button("Group otherwise…", group, "small", f"Group the slices of {_name(series)} otherwise"))

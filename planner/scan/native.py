@@ -19,6 +19,7 @@ from planner.scan.series import Series
 from planner.scan.stack import Crooked, axes
 
 STRAIGHT_DEG = 0.05  # below it an angle is rounding
+TURNED_DEG = 0.2  # slices of one grid differ by less
 _NO_PLACE = Refusal("The slices do not say where they lie.", "Look at another series.")
 _ENDS = (("left", "right"), ("back", "front"), ("upper", "lower"))  # edges that lie toward x, y and z, and away from them
 _WAYS = (("left", "right"), ("back", "front"), ("head", "feet"))
@@ -78,6 +79,12 @@ class Native:
         """The slice that passes nearest to a point (LPS mm)."""
         normals, along = self._planes
         return int(np.abs(normals @ np.asarray(point_mm, dtype=np.float64) - along).argmin())
+
+    @cached_property
+    def turned_deg(self) -> float:
+        """The largest angle between a slice and the first one."""
+        normals, _ = self._planes
+        return degrees(acos(float(np.abs(normals @ normals[0]).min().clip(0.0, 1.0))))
 
     @cached_property
     def steps_mm(self) -> tuple[float, ...]:
@@ -152,9 +159,11 @@ def lie_words(native: Native, n: int) -> str:
 
 
 def stack_words(native: Native) -> str:
-    """How the slices follow one another: their distances, and whether they slip sideways, as with a tilted gantry."""
+    """How the slices follow one another: their distances, and whether they slip sideways, as with a tilted gantry, or are turned."""
     if native.count < 2:
         return "One slice alone."
+    if native.turned_deg >= TURNED_DEG:
+        return f"The slices are turned against each other by up to {native.turned_deg:.1f} deg."
     steps = np.array(native.steps_mm)
     near, far = float(steps.min()), float(steps.max())
     even = far - near < 0.05 * max(far, 1e-6)

@@ -15,6 +15,8 @@ from pytestqt.qtbot import QtBot
 
 from app.native_window import NativeWindow
 from app.window import Window
+from planner.scan.crop import Crop
+from planner.scan.spine_only import cropped
 from tests.app.conftest import find, press, wait, words
 from tests.data import real
 from tests.planner.scan.writer import Stack, hu, write
@@ -178,3 +180,74 @@ def test_in_a_gap_no_slice_lies(open_window: Callable[..., Window], tmp_path: Pa
     assert number(native) == 12
     assert "The views look at a place 6.0 mm after this slice, where no slice lies." in words(native)
     assert "2.00 to 18.00 mm from slice to slice, unevenly." in words(native)
+
+
+# ---- a series that is not in use -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def doubled(open_window: Callable[..., Window], tmp_path: Path) -> Window:
+    """A good series, and another that is refused: a place of it is shown twice."""
+    write(tmp_path / "both", Stack(places=tuple(range(20))), "a{}.dcm")
+    values = (("SeriesDescription", "DOUBLED"),)
+    write(tmp_path / "both", Stack(series="1.2.3", extra=values), "b{}.dcm")
+    place = (("ImagePositionPatient", [-48.75, -47.0, -3.0]), *values)
+    write(tmp_path / "both", Stack(series="1.2.3", places=(5,), first_number=80, extra=place), "c{}.dcm", lambda points: hu(points) + 40)
+    return open_window(tmp_path / "both", (1280, 720))
+
+
+def open_refused(window: Window, qtbot: QtBot) -> NativeWindow:
+    wait(qtbot, lambda: window.session.volume.state == "ready", SOON_MS)
+    press(qtbot, window, "See the slices of DOUBLED as they are stored")
+    wait(qtbot, lambda: window.findChild(NativeWindow) is not None, SOON_MS)
+    native = window.findChild(NativeWindow)
+    assert isinstance(native, NativeWindow)
+    wait(qtbot, lambda: "Slice " in words(native) and view(native).accessibleDescription(), SOON_MS)
+    return native
+
+
+def test_a_refused_series_is_looked_at_by_itself(doubled: Window, qtbot: QtBot) -> None:
+    native = open_refused(doubled, qtbot)
+    said = words(native)
+    assert "DOUBLED: 13 slices of CT as they are stored" in said
+    assert "Refused. Slices 5 and 6 lie in the same place but differ" in said
+    assert "This series is not in use" in said
+    at, greys = doubled.views.grid.crosshair, doubled.views.grid.window_shown
+    qtbot.mouseClick(view(native), Qt.MouseButton.LeftButton, pos=view(native).rect().center() + QPoint(40, 0))
+    QTest.keyClick(view(native), Qt.Key.Key_2)
+    wheel(native, 3)
+    assert number(native) == 7 + 3
+    assert (doubled.views.grid.crosshair, doubled.views.grid.window_shown) == (at, greys)
+    inside = (14.0, 0.0, 0.0)
+    wait(qtbot, lambda: grey_at(native, inside) > 240 > 180 > grey_at(native, (-14.0, 0.0, 0.0)) > 60, SOON_MS)
+    assert native.height() <= doubled.height()
+
+
+def test_the_series_in_use_comes_back_with_its_marks(doubled: Window, qtbot: QtBot) -> None:
+    native = open_refused(doubled, qtbot)
+    press(qtbot, doubled, "See the native slices")
+    wait(qtbot, lambda: "SPINE: 20 slices of CT" in words(native) and "The views look at a place in this slice" in words(native), SOON_MS)
+    doubled.views.show_place((3.0, 4.0, 9.0))
+    wait(qtbot, lambda: number(native) == 15)
+
+
+def test_another_scan_closes_the_refused_one(doubled: Window, tmp_path: Path, qtbot: QtBot) -> None:
+    native = open_refused(doubled, qtbot)
+    doubled.open(write(tmp_path / "other", Stack(series="1.2.4")))
+    wait(qtbot, lambda: not native.isVisible(), SOON_MS)
+
+
+def test_a_part_of_a_series_is_not_read_again_at_every_change(
+    open_window: Callable[..., Window], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
+    window = open_window(write(tmp_path / "scan", Stack(places=tuple(range(20)))))
+    wait(qtbot, lambda: window.session.volume.state == "ready", SOON_MS)
+    assert window.session.series is not None
+    window.session.choose_series(cropped(window.session.series, Crop((3, 40), (5, 36))))
+    native = open_native(window, qtbot)
+    assert view(native).accessibleDescription()
+    read: list[object] = []
+    monkeypatch.setattr("app.native_window.native_slices", lambda series: read.append(series))
+    window.session.changed.emit()
+    qtbot.wait(40)
+    assert not read and view(native).accessibleDescription()

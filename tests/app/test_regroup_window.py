@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLineEdit, QListWidget, QTreeView
+from PySide6.QtWidgets import QLineEdit, QListWidget, QScrollArea, QTreeView
 from pytestqt.qtbot import QtBot
 
 from app.regroup_window import RegroupWindow
@@ -153,6 +153,30 @@ def test_the_case_opens_again_on_the_same_volume(doubled: Window, open_window: C
     assert "by turn: the first image of every place, then the second, volume 1 of 2." in words(again)
     one, other = doubled.session.volume.value, again.session.volume.value
     assert one is not None and other is not None and (one.voxels == other.voxels).all()
+
+
+def test_nothing_of_the_cards_is_cut(doubled: Window, qtbot: QtBot) -> None:
+    """The panel beside a scroll bar is as wide as what it shows."""
+    doubled.resize(1280, 480)
+    wait(qtbot, lambda: doubled.session.scan.state == "ready" and offers(doubled, GROUP), SOON_MS)
+    scrolls = [one for one in doubled.findChildren(QScrollArea) if one.isVisible() and one.verticalScrollBar().isVisible()]
+    assert scrolls and all(one.widget().width() <= one.viewport().width() for one in scrolls)
+
+
+def test_stopped_while_the_ways_are_tried(doubled: Window, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot) -> None:
+    wait(qtbot, lambda: doubled.session.scan.state == "ready" and offers(doubled, GROUP), SOON_MS)
+
+    def slow(scan: Any, uid: str, progress: Any) -> Any:
+        while True:
+            progress(0.5, "Checking series")
+
+    monkeypatch.setattr("app.regroup_window.offers", slow)
+    press(qtbot, doubled, GROUP)
+    wait(qtbot, lambda: doubled.findChild(RegroupWindow) is not None, SOON_MS)
+    made = doubled.findChild(RegroupWindow)
+    assert isinstance(made, RegroupWindow)
+    press(qtbot, made, "Cancel trying the ways")
+    assert "Trying the ways was stopped." in words(made)
 
 
 def test_another_scan_closes_it(phases: Window, tmp_path: Path, qtbot: QtBot) -> None:

@@ -102,6 +102,19 @@ def test_how_slices_lie_in_words(tmp_path, stack, lies, follow):
     assert follow in stack_words(native)
 
 
+def test_slices_that_are_turned_against_each_other_are_said_so(tmp_path):
+    """Of a refused series: distances between them would mean nothing."""
+    for n in range(5):
+        a = np.radians(4 * n)
+        turned = Stack(row=(np.cos(a), 0, np.sin(a)), places=(n,), first_number=n + 1, centre=(0, 0, 3.0 * n))
+        write(tmp_path, turned, f"{n}" + "{}.dcm")
+    (series,) = read(tmp_path).series
+    assert series.verdict == "refused"
+    native = native_slices(series)
+    assert native.turned_deg == pytest.approx(16, abs=0.01)
+    assert stack_words(native) == "The slices are turned against each other by up to 16.0 deg."
+
+
 def test_a_file_that_has_gone_is_refused(tmp_path):
     (series,) = read(write(tmp_path, Stack())).series
     native = native_slices(series)
