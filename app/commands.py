@@ -61,6 +61,9 @@ def commands(window: Window) -> tuple[Command, ...]:
     def has_second() -> bool:
         return window.is_ready and window.session.case.second is not None
 
+    def shows_second() -> bool:
+        return has_second() and window.session.second.loaded.state == "ready"
+
     def undo_words() -> str:
         name = window.session.undo_name if window.is_ready else None
         return f"Undo: {name}" if name else "Undo"
@@ -104,8 +107,8 @@ def commands(window: Window) -> tuple[Command, ...]:
         Command("Edit", "Name a vertebra", "V", lambda: window.gesture("vertebra"), window.has_anatomy, bound=False),
         Command("Edit", "Take the name of the vertebra back", "", lambda: window.session.take_name_back(), has_name),
         Command("Edit", "Add a second scan", "", lambda: window.filing.choose_second("folder"), has_volume),
-        Command("Edit", "Register the second scan again", "", lambda: window.session.second.register_again(), has_second),
-        Command("Edit", "Plan on the second scan", "", lambda: window.session.second.plan_on_it(), has_second),
+        Command("Edit", "Register the second scan again", "", lambda: window.session.second.register_again(), shows_second),
+        Command("Edit", "Plan on the second scan", "", lambda: window.session.second.plan_on_it(), shows_second),
         Command("Edit", "Remove the second scan", "", lambda: window.session.second.remove(), has_second),
         Command("Edit", "Take in a label map", "", window.filing.choose_labels, has_volume),
         Command("Edit", "Take in a folder of masks", "", window.filing.choose_masks, has_volume),

@@ -36,6 +36,16 @@ class Loaded(NamedTuple):
     volume: Volume
 
 
+class _Asked(NamedTuple):
+    """What a running registration is for; once the case says otherwise its answer is not wanted. laid: where the second scan lay when it
+    was asked for; anatomy: whose levels are measured, None where a place is sought."""
+
+    planning: Hashable
+    second: Hashable
+    laid: Registration | None
+    anatomy: Hashable = None
+
+
 class Second(QObject):
     """Read its values, call its acts; listen to `session.changed`, and to `looked` for what only the views show."""
 
@@ -47,6 +57,7 @@ class Second(QObject):
         self.files: Derived[Scan] = Derived()
         self.loaded: Derived[Loaded] = Derived()
         self.registration: Derived[Registration] = Derived()
+        self._asked: _Asked | None = None  # of the registration that runs
         self.share = 0.5
         self.window: Window | None = None
         self.live: Rigid | None = None
@@ -82,12 +93,28 @@ class Second(QObject):
         return Rigid(centre_mm=(x, y, z))
 
     @property
-    def names(self) -> tuple[str, str]:
-        """The planning scan and the second one in a word each: `CT`, `MR`, or `CT 1`, `CT 2`."""
+    def doubt(self) -> str:
+        """Why the picture of both is not to be relied on, in a word or two; nothing where the registration is good."""
+        if self.live is None and self.laid is None:
+            return "not registered"
+        verdict = "not measured" if self.live is not None or self.laid is None else self.laid.verdict
+        return "" if verdict == "good" else verdict
+
+    @property
+    def patient_unknown(self) -> bool:
+        """Whether the files leave open that both scans are of one patient."""
+        from planner.registration import patient_known
+
         planning, loaded = self._session.series, self.loaded.value
-        one = planning.modality if planning is not None else "1"
-        other = loaded.series.modality if loaded is not None else "2"
-        return (one, other) if one != other else (f"{one} 1", f"{other} 2")
+        return planning is not None and loaded is not None and not patient_known(planning, loaded.series)
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """The planning scan and the second one in a word each: `CT` and `MR`, or `CT` and `second CT`; no numbers, which read as dates."""
+        planning, loaded = self._session.series, self.loaded.value
+        one = planning.modality if planning is not None else "first"
+        other = loaded.series.modality if loaded is not None else "second"
+        return one, other if one != other else f"second {other}"
 
     @property
     def others(self) -> tuple[tuple[Path, Series], ...]:
@@ -104,7 +131,8 @@ class Second(QObject):
     # ---- acts ------------------------------------------------------------------------------------------------------------
 
     def open(self, path: Path) -> None:
-        """Take the largest series of a folder, a file or a ZIP that is not the planning scan; one that the case misses before others."""
+        """Take the largest series of a folder, a file or a ZIP that is not the planning scan; where the case misses its second scan, that
+        one and no other."""
 
         def work(progress: Progress) -> Scan:
             from planner.scan import read
@@ -127,16 +155,18 @@ class Second(QObject):
 
         usable = [series for series in scan.series if series.usable]
         missed = self.decided.scan if self.decided is not None and self.loaded.state == "refused" else None
-        found = next((one for one in usable if missed is not None and same_scan(reference_to(path, one), missed)), None)
-        planning = self._session.case.scan
-        others = [one for one in usable if planning is None or not same_scan(reference_to(path, one), planning)]
-        if found is None and others:
-            found = max(others, key=lambda one: one.slices * one.size[1] * one.size[2])
+        if missed is not None:
+            found = next((one for one in usable if same_scan(reference_to(path, one), missed)), None)
+            refusal = Refusal("The second scan of this case is not there.", "Choose another place, or remove it and add this one instead.")
+        else:
+            planning = self._session.case.scan
+            others = [one for one in usable if planning is None or not same_scan(reference_to(path, one), planning)]
+            found = max(others, key=lambda one: one.slices * one.size[1] * one.size[2], default=None)
+            refusal = Refusal("There is no series in it that could be laid over the planning scan.", "Choose another folder or file.")
         if found is not None:
             self.choose(found, path)
-            return
-        sentence = "There is no series in it that could be laid over the planning scan."
-        self.files = replace(self.files, state="refused", refusal=Refusal(sentence, "Choose another folder or file."))
+        else:
+            self.files = replace(self.files, state="refused", refusal=refusal)
 
     def choose(self, series: Series, path: Path) -> None:
         """Show this series of what was read at a path."""
@@ -146,6 +176,7 @@ class Second(QObject):
         if scan is not None and path == self._session.path:
             self._scans[str(path.absolute())] = scan
         self.loaded = self.loaded if self.loaded.state != "refused" else Derived()
+        self.files = self.files if self.files.state != "refused" else Derived()
         self._session.attempt(lambda: add_second(self._session.case, path, series))
 
     def remove(self) -> None:
@@ -155,17 +186,22 @@ class Second(QObject):
         self._session.attempt(lambda: remove_second(self._session.case))
 
     def plan_on_it(self) -> None:
-        """The two scans change places."""
+        """The two scans change places, once both are there."""
         from planner.case.acts import plan_on_second
 
-        self._session.attempt(lambda: plan_on_second(self._session.case))
+        def act() -> Act:
+            if self.loaded.state != "ready":
+                raise Refusal("The second scan is not loaded.", "Load it before you plan on it.")
+            return plan_on_second(self._session.case)
+
+        self._session.attempt(act)
 
     def move(self, placed: Rigid) -> Refusal | None:
-        """Lay it by hand."""
+        """Lay it by hand: what a registration that still runs will find is not wanted any more."""
         from planner.case.acts import move_second
 
         self.live = None
-        return self._session.attempt(lambda: move_second(self._session.case, placed.rounded()))
+        return self._session.attempt(lambda: move_second(self._session.case, placed.rounded(), self._doubts()))
 
     def register_again(self) -> None:
         """From where it lies now."""
@@ -264,13 +300,26 @@ class Second(QObject):
                 self.looked.emit()
             return
         key = self._key(second.scan)
+        if self.registration.state == "running" and self._asked != self._asking(self._asked and self._asked.anatomy):
+            self._stop_registering()
         if self.loaded.key != key or self.loaded.state == "missing":
             self._load(second.scan, key)
         elif self.loaded.state == "ready" and session.volume.state == "ready" and session.anatomy.state != "running":
             if second.registration is None:
                 self._register(None, False)
-            elif second.registration.levels is None:
+            elif not second.registration.levels:
                 self._measure(second.registration)
+
+    def _asking(self, anatomy: Hashable = None) -> _Asked:
+        """What would be asked for now."""
+        from planner.case.keys import scan_key
+
+        return _Asked(scan_key(self._session.case), self.loaded.key, self.laid, anatomy)
+
+    def _stop_registering(self) -> None:
+        for job in ("registration", "level errors"):
+            self._session.jobs.cancel(job)
+        self.registration = Derived()
 
     @staticmethod
     def _key(reference: ScanReference) -> Hashable:
@@ -284,7 +333,7 @@ class Second(QObject):
             from planner.scan import load, read
 
             scan = known or read(find_reference(reference, "The second scan", case_path), part(progress, 0.0, 0.4))
-            series = series_in(scan, reference, "has as its second scan")
+            series = series_in(scan, reference, "has as its second scan", "remove the second scan")
             return scan, Loaded(series, load(series, part(progress, 0.4, 1.0), side_by_side))
 
         def done(outcome: Outcome) -> None:
@@ -297,35 +346,33 @@ class Second(QObject):
             self.loaded = self._ended(key, outcome)
             self._session.changed.emit()
 
-        self.loaded, self.registration, self.window, self.live = Derived("running", key), Derived(), None, None
+        self._stop_registering()
+        self.loaded, self.window, self.live = Derived("running", key), None, None
         self._session.jobs.start("second", work, done)
         self._session.changed.emit()
 
     def _register(self, start: Rigid | None, as_act: bool) -> None:
         """as_act: a person asked for it, who can take it back; else it follows from the second scan."""
         session, loaded, planning = self._session, self.loaded.value, self._session.volume.value
-        second = self.decided
-        if loaded is None or planning is None or second is None:
+        if loaded is None or planning is None or self.decided is None:
             return
-        from planner.case.keys import scan_key
-
-        key = (scan_key(session.case), self.loaded.key, start)
+        key, before = self._asking(), self.laid
         if not as_act and self.registration.key == key:
             if self.registration.value is not None:
                 self._write(self.registration.value)
             return
-        anatomy, volume, doubts = session.anatomy.value, loaded.volume, self._doubts()
+        anatomy, volume = session.anatomy.value, loaded.volume
 
         def work(progress: Progress) -> Registration:
             from planner.anatomy import find
             from planner.registration import register
 
             laid = register(planning, volume, anatomy, progress, start, partial(find, volume, None))
-            return replace(laid, doubts=(*doubts, *laid.doubts))
+            return laid if before is None or start is None else replace(laid, start=before.start)
 
         def done(outcome: Outcome) -> None:
-            if self.registration.key != key or self.decided is None:
-                return
+            if outcome.value is not None:
+                outcome = replace(outcome, value=self._with_doubts(outcome.value))
             self.registration = self._ended(key, outcome)
             laid = self.registration.value
             if laid is not None and as_act:
@@ -336,16 +383,16 @@ class Second(QObject):
                 self._write(laid)
             session.changed.emit()
 
-        self.registration = Derived("running", key)
+        self.registration, self._asked = Derived("running", key), key
         session.jobs.start("registration", work, done)
         session.changed.emit()
 
     def _measure(self, laid: Registration) -> None:
-        """How far the levels lie off where a hand laid it."""
+        """How far the levels lie off: after a hand laid it, the scans changed places, or the spine was found later."""
         session, loaded, planning, anatomy = self._session, self.loaded.value, self._session.volume.value, self._session.anatomy.value
-        if loaded is None or planning is None or anatomy is None or session.jobs.is_running("registration"):
+        if loaded is None or planning is None or anatomy is None or not anatomy.levels or session.jobs.is_running("registration"):
             return
-        key = ("levels", self.loaded.key, laid.placed)
+        key = self._asking(session.anatomy.key)
         if self.registration.key == key:
             return
         volume = loaded.volume
@@ -356,14 +403,12 @@ class Second(QObject):
             return replace(laid, levels=measured(planning, volume, laid.placed, anatomy, progress))
 
         def done(outcome: Outcome) -> None:
-            if self.registration.key != key or self.laid is None or self.laid.placed != laid.placed:
-                return
             self.registration = self._ended(key, outcome)
             if self.registration.value is not None:
-                self._write(replace(self.registration.value, doubts=self._doubts()))
+                self._write(self._with_doubts(self.registration.value))
             session.changed.emit()
 
-        self.registration = Derived("running", key)
+        self.registration, self._asked = Derived("running", key), key
         session.jobs.start("level errors", work, done)
         session.changed.emit()
 
@@ -372,6 +417,10 @@ class Second(QObject):
 
         planning, loaded = self._session.series, self.loaded.value
         return patient_doubts(planning, loaded.series) if planning is not None and loaded is not None else ()
+
+    def _with_doubts(self, laid: Registration) -> Registration:
+        """With what the files say against it, wherever it lies."""
+        return replace(laid, doubts=tuple(dict.fromkeys((*self._doubts(), *laid.doubts))))
 
     def _write(self, laid: Registration) -> None:
         """Into the case, as what follows from it: no step of undo."""

@@ -130,12 +130,13 @@ class Views(QObject):
         second = self._session.second
         loaded, placed = second.loaded.value, second.placed
         if volume is None or loaded is None or placed is None or second.decided is None:
+            self._laid = None  # its voxels are not wanted any more
             return None
         if self._laid is None or self._laid[0] is not loaded.volume or self._laid[1] != placed:
             self._laid = loaded.volume, placed, placed.placed(loaded.volume)
         if second.window is None:
             second.window = first_window(loaded.volume)
-        return SceneSecond(self._laid[2], second.share, second.window, second.names, second.laid is not None or second.live is not None)
+        return SceneSecond(self._laid[2], second.share, second.window, second.names, second.doubt)
 
     def _patch(self) -> ScenePatch | None:
         forecast = self._session.forecast.value

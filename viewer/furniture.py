@@ -207,16 +207,17 @@ def paint_focus(painter: QPainter, theme: Theme, width: float, height: float) ->
         painter.fillRect(QRectF(x, y, wide, high), colour)
 
 
-def paint_blend(painter: QPainter, theme: Theme, scene: Scene, height: float) -> None:
-    """How much of which scan is in the picture, at the lower left above the watermark."""
+def paint_blend(painter: QPainter, theme: Theme, scene: Scene, width: float, height: float) -> None:
+    """How much of which scan is in the picture, at the lower left above the watermark; above the letter in the middle where it is long."""
     if scene.second is None:
         return
     painter.setFont(theme.font(scale=0.92))
     metrics, words = QFontMetricsF(painter.font()), scene.second.words
-    base = height - _MARGIN - (1.6 * metrics.height() if scene.watermark else 0.0) - metrics.descent()
-    ground = QRectF(0, base - metrics.ascent() - 2, metrics.horizontalAdvance(words) + 2 * _MARGIN, metrics.height() + 4)
-    painter.fillRect(ground, theme.colour("view", 0.62))
-    text(painter, theme, "second scan" if scene.second.laid else "caution", QPointF(_MARGIN, base), words)
+    wide = metrics.horizontalAdvance(words) + 2 * _MARGIN
+    above = 1.6 * metrics.height() if scene.watermark or wide > width / 2 - 16 else 0.0
+    base = height - _MARGIN - above - metrics.descent()
+    painter.fillRect(QRectF(0, base - metrics.ascent() - 2, wide, metrics.height() + 4), theme.colour("view", 0.62))
+    text(painter, theme, "caution" if scene.second.doubt else "second scan", QPointF(_MARGIN, base), words)
 
 
 def paint_watermark(painter: QPainter, theme: Theme, words: str, width: float, height: float, at_right: bool = False) -> None:

@@ -100,7 +100,8 @@ class GreyPicture:
         mixed = 4 * second.share * (1 - second.share)
         colour = np.array([1 + mixed * (one - 1) for one in tint], dtype=np.float32)
         first, right, down = pose.pixel_grid(volume.frame, ratio)
-        blend_oblique(volume.voxels, first, right, down, low, scale, share, colour, 1 if fine else 2, self._buffer)
+        padding = float("nan") if volume.padding is None else float(volume.padding)
+        blend_oblique(volume.voxels, first, right, down, low, scale, share, colour, padding, 1 if fine else 2, self._buffer)
 
     def _make(self, volume: Volume, pose: Pose, window: Window, ratio: float, fine: bool, wide: int, high: int) -> None:
         if self._buffer.shape != (high, wide):
@@ -167,7 +168,7 @@ def warm() -> None:
         kernels.resample_rows(voxels[0], first, weight, 0, 4, rows)
         kernels.shade_columns(rows, first, weight, zero, zero, 0, 0, grey)
         kernels.shade_oblique(voxels, one, one, one, zero, zero, 1, grey)
-        kernels.blend_oblique(voxels, one, one, one, zero, zero, zero, np.ones(3, dtype=np.float32), 1, grey)
+        kernels.blend_oblique(voxels, one, one, one, zero, zero, zero, np.ones(3, dtype=np.float32), 0.0, 1, grey)
     labels = np.zeros((4, 4, 4), dtype=np.uint8)
     kernels.sample_labels(labels, one, one, one, labels[0])
     kernels.label_boxes(labels[0], np.zeros((256, 4), dtype=np.int64))

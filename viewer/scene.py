@@ -80,20 +80,20 @@ class ScenePatch:
 @dataclass(frozen=True)
 class SceneSecond:
     """A second scan over the first: its volume where it is laid (on an oblique frame), the share of it in the picture, 0..1, and its
-    window. names: of the first and the second, as the views say them; laid: whether it was registered or laid by hand."""
+    window. names: of the first and the second, as the views say them; doubt: why places in both are not to be compared, or nothing."""
 
     volume: Volume
     share: float
     window: Window
     names: tuple[str, str] = ("first", "second")
-    laid: bool = True
+    doubt: str = ""
 
     @property
     def words(self) -> str:
-        """`CT 60 % + MR 40 %`."""
+        """`CT 60 % + MR 40 %`, with `△ questionable` where there is a doubt."""
         shown = round(100 * self.share)
         said = f"{self.names[0]} {100 - shown} % + {self.names[1]} {shown} %"
-        return said if self.laid else f"{said}, not registered"
+        return f"{said}  △ {self.doubt}" if self.doubt else said
 
 
 @dataclass(frozen=True)

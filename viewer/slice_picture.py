@@ -100,7 +100,7 @@ class SlicePainter:
                 overlays.paint_measurement(painter, theme, pose, measurement, half)
             self._divided.paint_legend(painter, theme, scene, pose)
             furniture.paint_scale(painter, theme, pose)
-            furniture.paint_blend(painter, theme, scene, pose.height)
+            furniture.paint_blend(painter, theme, scene, pose.width, pose.height)
         words = furniture.place_words(scene, pose, crosshair)
         end = furniture.paint_title(painter, theme, title or furniture.TITLES[pose.plane.name], words, pose.width)
         furniture.paint_counted(painter, theme, scene.anatomy, pose.width)

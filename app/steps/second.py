@@ -45,6 +45,7 @@ class SecondCard(Card):
         self._desk, self._second = desk, desk.session.second
         self._head = label("Second scan", "head")
         self._what = label(role="muted")
+        self._whose = label(role="small")
         opening = row(
             button("Add a second scan…", partial(desk.second_wanted.emit, "folder"), hint="CT and MR, or before and after, in one picture"),
             button("From a file…", partial(desk.second_wanted.emit, "file"), "small", "Add a second scan from a file"),
@@ -86,7 +87,7 @@ class SecondCard(Card):
         self._where = button("Where is it…", partial(desk.second_wanted.emit, "folder"), "small", "Say where the second scan is")
         self._acts = Card("bare").add(row(self._by_hand, self._again, None), row(self._swap, self._where, self._load, remove, None))
         self._acts.column.setContentsMargins(0, 0, 0, 0)
-        self.add(self._head, self._what, opening, self._reading, self._loading, self._laying, self._said)
+        self.add(self._head, self._what, self._whose, opening, self._reading, self._loading, self._laying, self._said)
         self._others_head, self._others = label(role="small"), Rows(0)
         self.add(self._others_head, self._others, self._blend, self._state, self._acts, self._hand, self._levels)
 
@@ -146,6 +147,8 @@ class SecondCard(Card):
             else f"{loaded.series.description or 'Without description'}: {loaded.series.modality}, {loaded.series.slices} slices"
         )
         say(self._what, what)
+        unknown = ready and second.patient_unknown
+        say(self._whose, "△ Not checked: the files do not say whether both scans are of one patient." if unknown else "")
         refused = [
             one.refusal for one in (files, *((second.loaded, lays) if there else ())) if one.state == "refused" and one.refusal is not None
         ]
@@ -212,12 +215,15 @@ def _state_words(laid: Registration | None, ready: bool, state: str) -> tuple[st
     if laid is None:
         return "△ Not registered: shown where its own coordinates put it.", "caution"
     limit = number("registration.level_error_mm")
-    start = _STARTS[laid.start]
+    by_hand = laid.information is None
+    start = "Laid by hand." if by_hand else _STARTS[laid.start]
     if laid.levels is None:
-        return f"△ Laid by hand; its levels are not measured{' yet' if state == 'running' else ''}.", "caution"
+        measured = f"△ Its levels are not measured{' yet' if state == 'running' else ''}."
+        return " ".join((measured, *laid.doubts, start)), "caution"
     checked = [level.error_mm for level in laid.levels if level.error_mm is not None]
     if laid.verdict == "good":
-        return f"✓ Registered: {len(checked)} of {len(laid.levels)} levels checked, all within {limit:g} mm. {start}", "good"
+        how, start = ("Laid by hand", "") if by_hand else ("Registered", f" {start}")
+        return f"✓ {how}: {len(checked)} of {len(laid.levels)} levels checked, all within {limit:g} mm.{start}", "good"
     why = list(laid.doubts)
     if laid.off:
         why.append(f"{len(laid.off)} of {len(checked)} levels lie more than {limit:g} mm off.")

@@ -117,13 +117,13 @@ def register_second(case: Case, registration: Registration | None) -> Act:
     return _lay("register the second scan", case, registration)
 
 
-def move_second(case: Case, placed: Rigid) -> Act:
-    """Lay the second scan by hand. How far its levels lie off is measured anew."""
+def move_second(case: Case, placed: Rigid, doubts: tuple[str, ...] = ()) -> Act:
+    """Lay the second scan by hand. How far its levels lie off is measured anew. doubts: what speaks against it wherever it lies."""
     if not all(isfinite(part) for part in (*placed.turn_deg, *placed.shift_mm)):
         raise Refusal("This is no place for the second scan.", "Give millimetres and degrees.")
     if case.second is not None and case.second.registration is not None and case.second.registration.placed == placed:
         return Act("", case)
-    return _lay("move the second scan by hand", case, Registration(placed, "by hand"))
+    return _lay("move the second scan by hand", case, Registration(placed, "by hand", doubts=doubts))
 
 
 def _lay(name: str, case: Case, registration: Registration | None) -> Act:

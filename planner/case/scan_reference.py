@@ -87,18 +87,18 @@ def series_of(case: Case, scan: Scan) -> Series:
     return series_in(scan, case.scan)
 
 
-def series_in(scan: Scan, wanted: ScanReference, use: str = "was planned on") -> Series:
-    """The series of a scan that a reference means, grouped and cropped as there. use: what the case did with it, for the refusals, which
-    are those of `series_of`."""
+def series_in(scan: Scan, wanted: ScanReference, use: str = "was planned on", instead: str = "start a new case on what is there") -> Series:
+    """The series of a scan that a reference means, grouped and cropped as there. use, instead: what the case did with it and what else a
+    person may do, for the refusals, which are those of `series_of`."""
     found = bound_series(wanted, _grouped(wanted, scan))
     if found is None:
         raise Refusal(
             f"The series that this case {use} is not in its folder any more.",
-            "Put the series back, or start a new case on what is there.",
+            f"Put the series back, or {instead}.",
         )
     if found.fingerprint != wanted.fingerprint or found.size != wanted.size:
         raise Refusal(
             f"The images of this scan are not the ones that the case {use}.",
-            "Bring the original images back, or start a new case on these.",
+            f"Bring the original images back, or {instead}.",
         )
     return found

@@ -5,13 +5,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from planner.registration.patients import patient_doubts
+from planner.registration.patients import patient_doubts, patient_known
 from planner.registration.placed import LevelError, Registration, Rigid
 
 if TYPE_CHECKING:
     from planner.registration.laying import measured, register
 
-__all__ = ["LevelError", "Registration", "Rigid", "measured", "patient_doubts", "register"]
+__all__ = ["LevelError", "Registration", "Rigid", "measured", "patient_doubts", "patient_known", "register"]
 
 
 def __getattr__(name: str) -> Any:

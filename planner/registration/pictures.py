@@ -17,6 +17,7 @@ BINS = 32
 _CT_HU = (-200.0, 800.0)  # fat to dense bone; algorithms.md 7
 _MR_SHARES = (0.01, 0.99)  # of the voxels that hold a signal; algorithms.md 7
 _NOBODY_HU = -1020.0
+_MR_LARGEST = 10_000.0
 _FORWARD_MM = 12.0  # the spine's middle lies in front of the canal's
 
 
@@ -55,7 +56,7 @@ class Points:
 
 def picture_of(volume: Volume, spacing_mm: float, progress: Progress = silent) -> Picture:
     """A scan at about `spacing_mm`, its values in bins. A scan of one value has all of it in one bin."""
-    small = reduced(volume, spacing_mm, progress)
+    small = reduced(volume if volume.modality == "CT" else _in_whole_numbers(volume), spacing_mm, progress)
     values = small.voxels.astype(np.float32)
     if volume.modality == "CT":
         nobody = values <= _NOBODY_HU
@@ -70,6 +71,13 @@ def picture_of(volume: Volume, spacing_mm: float, progress: Progress = silent) -
         cv2.GaussianBlur(plane, (0, 0), 0.6, plane, borderType=cv2.BORDER_REPLICATE)
     values[nobody] = np.nan
     return Picture(small.frame, values)
+
+
+def _in_whole_numbers(volume: Volume) -> Volume:
+    """An MR, whose values have no unit, with its largest at 10,000: `reduced` keeps 16-bit whole numbers."""
+    ends = [volume.slope * float(end) + volume.intercept for end in (np.nanmin(volume.voxels), np.nanmax(volume.voxels))]
+    scale = _MR_LARGEST / max(*ends, 1e-12)
+    return replace(volume, slope=scale * volume.slope, intercept=scale * volume.intercept)
 
 
 def beside_spine(frame: Frame, canal: Canal, reach_mm: float) -> NDArray[np.bool_]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from planner.evidence import number
-from planner.geometry import Floats, Frame, Volume
+from planner.geometry import Floats, Frame, Gap, Volume
 
 Point = tuple[float, float, float]
 StartName = Literal["patient coordinates", "levels", "canal", "search", "by hand"]
@@ -82,8 +82,14 @@ class Rigid:
         return Rigid(*(_point(np.round(part, 3)) for part in (self.turn_deg, self.shift_mm, self.centre_mm)))
 
     def placed(self, second: Volume) -> Volume:
-        """The second scan in the planning scan's world: the same voxels on an oblique frame."""
-        return replace(second, frame=Frame(second.frame.shape, self.matrix @ second.frame.affine))
+        """The second scan in the planning scan's world: the same voxels on an oblique frame, its gaps with it."""
+        gaps = tuple(self._moved(gap) for gap in second.gaps)
+        return replace(second, frame=Frame(second.frame.shape, self.matrix @ second.frame.affine), gaps=gaps)
+
+    def _moved(self, gap: Gap) -> Gap:
+        normal = self.rotation @ gap.normal
+        along = float(self((0.0, 0.0, 0.0)) @ normal)
+        return Gap(_point(normal), gap.low_mm + along, gap.high_mm + along)
 
 
 @dataclass(frozen=True)

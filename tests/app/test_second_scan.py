@@ -88,7 +88,7 @@ def test_a_second_scan_is_added_registered_blended_and_taken_back(on_ct: Window,
     assert "△ Questionable. 1 of 2 levels lie more than 2 mm off. From a search of the whole scan." in words(on_ct)
     assert any("0.4 mm" in name for name in names(on_ct)) and any("2.6 mm △ off" in name for name in names(on_ct))
     assert (pixels(axial) != alone).any(axis=2).mean() > 0.1
-    assert on_ct.views.grid.scene.second is not None and on_ct.views.grid.scene.second.words == "CT 50 % + MR 50 %"
+    assert on_ct.views.grid.scene.second is not None and on_ct.views.grid.scene.second.words == "CT 50 % + MR 50 %  △ questionable"
     assert (session.case.sites, session.anatomy.value, session.volume.value) == plan_before, "the plan knows nothing of it"
 
     slider = find(on_ct, "Blend of the two scans", QSlider)

@@ -45,6 +45,19 @@ def test_the_blend_is_the_sum_of_both_scans_where_the_second_is_laid(name: str, 
     assert np.abs(shown - expected).max() <= 2.01
 
 
+def test_padding_of_the_second_scan_is_no_dark_tissue() -> None:
+    """Where an oblique scan holds nothing but padding the first scan shows as it does beyond the second one's grid."""
+    first, second = volume(1), volume(2)
+    second.voxels[:, :, :9] = -2000
+    placed = replace(second, padding=-2000)
+    pose = Pose(standard_plane("axial"), (0.0, 0.0), 0.0, 6.0, 150, 130).at((0.4, 0.3, 2.0), first.frame)
+    alone = rgb(GreyPicture().image(first, pose, Window(150, 700))).astype(float)
+    shown = rgb(GreyPicture().image(first, pose, Window(150, 700), second=SceneSecond(placed, 0.5, Window(150, 500)))).astype(float)
+    points = np.array([[pose.to_world(x + 0.5, y + 0.5) for x in range(150)] for y in range(130)])
+    empty = placed.frame.contains(points) & (np.rint(placed.frame.to_index(points)[..., 2]) < 8)
+    assert empty.sum() > 500 and np.abs(shown - 0.75 * alone)[empty].max() <= 2.01
+
+
 def test_none_of_it_leaves_the_picture_as_it_is() -> None:
     first = volume(1)
     pose = Pose(standard_plane("axial"), (0.0, 0.0), 0.0, 6.0, 150, 130).at((0.4, 0.3, 2.0), first.frame)
@@ -64,7 +77,7 @@ def test_every_slice_view_shows_it_and_says_how_much(grid) -> None:
     scene = fused()
     grid.set_scene(replace(scene, volume=grid.scene.volume, anatomy=grid.scene.anatomy))
     assert scene.second is not None and scene.second.words == "CT 50 % + MR 50 %"
-    assert replace(scene.second, laid=False).words == "CT 50 % + MR 50 %, not registered"
+    assert replace(scene.second, doubt="not registered").words == "CT 50 % + MR 50 %  △ not registered"
     for name, view in grid.slices.items():
         assert (pixels(view) != alone[name]).any(axis=2).mean() > 0.05, name
 

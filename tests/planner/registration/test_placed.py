@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from planner.geometry import Frame, Volume
+from planner.geometry import Frame, Gap, Volume
 from planner.registration import LevelError, Registration, Rigid
 
 PLACED = Rigid((4.0, -7.0, 11.0), (12.0, -3.0, 25.0), (5.0, -20.0, -200.0))
@@ -38,6 +38,14 @@ def test_a_placed_volume_keeps_its_voxels_and_lies_where_it_was_laid() -> None:
     placed = PLACED.placed(volume)
     assert placed.voxels is volume.voxels
     assert placed.frame.corners_mm == pytest.approx(PLACED(volume.frame.corners_mm))
+
+
+def test_the_gaps_of_a_placed_volume_lie_where_it_lies() -> None:
+    gap = Gap((0.0, 0.6, 0.8), 4.0, 9.0)
+    volume = Volume(Frame.axial((4, 5, 6), (2.0, 1.0, 1.5), (-3.0, 4.0, 5.0)), np.zeros((4, 5, 6), np.int16), gaps=(gap,))
+    (moved,) = PLACED.placed(volume).gaps
+    points = np.random.default_rng(1).uniform(-20, 20, (500, 3))
+    assert gap.holds(points).any() and np.array_equal(moved.holds(PLACED(points)), gap.holds(points))
 
 
 def level(error_mm: float | None, why: str = "") -> LevelError:

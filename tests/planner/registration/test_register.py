@@ -12,7 +12,8 @@ from planner.geometry import Frame, Volume
 from planner.phantom.parameters import ModalityName
 from planner.progress import Cancelled
 from planner.refusal import Refusal
-from planner.registration import Registration, Rigid, measured, patient_doubts, register
+from planner.registration import Registration, Rigid, measured, patient_doubts, patient_known, register
+from planner.registration.pictures import picture_of
 from planner.scan.series import Identity, Series
 from tests.planner.registration.pairs import cut, misplaced_mm, motion, patient, scanned_again, true_spine
 
@@ -156,9 +157,20 @@ def test_it_stops_when_nobody_wants_it_any_more() -> None:
         assert all(after >= before - 1e-9 for before, after in pairwise(seen))
 
 
-def named(number: str = "", name: str = "") -> Series:
+@pytest.mark.parametrize("times", [0.001, 60.0])
+def test_the_units_of_an_mr_do_not_matter(times: float) -> None:
+    """Values from 0 to 1, as files of floats have them, and beyond 32,767: they are compared as those in between are."""
+    plain = patient("mr", MR_SPACING_MM).volume
+    other = replace(plain, slope=times * plain.slope, intercept=times * plain.intercept)
+    one, two = picture_of(plain, 4.0), picture_of(other, 4.0)
+    known = ~np.isnan(one.values) & ~np.isnan(two.values)
+    assert known.mean() > 0.99 * (~np.isnan(one.values)).mean()
+    assert np.abs(one.values[known] - two.values[known]).max() < 0.05
+
+
+def named(number: str = "", name: str = "", birth_date: str = "") -> Series:
     triple = (1.0, 1.0, 1.0)
-    return Series("1.2", 0, "", "CT", "axial", 3, (3, 3, 3), triple, triple, "good", (), (), identity=Identity(name, number))
+    return Series("1.2", 0, "", "CT", "axial", 3, (3, 3, 3), triple, triple, "good", (), (), identity=Identity(name, number, birth_date))
 
 
 def test_files_that_name_two_patients_are_doubted_and_no_name_is_said() -> None:
@@ -167,3 +179,10 @@ def test_files_that_name_two_patients_are_doubted_and_no_name_is_said() -> None:
     assert patient_doubts(named(), named("18")) == ()
     (doubt,) = patient_doubts(named("17", "Berg^Anna"), named("18", "Tal^Jon"))
     assert doubt == "The files of the two scans name different patients."
+    assert patient_doubts(named("0", birth_date="19500101"), named("0", birth_date="19610203")), "a number that everybody has"
+
+
+def test_it_is_known_where_nothing_tells_whose_scans_they_are() -> None:
+    assert patient_known(named("17"), named("18")) and patient_known(named(name="Berg"), named("17", "Berg"))
+    assert not patient_known(named(), named("18", "Berg"))
+    assert not patient_known(named("17"), named(name="Berg")) and not patient_known(named(" "), named(" "))
