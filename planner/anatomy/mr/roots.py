@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from planner.anatomy.mr.foramina import is_seen
@@ -154,11 +155,11 @@ def _cuts(volume: Volume, canal: Canal, sac: SeenSac, foramen: Foramen, root: Ro
     radius = float(np.interp(rows, np.arange(len(along)), root.radius_mm).mean())
     run = usual[-1] - usual[0]
     grid = np.arange(-_REACH, _REACH + 1) * _STEP_MM
-    down, deep = grid[:, None], grid[None, :]
-    points = usual[:, None, None] + down[..., None] * feet + deep[..., None] * back
-    values = (volume.sample(points) - sac.dark) / sac.fluid[at]
-    place = points[_MIDDLE] - centre
-    inside = np.hypot((place @ feet) / (foramen.height_mm / 2), (place @ back) / (foramen.width_mm / 2)) < 1.0
+    down, deep = (np.broadcast_to(axis, (len(usual), len(grid), len(grid))) for axis in (grid[:, None], grid))
+    planes = volume.sample_planes(usual, np.tile(back, (len(usual), 1)), np.tile(feet, (len(usual), 1)), deep, down, np.nan)
+    values = (planes - sac.dark) / sac.fluid[at]
+    off = usual[_MIDDLE] - centre
+    inside = np.hypot((grid[:, None] + off @ feet) / (foramen.height_mm / 2), (grid + off @ back) / (foramen.width_mm / 2)) < 1.0
     held = values[:, inside]
     held = held[np.isfinite(held)]
     fat = float(np.percentile(held, _FAT_SHARE)) if held.size else 0.0
@@ -171,26 +172,57 @@ def _cuts(volume: Volume, canal: Canal, sac: SeenSac, foramen: Foramen, root: Ro
 def _clearness(cuts: _Cuts) -> tuple[Floats, NDArray[np.bool_]]:
     """(planes, places, places): by how much a disc of the root's size is darker than most of the ring around it; and whether nearly all
     of that ring is brighter, and the disc no bone."""
-    core = np.mean([_shifted(cuts, *place) for place in _disc(cuts.radius_mm)], axis=0)
-    away = [cuts.radius_mm + gap for gap in _GAPS_MM]
-    turns = np.arange(_TURNS) * 2 * np.pi / _TURNS
-    around = [np.max([_shifted(cuts, float(np.cos(t)) * r, float(np.sin(t)) * r) for r in away], axis=0) for t in turns]
-    ring = np.sort(np.nan_to_num(np.array(around), nan=0.0), axis=0)
+    away = np.array([cuts.radius_mm + gap for gap in _GAPS_MM])
+    turns = np.arange(_TURNS)[:, None] * 2 * np.pi / _TURNS
+    core = _mean_of(cuts.relative, _steps(cuts, _disc(cuts.radius_mm)))
+    rays = _steps(cuts, np.stack([np.cos(turns) * away, np.sin(turns) * away], axis=2))
+    around = _brightest(np.nan_to_num(cuts.relative, nan=np.inf), rays)
+    ring = np.sort(np.where(np.isinf(around), 0.0, around), axis=0)  # what may lie beyond the scan shows no fat
     surrounded = (ring[int(_CLOSED * _TURNS)] - core > _SURROUNDED) & (core > _BONE)
     return np.nan_to_num(ring[int(_OPEN * _TURNS)] - core, nan=-1.0), surrounded
 
 
-def _disc(radius_mm: float) -> list[tuple[float, float]]:
+def _disc(radius_mm: float) -> Floats:
+    """(m, 2): places within so far of the middle."""
     reach = np.arange(-12, 13) * _STEP_MM
-    return [(float(a), float(b)) for a in reach for b in reach if np.hypot(a, b) <= radius_mm]
+    return np.argwhere(np.hypot(reach[:, None], reach) <= radius_mm) * _STEP_MM + reach[0]
 
 
-def _shifted(cuts: _Cuts, down_mm: float, deep_mm: float) -> Floats:
-    """The planes at a place of the root's cross-section, for every place where its middle may be."""
-    k = _REACH - _NEAR + round(cuts.stretch * down_mm / _STEP_MM)
-    m = _REACH - _NEAR + round(deep_mm / _STEP_MM)
-    size = 2 * _NEAR + 1
-    return cuts.relative[:, k : k + size, m : m + size]
+def _steps(cuts: _Cuts, places_mm: Floats) -> NDArray[np.int64]:
+    """Places (..., 2) of the root's cross-section, down and to the back, as steps in its planes."""
+    return np.rint(places_mm * np.array([cuts.stretch, 1.0]) / _STEP_MM).astype(np.int64)
+
+
+@njit(cache=True, nogil=True)
+def _mean_of(relative: Floats, disc: NDArray[np.int64]) -> Floats:
+    """(planes, places, places), for every place where a root's middle may be: the mean of what lies these steps (m, 2) away."""
+    size, first = 2 * _NEAR + 1, _REACH - _NEAR
+    found = np.zeros((len(relative), size, size))
+    for plane in range(len(relative)):
+        for n in range(len(disc)):
+            for k in range(size):
+                here = relative[plane, first + k + disc[n, 0], first + disc[n, 1] : first + disc[n, 1] + size]
+                there = found[plane, k]
+                for m in range(size):
+                    there[m] += here[m]
+    return found / len(disc)
+
+
+@njit(cache=True, nogil=True)
+def _brightest(relative: Floats, ring: NDArray[np.int64]) -> Floats:
+    """(directions, planes, places, places), for every place where a root's middle may be: the greatest of what lies these steps
+    (directions, gaps, 2) away."""
+    size, first = 2 * _NEAR + 1, _REACH - _NEAR
+    found = np.full((len(ring), len(relative), size, size), -np.inf)
+    for turn in range(len(ring)):
+        for plane in range(len(relative)):
+            for n in range(ring.shape[1]):
+                for k in range(size):
+                    here = relative[plane, first + k + ring[turn, n, 0], first + ring[turn, n, 1] : first + ring[turn, n, 1] + size]
+                    there = found[turn, plane, k]
+                    for m in range(size):
+                        there[m] = max(there[m], here[m])
+    return found
 
 
 def _moved(root: Root, cuts: _Cuts, moves_mm: Floats, spread_mm: float) -> Root:
