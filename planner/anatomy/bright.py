@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from planner.anatomy.bone import Bone
 from planner.anatomy.grid import onto, reduced
+from planner.anatomy.morphology import shrunk
 from planner.anatomy.paint import along_canal
 from planner.anatomy.reformat import Curve
 from planner.anatomy.spine import ANGLES, Canal
@@ -159,8 +160,7 @@ def split_bright(volume: Volume, search: Frame, bone: Bone, curve: Curve, progre
     progress(0.5, "Telling contrast from bone")
     values = np.asarray(ndimage.gaussian_filter(fine.voxels.astype(np.float32), 0.4))
     bright = values > bone.threshold_hu
-    core = ndimage.binary_erosion(bone.tube, ndimage.generate_binary_structure(3, 1), 2)
-    sac = onto(core, search, fine.frame) & bright
+    sac = onto(shrunk(bone.tube, 2), search, fine.frame) & bright
     index = np.argwhere(bright)
     at = tuple(index.T)
     inside, beyond, deep, outside = (np.zeros(bright.shape, dtype=np.bool_) for _ in range(4))
