@@ -186,15 +186,18 @@ class Second(QObject):
         self._session.attempt(lambda: remove_second(self._session.case))
 
     def plan_on_it(self) -> None:
-        """The two scans change places, once both are there."""
+        """The two scans change places, once both are there; what went along is announced."""
         from planner.case.acts import plan_on_second
+        from planner.case.carried import carried_words
 
         def act() -> Act:
             if self.loaded.state != "ready":
                 raise Refusal("The second scan is not loaded.", "Load it before you plan on it.")
             return plan_on_second(self._session.case)
 
-        self._session.attempt(act)
+        before = self._session.case
+        if self._session.attempt(act) is None:
+            self._session.announced.emit(carried_words(before, self._session.case) or "The scans have changed places.")
 
     def move(self, placed: Rigid) -> Refusal | None:
         """Lay it by hand: what a registration that still runs will find is not wanted any more."""

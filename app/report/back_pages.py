@@ -12,6 +12,7 @@ from app.report.room_words import in_plane, out_of_plane
 from app.report.sheet import Graph, Picture, Row, Section, Table
 from app.steps.words import ONLY_ON_MYELOGRAMS
 from planner.anatomy.spine import Anatomy
+from planner.case.case import SecondScan
 from planner.case.derive import Plan, SitePlan
 from planner.case.words import APPROACH_WORDS
 from planner.evidence import evidence
@@ -40,6 +41,8 @@ def sections(plan: Plan, series: Series | None, pictures: tuple[Picture, ...]) -
     made.append(_structures(plan.anatomy))
     if series is not None:
         made.append(_scan(series))
+    if plan.case.second is not None:
+        made.append(_second_scan(plan.case.second))
     if plan.case.notes.strip():
         made.append(Section("Notes", tuple(plan.case.notes.strip().splitlines())))
     made.append(
@@ -222,6 +225,22 @@ def _scan(series: Series) -> Section:
         *dict.fromkeys((*series.reasons, *series.repairs, *series.notes)),
     ]
     return Section("Scan", tuple(said))
+
+
+def _second_scan(second: SecondScan) -> Section:
+    laid = second.registration
+    said = [
+        "Shown over the planning scan. Every measurement was made on the planning scan alone.",
+        f"Series {second.scan.series_uid}, part {second.scan.part}.",
+    ]
+    if laid is None:
+        said.append("It was not registered.")
+    elif laid.levels is None:
+        said.append("How far its levels lay off was not measured.")
+    else:
+        worst = f", the worst {max(laid.errors_mm):.1f} mm off" if laid.errors_mm else ""
+        said.append(f"Its registration was {laid.verdict}: {len(laid.errors_mm)} of {len(laid.levels)} levels checked{worst}.")
+    return Section("Second scan", (*said, *(laid.doubts if laid is not None else ())))
 
 
 def _sources(plan: Plan) -> Section:

@@ -29,6 +29,8 @@ def card(plan: Plan, index: int, pictures: Sequence[Picture], scan_cautions: Seq
     title = leak_title(leak, is_counted(plan.anatomy))
     subtitle = f"{leak.certainty} · {anchor_words(plan.anatomy)}"
     used = site.used
+    if site.site.carried:
+        scan_cautions = ("Leak marked on another scan, carried over by registration, not confirmed here.", *scan_cautions)
     if not is_counted(plan.anatomy):
         scan_cautions = ("Level not confirmed: name one vertebra before this sheet is used.", *scan_cautions)
     if used is None:
@@ -75,7 +77,7 @@ def anchor_words(anatomy: Anatomy) -> str:
         return "level not confirmed"
     counted = f", with {anchor.numbering.words}" if anchor.numbering.words else ""
     if anchor.by == "user":
-        return f"levels counted from {anchor.name}, named by the user{counted}"
+        return f"levels counted from {anchor.name}, {anchor.why or 'named by the user'}{counted}"
     return f"level not confirmed: counted from {anchor.name}, guessed by the program{counted}"
 
 

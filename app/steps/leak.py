@@ -13,7 +13,7 @@ from app.steps.words import leak_words
 from app.widgets.choice import Choice
 from app.widgets.rows import Rows
 from app.widgets.text import Card, button, label, row
-from planner.case.acts import change_leak, remove_leak
+from planner.case.acts import change_leak, confirm_leak, remove_leak
 from planner.case.case import MOST_SITES, Site
 from planner.leak import KINDS
 from planner.leak.leak import Certainty, LeakKind, LeakSide
@@ -81,7 +81,7 @@ class LeakPanel(Panel):
             derived = self.session.sites[index] if index < len(self.session.sites) else None
             refusal = str(derived.refusal) if derived is not None and derived.refusal is not None else ""
             moving = chosen and self.desk.gesture == "move leak"
-            key = (index, site.leak, chosen, confirmed, refusal, moving)
+            key = (index, site.leak, site.carried, chosen, confirmed, refusal, moving)
             items.append((key, partial(self._card, index, site, chosen, confirmed, refusal)))
         self._sites.show_items(items)
         self._show_hints(anatomy, room)
@@ -152,6 +152,8 @@ class LeakPanel(Panel):
                 "muted" if confirmed else "caution",
             )
         )
+        if site.carried:
+            card.add(label("△ Carried over from the other scan: look whether it lies right here.", "caution"))
         if refusal:
             card.add(label(f"× {refusal}", "bad"))
         if not chosen:
@@ -166,7 +168,8 @@ class LeakPanel(Panel):
         move.setCheckable(True)
         move.setChecked(self.desk.gesture == "move leak")
         remove = button("Remove", lambda: self._remove(index), "small", f"Remove site {index + 1}")
-        card.add(kind, row(certainty, sides), row(move, remove, None))
+        right = button("It lies right", lambda: self._confirm(index), "small", f"Site {index + 1} lies right on this scan")
+        card.add(kind, row(certainty, sides), row(*((right,) if site.carried else ()), move, remove, None))
         return card
 
     def _choose_certainty(self, value: Certainty) -> None:
@@ -180,6 +183,9 @@ class LeakPanel(Panel):
 
     def _change(self, index: int, **to: Any) -> None:
         self.desk.attempt(lambda: change_leak(self.session.case, index, **to))
+
+    def _confirm(self, index: int) -> None:
+        self.desk.attempt(lambda: confirm_leak(self.session.case, index))
 
     def _remove(self, index: int) -> None:
         self.desk.attempt(lambda: remove_leak(self.session.case, index))

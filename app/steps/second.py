@@ -79,9 +79,7 @@ class SecondCard(Card):
         self._hand.column.setContentsMargins(0, 0, 0, 0)
         for one in (self._fields[:3], self._fields[3:]):
             self._hand.add(row(*(self._titled(field) for field in one)))
-        self._swap = button(
-            "Plan on it", self._second.plan_on_it, "small", "Plan on the second scan", "The two change places; the plan starts anew"
-        )
+        self._swap = button("Plan on it", self._second.plan_on_it, "small", "Plan on the second scan")
         remove = button("Remove", self._second.remove, "small", "Remove the second scan")
         self._load = button("Try again", self._second.load_again, "small", "Load the second scan again")
         self._where = button("Where is it…", partial(desk.second_wanted.emit, "folder"), "small", "Say where the second scan is")
@@ -170,6 +168,9 @@ class SecondCard(Card):
             ready and lays.state != "running" and (lays.state == "refused" or (laid is not None and laid.start == "by hand"))
         )
         self._swap.setVisible(ready)
+        good = laid is not None and laid.verdict == "good"
+        kept = "names and leak marks go along, each to be looked at" if good else "the plan starts anew"
+        self._swap.setToolTip(f"The two change places; {kept}")
         self._load.setVisible(there and second.loaded.state == "refused")
         self._where.setVisible(there and second.loaded.state == "refused")
         self._hand.setVisible(moving)
@@ -220,7 +221,7 @@ def _state_words(laid: Registration | None, ready: bool, state: str) -> tuple[st
     if laid.levels is None:
         measured = f"△ Its levels are not measured{' yet' if state == 'running' else ''}."
         return " ".join((measured, *laid.doubts, start)), "caution"
-    checked = [level.error_mm for level in laid.levels if level.error_mm is not None]
+    checked = laid.errors_mm
     if laid.verdict == "good":
         how, start = ("Laid by hand", "") if by_hand else ("Registered", f" {start}")
         return f"✓ {how}: {len(checked)} of {len(laid.levels)} levels checked, all within {limit:g} mm.{start}", "good"

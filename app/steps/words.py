@@ -67,7 +67,7 @@ def anchor_words(anchor: Anchor | None) -> str:
         return "Level not confirmed: no vertebra is named"
     counted = f", with {anchor.numbering.words}" if anchor.numbering.words else ""
     if anchor.by == "user":
-        return f"Levels counted from {anchor.name}, named by you{counted}"
+        return f"Levels counted from {anchor.name}, {anchor.why or 'named by you'}{counted}"
     sure = f", {round(100 * anchor.confidence)} % sure" if anchor.confidence is not None else ""
     return f"Level not confirmed: {anchor.name} guessed by the program{sure}{counted}"
 

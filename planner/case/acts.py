@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from planner.anatomy import labels
 from planner.anatomy.by_hand.edits import MOST_EDITS, Edit, edit_words, sound
 from planner.anatomy.spine import Anchor
+from planner.case.carried import carried_anchor, carried_sites
 from planner.case.case import MOST_SITES, SHORTEST_NEEDLE_MM, Case, Decision, ScanReference, SecondScan, Site, TakenNeedle
 from planner.case.scan_reference import reference_to, same_scan
 from planner.case.words import APPROACH_WORDS, KIND_WORDS, POSITION_WORDS
@@ -133,12 +134,14 @@ def _lay(name: str, case: Case, registration: Registration | None) -> Act:
 
 
 def plan_on_second(case: Case) -> Act:
-    """Let the two scans change places: the second is planned on, the first is shown over it. Clears what `choose_scan` clears."""
+    """Let the two scans change places: the second is planned on, the first is shown over it. Names and leak marks go along where the
+    registration is good; clears what else `choose_scan` clears."""
     if case.second is None or case.scan is None:
         raise Refusal("There is no second scan.", "Add one first.")
     laid = case.second.registration
     other = SecondScan(case.scan, laid and laid.inverse())
-    return Act("plan on the other scan", _planned_on(case, case.second.scan, other))
+    anew = _planned_on(case, case.second.scan, other)
+    return Act("plan on the other scan", replace(anew, anchor=carried_anchor(case.anchor, laid), sites=carried_sites(case, laid)))
 
 
 # ---- Anatomy ------------------------------------------------------------------------------------------------------------------------
@@ -228,7 +231,12 @@ def move_leak(case: Case, index: int, leak: Leak) -> Act:
     if leak == site.leak:
         return Act("", case)
     entry_level = site.entry_level if leak.level == site.leak.level else None
-    return _with_site(case, index, f"move {_site_words(case, index)}", leak=leak, taken=None, entry_level=entry_level)
+    return _with_site(case, index, f"move {_site_words(case, index)}", leak=leak, taken=None, entry_level=entry_level, carried=False)
+
+
+def confirm_leak(case: Case, index: int) -> Act:
+    """Say that a leak that was carried over from another scan lies right on this one."""
+    return _with_site(case, index, f"confirm the place of the {_site_words(case, index)}", carried=False)
 
 
 def change_leak(

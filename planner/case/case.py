@@ -32,7 +32,8 @@ class TakenNeedle:
 @dataclass(frozen=True)
 class Site:
     """One leak and what is planned for it. None means: not decided yet, the proposal stands. entry_level: the disc space where the needle
-    goes in, such as `C6-C7`, where the user chose another than those that serve the leak."""
+    goes in, such as `C6-C7`, where the user chose another than those that serve the leak. carried: its leak was marked on another scan and
+    brought here by a registration; nobody has looked at it on this one yet."""
 
     leak: Leak
     approach: ApproachName | None = None
@@ -41,6 +42,7 @@ class Site:
     blood_ml: float | None = None
     fibrin_ml: float | None = None
     entry_level: str | None = None
+    carried: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The case file, `*.duraplan`: JSON with its schema version and a checksum, saved whole, with the version before it kept beside it.
 
-    {"format": "duraplan/case", "version": 4, "program": "0.1.0", "case": {...}, "checksum": "sha256:..."}
+    {"format": "duraplan/case", "version": 5, "program": "0.1.0", "case": {...}, "checksum": "sha256:..."}
 
 The checksum is over the canonical JSON (sorted keys, no spaces) of all other keys. Paths of the scans and of the
 label map are relative to the file.
@@ -43,15 +43,16 @@ __all__ = [
 
 SUFFIX = ".duraplan"
 FORMAT = "duraplan/case"
-SCHEMA = 4
+SCHEMA = 5
 _LARGEST_BYTES = 100_000_000  # ten sites, twenty thousand acts and as many edits by hand are a third of it
 
 _INDENTED = 200  # edits; with more the file is written on one line, in a tenth of the time
 
 Content = dict[str, Any]
-MIGRATIONS: Mapping[int, Callable[[Content], Content]] = {n: lambda content: content for n in (1, 2, 3)}
+MIGRATIONS: Mapping[int, Callable[[Content], Content]] = {n: lambda content: content for n in (1, 2, 3, 4)}
 """How the content of a file of schema n becomes that of schema n + 1. Schema 1 is the first; 2 added entry levels and edits by hand, 3
-how the vertebrae are counted, 4 how slices are grouped by hand, what of them is loaded, a second scan; what has none needs no change."""
+how the vertebrae are counted, 4 how slices are grouped by hand, what of them is loaded, a second scan, 5 leaks that were carried over
+from another scan; what has none needs no change."""
 
 
 class DamagedCase(Refusal):

@@ -221,12 +221,13 @@ def anchor_content(anatomy: Anatomy) -> dict[str, Any]:
     """What all level names rest on."""
     anchor = anatomy.anchor
     if anchor is None:
-        return {"name": None, "position": None, "by": None, "confidence": None}
+        return {"name": None, "position": None, "by": None, "confidence": None, "why": None}
     return {
         "name": anchor.name,
         "position": numbers(anchor.position_mm),
         "by": anchor.by,
         "confidence": number(anchor.confidence),
+        "why": anchor.why or None,
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from planner.anatomy.spine import Anatomy
+from planner.case.case import SecondScan
 from planner.case.derive import Plan, SitePlan
 from planner.case.json_values import encode
 from planner.evidence import evidence
@@ -52,6 +53,22 @@ def plan_content(plan: Plan) -> dict[str, Any]:
         "numbering": numbering_content(plan.anatomy),
         "grouping": encode(scan.grouping) if scan else None,
         "crop": encode(scan.crop) if scan else None,
+        "second": None if plan.case.second is None else _second(plan.case.second),
+    }
+
+
+def _second(second: SecondScan) -> dict[str, Any]:
+    """The scan that was shown over the planning scan, and how far its levels lay off there."""
+    laid = second.registration
+    errors = () if laid is None else laid.errors_mm
+    return {
+        "series_uid": second.scan.series_uid,
+        "part": second.scan.part,
+        "registration": "none" if laid is None else laid.verdict,
+        "levels": None if laid is None or laid.levels is None else len(laid.levels),
+        "levels_checked": len(errors),
+        "worst_mm": number(max(errors, default=None), 2),
+        "doubts": [] if laid is None else list(laid.doubts),
     }
 
 
@@ -84,6 +101,7 @@ def _leak(site: SitePlan) -> dict[str, Any]:
             "level": site.approach.level,
             "warning": site.approach.warning,
         },
+        "carried": site.site.carried,
     }
 
 

@@ -59,7 +59,7 @@ def register(
     progress(1.0, "Registered")
     if found is None:
         raise Refusal("The second scan could not be laid on the planning scan: they hardly agree anywhere.", BY_HAND)
-    errors = [level.error_mm for level in found.levels or () if level.error_mm is not None]
+    errors = found.errors_mm
     if found.levels and not errors:
         raise Refusal("The second scan could not be laid on the planning scan: where it fits best, no level can be checked.", BY_HAND)
     if errors and float(np.median(errors)) > number("registration.failed_mm"):

@@ -16,6 +16,7 @@ from planner.geometry import Floats, Frame, Gap, Volume
 Point = tuple[float, float, float]
 StartName = Literal["patient coordinates", "levels", "canal", "search", "by hand"]
 NOT_HELD = "the second scan does not hold it"
+_OF_A_LEVEL_MM = 40.0  # from the middle of a body to what belongs to its level: the canal, its foramina, half way to its neighbours
 Verdict = Literal["good", "questionable", "not measured"]
 
 
@@ -52,6 +53,10 @@ class Rigid:
         """Points (..., 3) of the planning scan in the second scan's world."""
         centre = np.array(self.centre_mm)
         return (np.asarray(points_mm, dtype=np.float64) - centre - self.shift_mm) @ self.rotation + centre
+
+    def back_to(self, point_mm: Sequence[float]) -> Point:
+        """One point of the planning scan in the second scan's world."""
+        return _point(self.back(np.asarray(point_mm)))
 
     def shifted(self, step_mm: Sequence[float]) -> Rigid:
         """The second scan moved on by a step in the planning scan's world."""
@@ -123,16 +128,27 @@ class Registration:
         speaks against it."""
         if self.levels is None:
             return "not measured"
-        checked = [level for level in self.levels if level.error_mm is not None]
         held = [level for level in self.levels if level.why != NOT_HELD]
-        enough = len(checked) >= 2 and 2 * len(checked) >= len(held)
+        enough = len(self.errors_mm) >= 2 and 2 * len(self.errors_mm) >= len(held)
         return "good" if enough and not self.doubts and not self.off else "questionable"
+
+    @property
+    def errors_mm(self) -> tuple[float, ...]:
+        """Of the levels that were checked."""
+        return tuple(level.error_mm for level in self.levels or () if level.error_mm is not None)
 
     @property
     def off(self) -> tuple[LevelError, ...]:
         """The levels that lie farther off than a good registration leaves them."""
         limit = number("registration.level_error_mm")
         return tuple(level for level in self.levels or () if level.error_mm is not None and level.error_mm > limit)
+
+    def knows(self, point_mm: Sequence[float]) -> bool:
+        """Whether a place of the planning scan may be carried over to the second scan: the registration is good, and the level there was
+        checked."""
+        away = [(float(np.linalg.norm(np.subtract(level.centre_mm, point_mm))), n) for n, level in enumerate(self.levels or ())]
+        distance, nearest = min(away, default=(np.inf, 0))
+        return self.verdict == "good" and distance <= _OF_A_LEVEL_MM and (self.levels or ())[nearest].error_mm is not None
 
     def inverse(self) -> Registration:
         """The same for planning on the other scan; its levels are to be measured anew."""

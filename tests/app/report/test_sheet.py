@@ -13,9 +13,10 @@ from typing import Literal
 import pytest
 
 from app.report import Sheet, make_sheet, page_images, sheet_html, write_html, write_pdf
-from planner.case.case import Case
+from planner.case.case import Case, ScanReference, SecondScan
 from planner.case.derive import Plan
 from planner.exchange.plan_file import plan_content
+from planner.registration import LevelError, Registration, Rigid
 from planner.scan.series import Series
 from tests.planner.case import hand_made
 
@@ -263,3 +264,18 @@ def test_every_page_says_what_its_levels_rest_on(by: Literal["user", "program"],
     assert words in sheet_html(made).partition('class="behind"')[2].lower().replace("l2", "L2")
     ways = next(section.table for section in made.sections if section.table is not None and "Opening" in section.table.head)
     assert all(("?" in row.cells[1]) == (by == "program") for row in ways.rows)
+
+
+def test_the_sheet_says_that_a_second_scan_was_shown_and_which_leak_nobody_looked_at() -> None:
+    plan = hand_made.plan()
+    assert "Second scan" not in [section.title for section in sheet_of(plan).sections]
+    levels = (LevelError((0.0, 0.0, 0.0), 0.4), LevelError((0.0, 0.0, -30.0), 0.8), LevelError((0.0, 0.0, -60.0), None, None, "not held"))
+    second = SecondScan(ScanReference("/mr", "1.2.3", 0, (1, 2, 3), "x"), Registration(Rigid(), "search", 0.6, levels))
+    carried = replace(plan.sites[0], site=replace(plan.sites[0].site, carried=True))
+    made = sheet_of(replace(plan, case=replace(plan.case, second=second), sites=(carried,)))
+    (section,) = (one for one in made.sections if one.title == "Second scan")
+    assert section.paragraphs[-1] == "Its registration was good: 2 of 3 levels checked, the worst 0.8 mm off."
+    assert "Leak marked on another scan, carried over by registration, not confirmed here." in made.cards[0].cautions
+    moved = replace(second, registration=Registration(Rigid(), "by hand", doubts=("A doubt.",)))
+    (section,) = (s for s in sheet_of(replace(plan, case=replace(plan.case, second=moved))).sections if s.title == "Second scan")
+    assert section.paragraphs[-2:] == ("How far its levels lay off was not measured.", "A doubt.")

@@ -67,7 +67,7 @@ def test_a_case_comes_back_as_it_was(tmp_path: Path) -> None:
 def test_the_file_is_utf8_json_that_names_its_schema(tmp_path: Path) -> None:
     content = json.loads(case_bytes(whole(tmp_path), tmp_path).decode("utf-8"))
     assert list(content) == ["format", "version", "program", "case", "checksum"]
-    assert (content["format"], content["version"]) == ("duraplan/case", 4)
+    assert (content["format"], content["version"]) == ("duraplan/case", 5)
     assert content["case"]["scan"]["path"] == "scans/dicom"
     assert content["case"]["labels_path"] == "labels.nii.gz"
 

@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from planner.case.acts import add_second, choose_scan, move_second, plan_on_second, register_second, remove_second
+from planner.case.acts import (
+    add_second,
+    choose_scan,
+    confirm_leak,
+    move_leak,
+    move_second,
+    plan_on_second,
+    register_second,
+    remove_second,
+)
+from planner.case.carried import carried_words
 from planner.case.case import Case, ScanReference
 from planner.case.file import DamagedCase, case_bytes, open_case, save_case
 from planner.case.keys import anatomy_key, scan_key, site_key
@@ -100,12 +110,50 @@ def test_the_other_scan_is_planned_on_by_choice_and_the_first_stays_in_its_place
     act = plan_on_second(case)
     assert act.name == "plan on the other scan"
     assert act.case.scan is not None and act.case.scan.series_uid == MR.uid
-    assert act.case.sites == () and act.case.anchor is None, "places in the first scan mean nothing in the second"
+    assert act.case.sites == () and act.case.anchor is None, "with a registration that is not good no place is known in the second"
+    assert carried_words(case, act.case) == "The leak mark was cleared; the name L2 was cleared."
     assert act.case.second is not None and act.case.second.scan == case.scan
     laid = act.case.second.registration
     assert laid is not None and laid.levels is None
     at = (12.0, -31.0, -77.0)
     assert laid.placed(LAID.placed(at)) == pytest.approx(at)
+
+
+def laid_well(tmp_path: Path, *unchecked: int) -> Case:
+    """Three levels, the leak at the second; LAID's place."""
+    places = ((0.0, -20.0, -20.0), (0.0, -20.0, -45.0), (0.0, -20.0, -120.0))
+    levels = tuple(LevelError(at, None if n in unchecked else 0.4) for n, at in enumerate(places))
+    return register_second(two(tmp_path), replace(LAID, levels=levels)).case
+
+
+def test_names_and_leak_marks_go_along_where_the_registration_is_good(tmp_path: Path) -> None:
+    case = laid_well(tmp_path)
+    after = plan_on_second(case).case
+    (before,), (site,) = case.sites, after.sites
+    assert LAID.placed(site.leak.position_mm) == pytest.approx(before.leak.position_mm), "the same place of the patient"
+    assert case.anchor is not None and after.anchor is not None
+    assert LAID.placed(after.anchor.position_mm) == pytest.approx(case.anchor.position_mm)
+    assert (after.anchor.name, after.anchor.by, after.anchor.why) == ("L2", "user", "named on the other scan")
+    assert site.carried and site.taken is None, "a needle is a place among structures that nobody has looked at"
+    assert (site.leak.kind, site.leak.side, site.approach, site.needle, site.blood_ml) == (
+        before.leak.kind, before.leak.side, before.approach, before.needle, before.blood_ml,
+    )  # fmt: skip
+    assert carried_words(case, after) == "The leak mark was carried over: look at each place; the name L2 was carried over."
+    assert not confirm_leak(after, 0).case.sites[0].carried
+    assert not move_leak(after, 0, replace(site.leak, position_mm=(0.0, 1.0, 2.0))).case.sites[0].carried
+    save_case(after, tmp_path / "case.duraplan")
+    assert open_case(tmp_path / "case.duraplan") == after
+
+
+def test_what_lies_where_no_level_was_checked_does_not_go_along(tmp_path: Path) -> None:
+    case = laid_well(tmp_path, 2)
+    far = replace(case.sites[0], leak=replace(case.sites[0].leak, position_mm=(0.0, 0.0, -118.0)))
+    beyond = replace(case.sites[0], leak=replace(case.sites[0].leak, position_mm=(0.0, 0.0, -300.0)))
+    many = replace(case, sites=(case.sites[0], far, beyond), anchor=replace(case.anchor, position_mm=(0.0, -20.0, -120.0)))
+    after = plan_on_second(many).case
+    assert len(after.sites) == 1 and after.anchor is None
+    assert after.sites[0].leak.level is None, "its level was counted from a name that did not go along"
+    assert carried_words(many, after) == "1 of 3 leak marks were carried over: look at each place; the name L2 was cleared."
 
 
 def test_another_planning_scan_keeps_the_second_to_be_laid_anew_unless_it_is_the_one(tmp_path: Path) -> None:

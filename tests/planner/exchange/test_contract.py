@@ -11,10 +11,12 @@ import pytest
 
 from planner.anatomy import LeakHint, Structure, labels
 from planner.anatomy.spine import Facet, Lamina, Landmarks, Pedicle
+from planner.case.case import ScanReference, SecondScan
 from planner.exchange.anatomy_files import labels_on_scan, write_anatomy
 from planner.exchange.contract_json import json_text, number
 from planner.exchange.plan_file import plan_content
 from planner.geometry import Frame, read_nifti
+from planner.registration import LevelError, Registration, Rigid
 from planner.scan.series import Series
 from tests.planner.case import hand_made
 
@@ -29,11 +31,11 @@ DOSE_ROW = ["ml", "leak_covered", "canal_fill_max", "levels_up", "levels_down", 
 
 def test_plan_json_has_every_key_of_the_contract() -> None:
     made = json.loads(json_text(plan_content(hand_made.plan())))
-    assert list(made) == [*PLAN, "anchor", "numbering", "grouping", "crop"]  # keys of our own come last
+    assert list(made) == [*PLAN, "anchor", "numbering", "grouping", "crop", "second"]  # keys of our own come last
     assert (made["anchor"]["by"], made["numbering"]) == ("user", {"thoracic": 12, "lumbar": 5})
     assert (made["format"], made["version"], made["series_uid"], made["part"]) == ("duraplan/plan", 1, "1.2.840.99", 1)
     assert made["position"] == "prone"
-    assert [list(leak) for leak in made["leaks"]] == [LEAK]
+    assert [list(leak) for leak in made["leaks"]] == [[*LEAK, "carried"]] and made["leaks"][0]["carried"] is False
     approach = {"name": "transforaminal-ventral", "why": "A ventral leak calls for it.", "level": None, "warning": None}
     assert made["leaks"][0]["approach"] == approach
     assert [list(candidate) for candidate in made["candidates"]] == [CANDIDATE] * 2
@@ -43,6 +45,27 @@ def test_plan_json_has_every_key_of_the_contract() -> None:
     assert list(made["patch"]) == ["injections", "dose_response", "ml_for_cover"]
     assert all(list(row) == DOSE_ROW for row in made["patch"]["dose_response"])
     assert list(made["provenance"]) == ["program", "version", "anatomy", "evidence"]
+
+
+def test_plan_json_says_that_a_second_scan_was_shown_and_what_came_from_another() -> None:
+    plan = hand_made.plan()
+    assert plan_content(plan)["second"] is None
+    levels = (LevelError((0.0, 0.0, 0.0), 0.4), LevelError((0.0, 0.0, -30.0), 4.6), LevelError((0.0, 0.0, -60.0), None, None, "not held"))
+    second = SecondScan(ScanReference("/mr", "1.2.3", 0, (1, 2, 3), "x"), Registration(Rigid(), "search", 0.6, levels, ("A doubt.",)))
+    carried = replace(plan.sites[0], site=replace(plan.sites[0].site, carried=True))
+    made = plan_content(replace(plan, case=replace(plan.case, second=second), sites=(carried,)))
+    assert made["leaks"][0]["carried"] is True
+    assert made["second"] == {
+        "series_uid": "1.2.3",
+        "part": 0,
+        "registration": "questionable",
+        "levels": 3,
+        "levels_checked": 2,
+        "worst_mm": 4.6,
+        "doubts": ["A doubt."],
+    }
+    alone = plan_content(replace(plan, case=replace(plan.case, second=replace(second, registration=None))))["second"]
+    assert (alone["registration"], alone["levels"], alone["worst_mm"]) == ("none", None, None)
 
 
 def test_plan_json_says_what_the_plan_says() -> None:
@@ -102,7 +125,7 @@ def test_anatomy_json_has_every_key_of_the_contract(tmp_path: Path) -> None:
         2,
         "CT",
     )
-    assert made["anchor"] == {"name": "L2", "position": [0.0, -20.0, -45.0], "by": "user", "confidence": 1.0}
+    assert made["anchor"] == {"name": "L2", "position": [0.0, -20.0, -45.0], "by": "user", "confidence": 1.0, "why": None}
     for name in ("canal", "sac", "cord", "levels", "foramina", "windows", "roots", "skin", "lung"):
         assert list(made["structures"][name]) == ["provenance", "confidence", "problem"]
     assert made["structures"]["kidney"] == {"provenance": "not checked", "confidence": None, "problem": None}
@@ -195,7 +218,7 @@ def test_a_leak_hint_is_written_with_its_level_and_its_sentence(tmp_path: Path) 
 def test_an_anchor_that_nobody_named_is_null(tmp_path: Path) -> None:
     write_anatomy(replace(hand_made.anatomy(), anchor=None), _series(None), tmp_path)
     made = json.loads((tmp_path / "anatomy.json").read_text("utf-8"))
-    assert made["anchor"] == {"name": None, "position": None, "by": None, "confidence": None}
+    assert made["anchor"] == {"name": None, "position": None, "by": None, "confidence": None, "why": None}
 
 
 @pytest.mark.parametrize(("order", "signs"), [((0, 1, 2), (1, 1, 1)), ((0, 1, 2), (-1, 1, -1)), ((2, 0, 1), (1, -1, 1))])
