@@ -6,8 +6,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numba import njit
+from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.spatial import cKDTree
 
 from planner.anatomy.norms import at_level
 from planner.anatomy.outside import Spots
@@ -165,36 +166,46 @@ def _through(knots: list[Floats]) -> Floats:
 def seen_in_sleeves(roots: tuple[Root, ...], spots: Spots, frame: Frame, sac_mm: Floats) -> tuple[Root, ...]:
     """The roots of a myelogram moved onto the contrast in their sleeves, between the sac and the ganglion, where it shows them."""
     points = frame.to_world(spots.where(spots.past(sac_mm) > _OFF_SAC_MM).voxels)
-    if not len(points) or not roots:
-        return roots
-    tree = cKDTree(points)
-    voxel_mm3 = frame.voxel_ml * 1000.0
     for _ in range(_TURNS):
-        roots = tuple(_onto_contrast(root, points, tree, voxel_mm3) for root in roots)
+        roots = tuple(_onto_contrast(root, points, frame.voxel_ml * 1000.0) for root in roots)
     return roots
 
 
-def _onto_contrast(root: Root, points: Floats, tree: cKDTree, voxel_mm3: float) -> Root:
-    """A root moved to the middle of the contrast around it; itself where there is too little of it, or anywhere so much that
-    some has leaked, for that hides the sleeve."""
-    end = root.ganglion.stop
+def _onto_contrast(root: Root, points: Floats, voxel_mm3: float) -> Root:
+    """A root moved to the middle of the contrast around it, voxels at points (m, 3) from foot to head; itself where there is too little of
+    it, or anywhere so much that some has leaked, for that hides the sleeve."""
     axis = np.gradient(root.path_mm, axis=0)
     axis /= np.linalg.norm(axis, axis=1, keepdims=True)
-    moves = np.full((end, 3), np.nan)
-    for n, near in enumerate(tree.query_ball_point(root.path_mm[:end], _SLEEVE_MM)):
-        offset = points[near] - root.path_mm[n]
-        offset = offset[np.abs(offset @ axis[n]) <= _SLAB_MM]
-        area = len(offset) * voxel_mm3 / (2.0 * _SLAB_MM)
-        if area > _SLEEVE_MM2[1]:
-            return root
-        if area >= _SLEEVE_MM2[0]:
-            middle = offset.mean(axis=0)
-            moves[n] = middle - (middle @ axis[n]) * axis[n]
-    known = np.flatnonzero(np.isfinite(moves[:, 0]))
-    if len(known) < _LEAST_SEEN_MM / _STEP_MM:
+    sleeved = slice(0, root.ganglion.stop)
+    count, middles = _contrast_across(root.path_mm[sleeved], axis[sleeved], points)
+    area = count * voxel_mm3 / (2.0 * _SLAB_MM)
+    known = np.flatnonzero(area >= _SLEEVE_MM2[0])
+    if len(known) < _LEAST_SEEN_MM / _STEP_MM or area.max() > _SLEEVE_MM2[1]:
         return root
+    moves = middles - (middles * axis[sleeved]).sum(axis=1, keepdims=True) * axis[sleeved]
     at = np.arange(len(root.path_mm))
     share = np.clip(1.0 - (at - known[-1]) / _FADE_MM, 0.0, 1.0)  # past the sleeve the way is the usual one again
     move = np.stack([np.interp(at, known, moves[known, axis_n]) for axis_n in range(3)], axis=1)
     move = ndimage.gaussian_filter1d(move * share[:, None], _SMOOTH_MM / _STEP_MM, axis=0, mode="nearest")
     return replace(root, path_mm=root.path_mm + move, provenance="found")
+
+
+@njit(cache=True, nogil=True)
+def _contrast_across(path: Floats, axis: Floats, points: Floats) -> tuple[NDArray[np.int64], Floats]:
+    """How many of the points lie in each cross-section (m,) of a root, and how far their middle is from its path (m, 3); points (n, 3) from
+    foot to head."""
+    count, middle = np.zeros(len(path), dtype=np.int64), np.zeros(path.shape)
+    for at in range(len(path)):
+        here, along = path[at], axis[at]
+        for n in range(np.searchsorted(points[:, 2], here[2] - _SLEEVE_MM), len(points)):
+            x, y, z = points[n, 0] - here[0], points[n, 1] - here[1], points[n, 2] - here[2]
+            if z > _SLEEVE_MM:
+                break
+            if x * x + y * y + z * z <= _SLEEVE_MM**2 and abs(x * along[0] + y * along[1] + z * along[2]) <= _SLAB_MM:
+                count[at] += 1
+                middle[at, 0] += x
+                middle[at, 1] += y
+                middle[at, 2] += z
+        if count[at]:
+            middle[at] /= count[at]
+    return count, middle

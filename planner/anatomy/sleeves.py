@@ -54,8 +54,7 @@ def measure_sleeves(volume: Volume, spots: Spots, labels: NDArray[np.uint8], sac
     codes_here = labels[spots.box]
     sac = volume.voxels[spots.box][codes_here == codes.THECAL_SAC]
     full = float(np.median(sac)) * volume.slope + volume.intercept if sac.size else 1.0
-    spots = spots.where(~marked(_NOT_IN_SLEEVES)[codes_here[tuple(spots.index.T)]])
-    spots = spots.where(spots.past(sac_mm) > _OFF_SAC_MM)
+    spots = spots.where(~marked(_NOT_IN_SLEEVES)[codes_here[tuple(spots.index.T)]] & (spots.past(sac_mm) > _OFF_SAC_MM))
     past = round(_PAST_GANGLION_MM)
     paths = [root.path_mm[: root.ganglion.stop + past] for root in roots]
     of = np.repeat(np.arange(len(roots)), [len(path) for path in paths])
