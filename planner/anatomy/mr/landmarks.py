@@ -1,5 +1,5 @@
-"""What a person orients by on each vertebra of an MR: pedicles, seen as grey marrow in a dark rim, the edges of the laminae, the midline.
-Joints and spinous processes are not looked for."""
+"""What a person orients by on each vertebra of an MR: pedicles, seen as grey marrow in a dark rim, the edges of the laminae, the tip of the
+spinous process, the midline. Joints are not looked for."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from planner.anatomy.beside import turned
 from planner.anatomy.landmarks import midline
 from planner.anatomy.mr.foramina import STEP_MM, hole
+from planner.anatomy.mr.spinous import SeenProcess
 from planner.anatomy.mr.windows import ASIDE_MM, CORTEX_MM, Arches, SeenGap
 from planner.anatomy.norms import at_level
 from planner.anatomy.spine import ANGLES, NOT_CHECKED, Canal, Lamina, Landmarks, Level, Pedicle, Side, Structure
@@ -30,8 +31,9 @@ _SIDE_CORTEX_MM = 1.25  # at its sides, thinner than above and below
 _FARTHEST_MM, _OUT_FARTHEST_MM = 6.5, 5.0  # from the usual place, along the canal and to the side
 _SPREAD_MM, _OUT_SPREAD_MM, _HEIGHT_SPREAD, _WEIGHT = 4.0, 2.5, 0.3, 0.04  # what is unusual counts so much
 _UNEVEN, _ODD, _ALIKE = 0.5, 0.5, 0.5  # what marrow loses that is streaky, or darker or brighter than the body's beyond a factor
-_CLEAR = 0.25  # marrow brighter than its rim by this share of itself is seen
-_THICKEST_MM = 2.5  # in larger voxels rims blur, and one of eighteen pedicles would be 3 to 7 mm off
+_RIM_WIDE = 3  # samples: a rim thinner than a voxel is as dark as the darkest so near
+_CLEAR, _CLEARER, _THICK_MM = 0.35, 0.4, 2.5  # marrow brighter than its rim by this share of itself is seen; in larger voxels, that blur
+_CLOSED = 0.1  # and so much on each of its four sides: veins, or marrow beside muscle, are open
 _UNSURE, _SUREST = 0.3, 0.7  # confidence of the faintest that is seen, and of the clearest
 
 
@@ -45,8 +47,12 @@ def see_landmarks(
         pedicles = _pedicles(volume, canal, arches, level, _next_mm(levels, level), step_mm)
         over = next((gap for gap in gaps if above is not None and gap.between == (above.name, level.name)), None)
         under = next((gap for gap in gaps if gap.between[0] == level.name), None)
+        process = next((one for one in arches.processes if one.of_mm == level.s_mm and level.name[0] in "TL"), None)
         middle, normal = midline(canal, level, pedicles, step_mm)
-        found.append(Landmarks(level.name, pedicles, (), _laminae(canal, over, under), None, _point(middle), _point(normal)))
+        if process is not None:
+            normal = _normal(canal, middle, process)
+        tip = None if process is None else _point(process.tip_mm)
+        found.append(Landmarks(level.name, pedicles, (), _laminae(canal, over, under), tip, _point(middle), _point(normal)))
     return tuple(found)
 
 
@@ -55,14 +61,24 @@ def seen_landmarks_structure(landmarks: tuple[Landmarks, ...]) -> Structure:
     expected = [marks for marks in landmarks if marks.vertebra[0] in "TL"]
     both = [marks.vertebra for marks in expected if len(marks.pedicles) == 2]
     edged = [marks.vertebra for marks in expected if marks.laminae]
-    if not any(marks.pedicles or marks.laminae for marks in expected):
+    if not any(marks.pedicles or marks.laminae or marks.spinous_tip_mm is not None for marks in expected):
         return NOT_CHECKED
-    words = ["Joints and spinous processes are not looked for in MR."]
-    for sentence, seen in (("Not both pedicles were seen at", both), ("No edge of a lamina was seen at", edged)):
+    tipped = [marks.vertebra for marks in expected if marks.spinous_tip_mm is not None]
+    words = ["Joints are not looked for in MR."]
+    rows = ("Not both pedicles were seen at", both), ("No edge of a lamina was seen at", edged), ("No spinous process was seen at", tipped)
+    for sentence, seen in rows:
         missing = [marks.vertebra for marks in expected if marks.vertebra not in seen]
         words += [f"{sentence} {', '.join(missing)}."] if missing else []
-    share = (len(both) + len(edged)) / (2 * len(expected))
+    share = (len(both) + len(edged) + len(tipped)) / (3 * len(expected))
     return Structure("found", round(_UNSURE + 0.3 * share, 2), " ".join(words))
+
+
+def _normal(canal: Canal, middle: Floats, process: SeenProcess) -> Floats:
+    """The normal, to the left, of the plane along the canal that goes through the tip of a spinous process."""
+    at = canal.nearest(middle)
+    away = process.tip_mm - middle
+    normal = float(away @ canal.back[at]) * canal.left[at] - float(away @ canal.left[at]) * canal.back[at]
+    return np.asarray(normal / np.linalg.norm(normal))
 
 
 def _next_mm(levels: tuple[Level, ...], level: Level) -> float:
@@ -93,15 +109,15 @@ def _behind(canal: Canal, s_mm: float, aside_mm: float, back_mm: float) -> tuple
 def _pedicles(volume: Volume, canal: Canal, arches: Arches, level: Level, next_mm: float, step_mm: float) -> tuple[Pedicle, ...]:
     """The pedicles of a vertebra of T or L whose marrow is seen, left before right."""
     marrow = float(np.interp(level.s_mm, arches.s_mm, arches.marrow))
-    if level.name[0] not in "TL" or marrow <= 0 or next_mm <= 0 or max(volume.frame.spacing_mm) > _THICKEST_MM:
+    if level.name[0] not in "TL" or marrow <= 0 or next_mm <= 0:
         return ()
     sides: tuple[tuple[Side, float], ...] = (("left", 1.0), ("right", -1.0))
-    seen = (_pedicle(volume, canal, level, side, sign, marrow, next_mm, step_mm) for side, sign in sides)
+    seen = (_pedicle(volume, canal, arches, level, side, sign, marrow, next_mm, step_mm) for side, sign in sides)
     return tuple(pedicle for pedicle in seen if pedicle is not None)
 
 
 def _pedicle(
-    volume: Volume, canal: Canal, level: Level, side: Side, sign: float, marrow: float, next_mm: float, step_mm: float
+    volume: Volume, canal: Canal, arches: Arches, level: Level, side: Side, sign: float, marrow: float, next_mm: float, step_mm: float
 ) -> Pedicle | None:
     usual = float(at_level("pedicle_width_mm", level.name))
     first_mm = level.s_mm - _ABOVE * next_mm
@@ -113,11 +129,12 @@ def _pedicle(
     front = float(np.median(canal.wall_mm[near, ANGLES * 3 // 4]))
     turn = sign * turned(canal, middle, step_mm)
     out = wall + _OUT_MM
-    relative = _plane(volume, canal, first_mm, sign, out, turn * out - front) / marrow
+    relative = (_plane(volume, canal, first_mm, sign, out, turn * out - front) - arches.black) / marrow
     if np.isnan(relative).any():
         return None
     seen = _fitting(np.clip(relative, 0.0, 2.0).astype(np.float32), _OUT_MM - usual / 2, usual, next_mm)
-    if seen is None:
+    least = _CLEARER if max(volume.frame.spacing_mm) > _THICK_MM else _CLEAR
+    if seen is None or seen[-1] < least:
         return None
     down, at_out, height, width, clear = seen
     aside = wall + at_out + usual / 2
@@ -125,7 +142,7 @@ def _pedicle(
     at = int(np.abs(canal.s_mm - first_mm - down).argmin())
     centre = canal.centreline_mm[at] + sign * aside * canal.left[at] + behind * canal.back[at]
     axis = -(canal.back[at] - sign * turn * canal.left[at]) / np.hypot(1.0, turn)
-    sure = level.confidence * float(np.clip(_UNSURE + clear - _CLEAR, _UNSURE, _SUREST))
+    sure = level.confidence * float(np.clip(_UNSURE + clear - least, _UNSURE, _SUREST))
     return Pedicle(level.name, side, _point(centre), _point(axis), width, height, sure)
 
 
@@ -141,16 +158,21 @@ def _plane(volume: Volume, canal: Canal, first_mm: float, sign: float, out: Floa
 
 def _fitting(relative: NDArray[np.float32], off_mm: Floats, usual: float, next_mm: float) -> tuple[float, ...] | None:
     """The pedicle that fits a plane best (down, out of the usual place, height, width, how much brighter than its rim it is); None where
-    none is seen, or where the best lies at the border of where one may lie. off_mm: the columns' distance from the usual place."""
+    its rim is open at a side, or the best lies at the border of where one may lie. off_mm: the columns' distance from the usual place."""
     down, out = _DOWN_MM[:, None], off_mm[None, :]
+    darkest = cv2.erode(relative, np.ones((_RIM_WIDE, _RIM_WIDE), dtype=np.uint8))
     near = (np.abs(down) <= _FARTHEST_MM) & (np.abs(out) <= _OUT_FARTHEST_MM)
     best: tuple[float, ...] | None = None
+    closed = 0.0
     for share, narrower in itertools.product(_HEIGHTS, _NARROWER_MM):
         height = round(share * _HEIGHT * next_mm - 2.0, 1)
         width = round(max(usual - narrower, _NARROWEST_MM), 1)
-        clear, mean, square = (cv2.filter2D(values, -1, kernel, borderType=cv2.BORDER_REPLICATE) for values, kernel in (
-            (relative, hole(height, width)), (relative, _inside(height, width)), (relative * relative, _inside(height, width))
-        ))  # fmt: skip
+        inside, rim = _parts(height, width)
+        dark, mean, square = (
+            cv2.filter2D(values, -1, kernel, borderType=cv2.BORDER_REPLICATE)
+            for values, kernel in ((darkest, rim), (relative, inside), (relative * relative, inside))
+        )
+        clear = mean - dark
         spread = np.sqrt(np.maximum(square - mean * mean, 0.0))
         strange = np.maximum(np.abs(np.log(np.maximum(mean, 0.05))) - _ALIKE, 0.0)
         odd = (down / _SPREAD_MM) ** 2 + (out / _OUT_SPREAD_MM) ** 2 + ((share - 1.0) / _HEIGHT_SPREAD) ** 2
@@ -159,16 +181,28 @@ def _fitting(relative: NDArray[np.float32], off_mm: Floats, usual: float, next_m
         k, m = np.unravel_index(int(score.argmax()), score.shape)
         if best is None or score[k, m] > best[0]:
             shown = float(clear[k, m] / max(float(mean[k, m]), 1e-3))
+            closed = 1.0 - _open_side(darkest, int(k), int(m), rim) / max(float(mean[k, m]), 1e-3)
             best = (float(score[k, m]), float(_DOWN_MM[k]), float(off_mm[m]), height + 2 * CORTEX_MM, width + 2 * _SIDE_CORTEX_MM, shown)
-    if best is None or best[-1] < _CLEAR or abs(best[1]) > _FARTHEST_MM - STEP_MM:
+    if best is None or closed < _CLOSED or abs(best[1]) > _FARTHEST_MM - STEP_MM:
         return None
     return best[1:]
 
 
+def _open_side(darkest: NDArray[np.float32], row: int, column: int, rim: NDArray[np.float32]) -> float:
+    """How bright a rim around a place is on the brightest of its four sides."""
+    tall, wide = (size // 2 for size in rim.shape)
+    around = np.pad(darkest, ((tall, tall), (wide, wide)), mode="edge")[row : row + 2 * tall + 1, column : column + 2 * wide + 1]
+    down, out = np.mgrid[-tall : tall + 1, -wide : wide + 1]
+    above = np.abs(down) * wide > np.abs(out) * tall
+    sides = (above & (down < 0), above & (down > 0), ~above & (out < 0), ~above & (out > 0))
+    return max(float(np.average(around, weights=rim * side)) for side in sides if (rim * side).any())
+
+
 @cache
-def _inside(height: float, width: float) -> NDArray[np.float32]:
-    """The mean inside, without its rim, as a kernel on the grid."""
-    return np.maximum(hole(height, width), 0.0)
+def _parts(height: float, width: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The mean inside and the mean of its rim, as kernels on the grid."""
+    whole = hole(height, width)
+    return np.maximum(whole, 0.0), np.maximum(-whole, 0.0)
 
 
 def _point(values: Floats) -> tuple[float, float, float]:

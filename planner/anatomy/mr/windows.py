@@ -19,6 +19,7 @@ from scipy import ndimage
 
 from planner.anatomy.levels import Row
 from planner.anatomy.mr.levels import WINDOW_PLACE, behind_wall, usual_windows
+from planner.anatomy.mr.spinous import SeenProcess, see_processes
 from planner.anatomy.norms import at_level
 from planner.anatomy.spine import NOT_CHECKED, Canal, Level, Structure, Window
 from planner.anatomy.windows import back_of
@@ -45,6 +46,7 @@ _CLEAR, _FARTHEST_MM, _FITTING, _SPREAD_MM = 0.35, 2.5, (0.8, 1.75), 4.0  # what
 _LEAST_MM = 4.0  # where a window is usually smaller laminae overlap
 _UNSURE, _SURER, _SUREST = 0.3, 0.5, 0.7  # confidence of a usual window; with how clear one is it grows, up to the last
 _MOST = 0.7  # of the windows are seen: they count as found
+_BLACK, _SPARSE = 0.1, 4  # percentile of the scan that is black, in some scans far from 0; every fourth voxel tells it
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,13 +61,16 @@ class Ends:
 
 @dataclass(frozen=True, eq=False)
 class Arches:
-    """The ends of laminae along a canal, at s_mm (n,): lower ones, under which a window begins, and upper ones, where it ends. marrow
-    (n,): how bright that of the bodies is, 0 where none was seen."""
+    """The ends of laminae along a canal, at s_mm (n,): lower ones, under which a window begins, and upper ones, where it ends; and the
+    spinous processes that are seen. marrow (n,): how much brighter than black that of the bodies is, 0 where none was seen. black: what
+    the scan's darkest show."""
 
     s_mm: Floats
     marrow: Floats
     lower: Ends
     upper: Ends
+    black: float = 0.0
+    processes: tuple[SeenProcess, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,9 +97,10 @@ class SeenGap:
 
 
 def see_arches(volume: Volume, canal: Canal, row: Row) -> Arches:
-    """The ends of laminae along the canal, whatever the vertebrae are called."""
+    """The ends of laminae and the spinous processes along the canal, whatever the vertebrae are called."""
     s = np.arange(0.0, float(canal.s_mm[-1]), _STEP_MM)
-    bodies = [(place, _marrow(volume, canal, place, np.array(middle))) for place, middle, _ in row.bodies]
+    black = _black_of(volume)
+    bodies = [(place, _marrow(volume, canal, place, np.array(middle)) - black) for place, middle, _ in row.bodies]
     usual = [(place, value) for place, value in bodies if np.isfinite(value) and value > 0]
     if not usual or len(s) < 2:
         nothing = Ends(*(np.full((len(ASIDE_MM), len(s)), value) for value in (-1.0, 0.0, 0.0)))
@@ -102,8 +108,9 @@ def see_arches(volume: Volume, canal: Canal, row: Row) -> Arches:
     places, values = (np.array(part) for part in zip(*usual))
     marrow = np.interp(s, places, ndimage.median_filter(values, 3, mode="nearest"))
     planes, walls = _planes(volume, canal, s)
-    lower, upper = (_ends([plane / marrow[:, None] for plane in planes], walls, way) for way in (1.0, -1.0))
-    return Arches(s, marrow, lower, upper)
+    lower, upper = (_ends([(plane - black) / marrow[:, None] for plane in planes], walls, way) for way in (1.0, -1.0))
+    processes = see_processes(volume, canal, row, np.interp(canal.s_mm, s, marrow), black)
+    return Arches(s, marrow, lower, upper, black, processes)
 
 
 def see_gaps(arches: Arches, levels: tuple[Level, ...]) -> tuple[SeenGap, ...]:
@@ -148,6 +155,11 @@ def _share(gap: SeenGap, pair: tuple[Level, Level]) -> float:
     """Where a gap lies on the way from one body to the next, as a share."""
     upper, lower = pair
     return (gap.middle_mm - upper.s_mm) / (lower.s_mm - upper.s_mm)
+
+
+def _black_of(volume: Volume) -> float:
+    part = volume.voxels[::_SPARSE, ::_SPARSE, ::_SPARSE]
+    return float(np.percentile(part, _BLACK)) * volume.slope + volume.intercept
 
 
 def _marrow(volume: Volume, canal: Canal, place: float, middle: Floats) -> float:
