@@ -29,13 +29,11 @@ def values_of(volume: Volume, box: tuple[slice, slice, slice] | None = None) -> 
 def reduced(volume: Volume, spacing_mm: float = SEARCH_MM, progress: Progress = silent) -> Volume:
     """The scan on a grid of nearly `spacing_mm` cubes over the same box: means of voxels where it is finer, linear where it is coarser.
 
-    Result: axial, int16 rescaled values (HU in CT) with slope 1.
+    Result: along the scan's own axes, int16 rescaled values (HU in CT) with slope 1.
     """
-    shape = volume.frame.shape
-    old = np.array(volume.frame.spacing_mm)
-    new_shape = np.maximum(1, np.rint(np.array(shape) * old / spacing_mm)).astype(int)
-    factor = np.array(shape) / new_shape
-    nk, nj, ni = (int(n) for n in new_shape)
+    shape, frame = volume.frame.shape, reduced_frame(volume.frame, spacing_mm)
+    nk, nj, ni = frame.shape
+    factor = np.array(shape) / np.array(frame.shape)
     plane = cv2.INTER_AREA if min(factor[1:]) >= 1 else cv2.INTER_LINEAR
     flat = np.empty((shape[0], nj, ni), dtype=np.float32)
     for k in range(shape[0]):
@@ -46,25 +44,33 @@ def reduced(volume: Volume, spacing_mm: float = SEARCH_MM, progress: Progress = 
     out = np.empty((nk, nj, ni), dtype=np.int16)
     for j in range(nj):
         out[:, j] = np.rint(cv2.resize(np.ascontiguousarray(flat[:, j]), (ni, nk), interpolation=along))
-    origin = volume.frame.to_world((factor - 1) / 2)
-    spacing = old * factor
-    return Volume(Frame.axial((nk, nj, ni), tuple(spacing), tuple(origin)), out, volume.modality)
+    return Volume(frame, out, volume.modality)
+
+
+def reduced_frame(frame: Frame, spacing_mm: float = SEARCH_MM) -> Frame:
+    """The grid of nearly `spacing_mm` cubes over the same box."""
+    nk, nj, ni = (int(n) for n in np.maximum(1, np.rint(np.array(frame.shape) * np.array(frame.spacing_mm) / spacing_mm)))
+    factor = np.array(frame.shape) / np.array((nk, nj, ni))
+    affine = frame.affine.copy()
+    affine[:3, :3] *= factor
+    affine[:3, 3] = frame.to_world((factor - 1) / 2)
+    return Frame((nk, nj, ni), affine)
 
 
 Mask = TypeVar("Mask", np.bool_, np.uint8)
 
 
 def nearest_indices(source: Frame, target: Frame) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """For each slice, row and column of one axial frame the nearest one of another."""
+    """For each slice, row and column of one frame the nearest one of another along the same axes."""
     index = []
-    for axis in range(3):
+    first = source.to_index(target.affine[:3, 3])
+    for axis, start in enumerate(first):
         step = target.spacing_mm[axis] / source.spacing_mm[axis]
-        start = (target.affine[2 - axis, 3] - source.affine[2 - axis, 3]) / source.spacing_mm[axis]
         index.append(np.clip(np.rint(start + step * np.arange(target.shape[axis])).astype(np.intp), 0, source.shape[axis] - 1))
     return index[0], index[1], index[2]
 
 
 def onto(mask: NDArray[Mask], source: Frame, target: Frame) -> NDArray[Mask]:
-    """A mask or label map of one axial frame on another, nearest voxel."""
+    """A mask or label map of one frame on another along the same axes, nearest voxel."""
     k, j, i = nearest_indices(source, target)
     return mask[k][:, j][:, :, i] if len(k) < len(mask) else mask[:, j][:, :, i][k]

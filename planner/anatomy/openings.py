@@ -167,7 +167,8 @@ def _measured(beside: Beside, solid: Flags, between: Flags, middle: float, behin
         rows, middle, height = slice(low, high + 1), float(np.mean(ends)), float(np.diff(np.mean(ends, axis=0))[0] + 1.0) * beside.step_mm
         front, back = _front_and_back(beside, solid, rows, behind, wall)
         share = (middle - np.arange(low, high + 1)) / (high + 1 - low)
-        near_middle = (share >= _WIDTH_FROM) & (share <= _WIDTH_TO)
+        away = np.maximum(_WIDTH_FROM - share, share - _WIDTH_TO)
+        near_middle = away <= max(float(away.min()), 0.0)
         width = max(float(back[near_middle].min() - front[near_middle].max()), 0.0)
         if width < _CLOSED_MM:
             break

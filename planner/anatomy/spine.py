@@ -278,7 +278,8 @@ class Anatomy:
     vertebral artery, contrast outside; a name that is missing is "not checked". leak_hints: from head to foot. again: the same scan's
     anatomy when a person names a vertebra (itself, the name, progress), found anew from what was seen; None where labels were given.
     sac: the sac and the cord along the canal; None where labels were given, or where the sac was changed by hand. landmarks: of each
-    vertebra, head to foot; none where nobody looked for them. gaps: slabs that the scan does not show.
+    vertebra, head to foot; none where nobody looked for them. gaps: slabs that the scan does not show. field: the slices' own frame,
+    where the scan was resampled from them (`Volume.field`).
     """
 
     frame: Frame
@@ -296,11 +297,17 @@ class Anatomy:
     sac: SacSections | None = None
     landmarks: tuple[Landmarks, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    field: Frame | None = None
 
     @property
     def numbering(self) -> Numbering:
         """How many thoracic and lumbar vertebrae the levels are counted with."""
         return numbering_of(level.name for level in self.levels) if self.anchor is None else self.anchor.numbering
+
+    def shows(self, points_mm: ArrayLike, margin_mm: float = 0.0) -> NDArray[np.bool_]:
+        """Whether LPS points (..., 3) lie in the scan and in its slices, at least margin_mm from their border."""
+        inside = self.frame.contains(points_mm, margin_mm)
+        return inside if self.field is None else inside & self.field.contains(points_mm, margin_mm)
 
     def structure(self, name: str) -> Structure:
         """How a structure is known; "not checked" for what nobody looked for."""

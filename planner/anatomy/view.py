@@ -25,7 +25,7 @@ def shown(anatomy: Anatomy, vertebra: str) -> Shown | None:
     places = _places(anatomy, vertebra)
     if places is None:
         return None
-    inside = anatomy.frame.contains(places)
+    inside = anatomy.shows(places)
     found = any(level.name == vertebra for level in anatomy.levels)
     if not (found or inside[0] or inside[-1]):
         return "outside"

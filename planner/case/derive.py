@@ -105,7 +105,8 @@ def find_anatomy(case: Case, volume: Volume, progress: Progress = silent, found:
     """
     before = None if found is None else unedited(found)
     anatomy = _found(case, volume, part(progress, 0.0, 0.9 if case.edits else 1.0), before)
-    return with_edits(case, with_gaps(anatomy, volume.gaps), part(progress, 0.9, 1.0))
+    anatomy = replace(with_gaps(anatomy, volume.gaps), field=volume.field)
+    return with_edits(case, anatomy, part(progress, 0.9, 1.0))
 
 
 def with_edits(case: Case, anatomy: Anatomy, progress: Progress = silent) -> Anatomy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -51,6 +52,7 @@ class Volume:
     modality: "CT", "MR" or another DICOM modality.
     padding: the stored value that stands for "outside the scan", or None.
     gaps: slabs within it that no slice shows; their voxels hold the padding.
+    field: the frame of the slices that an oblique scan was resampled from; beyond it no slice shows anything. None where that is `frame`.
     """
 
     frame: Frame
@@ -60,10 +62,30 @@ class Volume:
     intercept: float = 0.0
     padding: float | None = None
     gaps: tuple[Gap, ...] = ()
+    field: Frame | None = None
 
     def __post_init__(self) -> None:
         if self.voxels.shape != self.frame.shape:
             raise ValueError(f"voxels {self.voxels.shape} do not fit the frame {self.frame.shape}")
+
+    @property
+    def unseen(self) -> tuple[Gap, ...]:
+        """What of the frame no slice shows: the gaps, and all beyond the six faces of the field."""
+        if self.field is None:
+            return self.gaps
+        into = np.linalg.inv(self.field.affine)[:3]
+        steps = np.linalg.norm(into[:, :3], axis=1)
+        beyond = list(self.gaps)
+        for (nx, ny, nz), start, step, size in zip(into[:, :3] / steps[:, None], into[:, 3] / steps, steps, self.field.shape):
+            normal = float(nx), float(ny), float(nz)
+            low_mm, high_mm = float(-0.5 / step - start), float((size - 0.5) / step - start)
+            beyond += [Gap(normal, -math.inf, low_mm), Gap(normal, high_mm, math.inf)]
+        return tuple(beyond)
+
+    def shows(self, points_mm: ArrayLike) -> NDArray[np.bool_]:
+        """Whether LPS points (..., 3) lie in the scan, and in the slices that it was resampled from."""
+        inside = self.frame.contains(points_mm)
+        return inside if self.field is None else inside & self.field.contains(points_mm)
 
     def values(self, box: tuple[slice, slice, slice] | None = None) -> NDArray[np.float32]:
         """Rescaled values (HU in CT) as float32, of all voxels or of a box of them."""
@@ -74,6 +96,8 @@ class Volume:
         """Rescaled values at LPS points, shape (..., 3) -> (...); trilinear; NaN outside."""
         points = np.asarray(points_mm, dtype=np.float64)
         found = trilinear(self.voxels, self.frame.to_index(points.reshape(-1, 3)))
+        if self.field is not None:
+            found[_beyond(self.field, points.reshape(-1, 3))] = np.nan
         return (found * self.slope + self.intercept).reshape(points.shape[:-1])
 
     def sample_planes(self, origin_mm: Floats, across: Floats, down: Floats, u_mm: Floats, v_mm: Floats, outside: float) -> Floats:
@@ -88,6 +112,9 @@ class Volume:
         turn = np.linalg.inv(self.frame.affine)[:3, :3].T
         found = np.empty(u.shape)
         trilinear_planes(self.voxels, self.frame.to_index(origin_mm), across @ turn, down @ turn, u, v, np.nan, found)
+        if self.field is not None:
+            for row, origin, to_u, to_v, at_u, at_v in zip(found, origin_mm, across, down, u, v):
+                row[_beyond(self.field, origin + at_u[:, None] * to_u + at_v[:, None] * to_v)] = np.nan
         found = found * self.slope + self.intercept
         return np.where(np.isnan(found), outside, found).reshape(np.shape(u_mm))
 
@@ -118,4 +145,10 @@ class Volume:
             return replace(self, frame=Frame((k, j, i), affine), voxels=np.ascontiguousarray(voxels))
         target = axial_frame_over(frame)
         fill = self.padding if self.padding is not None else self.to_stored(-1024.0) if self.modality == "CT" else 0.0
-        return replace(self, frame=target, voxels=resample(self.voxels, frame, target, fill, progress=progress))
+        return replace(self, frame=target, voxels=resample(self.voxels, frame, target, fill, progress=progress), field=frame)
+
+
+def _beyond(field: Frame, points_mm: Floats) -> NDArray[np.bool_]:
+    """Which points (n, 3) lie more than half a voxel outside."""
+    index = field.to_index(points_mm)
+    return np.asarray(((index < -0.5) | (index > np.array(field.shape) - 0.5)).any(axis=1))

@@ -45,7 +45,7 @@ def place(
     point = np.asarray(position_mm, dtype=np.float64)
     if point.shape != (3,) or not np.isfinite(point).all():
         raise Refusal("The position of the leak is not three numbers.", "Give it as X,Y,Z in mm.")
-    if not anatomy.frame.contains(point, -max(anatomy.frame.spacing_mm) / 2):
+    if not anatomy.shows(point, -max(anatomy.frame.spacing_mm) / 2):
         raise Refusal("The leak lies outside the scan.", "Give its position in the scan's own coordinates (LPS, mm).")
     if any(gap.holds(point) for gap in anatomy.gaps):
         raise Refusal("The leak lies in a gap of the scan: no slice shows this place.", "Take a scan without the gap.")

@@ -205,12 +205,12 @@ def _planning_box(anatomy: Anatomy, leak: Leak, approach: ApproachName, openings
 
 
 def _space(volume: Volume, frame: Frame, codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """What of the planning box is air, body or beyond the scan; what the scanner padded and what lies in a gap is beyond the scan."""
+    """What of the planning box is air, body or beyond the scan; what the scanner padded and what no slice shows is beyond the scan."""
     space = np.where(codes == 255, BEYOND, np.minimum(codes, 1)).astype(np.uint8)
     if volume.padding is not None:
         padded = resample((volume.voxels == volume.padding).astype(np.uint8), volume.frame, frame, 0, nearest=True)
         space[(padded > 0) & (space == AIR)] = BEYOND
-    for gap in volume.gaps:
+    for gap in volume.unseen:
         gap.fill(space, frame, BEYOND)
     return space
 

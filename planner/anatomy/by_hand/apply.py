@@ -97,7 +97,7 @@ def edited(anatomy: Anatomy, edits: tuple[Edit, ...], progress: Progress = silen
         structures[name] = replace(known, problem=f"{words} {known.problem}" if known.problem else words)
     return EditedAnatomy(
         now.frame, now.modality, now.labels, structures, now.canal, now.levels, now.foramina, now.windows, now.roots, now.anchor,
-        now.leak_hints, now.again, now.sac, now.landmarks, now.gaps, before, edits, touched, idle,
+        now.leak_hints, now.again, now.sac, now.landmarks, now.gaps, now.field, before, edits, touched, idle,
     )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from planner.anatomy.mr.fluid import relative_to_fluid, see_fluid
 from planner.anatomy.mr.foramina import foramina_structure, see_foramina
 from planner.anatomy.mr.landmarks import see_landmarks, seen_landmarks_structure
 from planner.anatomy.mr.levels import centred, counted, find_discs, uncounted, usual_foramina, with_discs_between
+from planner.anatomy.mr.oblique import in_frame_of, in_own_frame
 from planner.anatomy.mr.roots import see_roots, seen_structure
 from planner.anatomy.mr.sac import SeenSac, above_its_end, see_sac
 from planner.anatomy.mr.sacral import SACRAL_ROOTS, shown_by_mr
@@ -154,15 +155,16 @@ def _dark_tube(volume: Volume, search: Volume, body: NDArray[np.bool_], least: f
 
 def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Anatomy:
     """The anatomy of a T2- or T1-weighted volume (algorithms 1.3). Raises Refusal where no tube of fluid of 60 mm or more is found."""
-    alike = _likeness(volume)
+    upright = in_own_frame(volume)
+    alike = _likeness(upright)
     if alike < _ALIKE:
         raise Refusal(f"No spinal canal was found: neighbouring slices have little in common ({alike:.2f}, {_ALIKE} is needed).", WAY_OUT)
-    search = reduced(volume)
+    search = reduced(upright)
     progress(0.1, "Finding the body")
     threshold = _body_threshold(search)
     body = _body_of(search, threshold)
     progress(0.25, "Following the sac")
-    tube = _tube_of(volume, search, body, part(progress, 0.25, 0.45))
+    tube = _tube_of(upright, search, body, part(progress, 0.25, 0.45))
     progress(0.45, "Counting the vertebrae")
     sac, wall = tube.sac, tube.wall
     canal = as_canal(sac.curve, wall, _sure(tube.clarity, sac, wall))
@@ -178,9 +180,10 @@ def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Ana
     arches = see_arches(volume, canal, row) if tube.contrast.weighting in ("T2", "T1") else None
     around = relative_to_fluid(volume, sac) if tube.contrast.weighting == "T2" else None
     known = _canal_structure(canal.confidence, wall, tube.contrast)
+    grid, body = in_frame_of(volume, search.frame, body)
     no_bone = np.zeros(body.shape, dtype=np.bool_)
     soft = np.full(body.shape, codes.SOFT_TISSUE, dtype=np.uint8)
-    tissue, spine = tissue_of(volume, search.frame, body, no_bone, soft, threshold, np.inf), spine_voxels(search.frame, no_bone, canal)
+    tissue, spine = tissue_of(volume, grid, body, no_bone, soft, threshold, np.inf), spine_voxels(grid, no_bone, canal)
     inside = canal_voxels(volume.frame, canal)
     seen = _Seen(volume, tissue, spine, inside, sac, tube.lit, cord, canal, column, row, known, tube.contrast, arches, around)
     return _named(seen, levels, anchor, part(progress, 0.65, 1.0))
@@ -230,6 +233,8 @@ def _named(
     labels, painted = paint_tissue(seen.tissue, canal, seen.spine, spine, painted)
     paint_canal(labels, seen.inside, radius, cord_mm, np.zeros(len(radius)))
     paint_roots(labels, volume.frame, roots)
+    for slab in volume.unseen:
+        slab.fill(labels, volume.frame, 0)
     width = volume.frame.spacing_mm[2] * (volume.frame.shape[2] - 1)
     narrow = f"The scan is {width:.0f} mm wide from left to right."
     why = f"{narrow} The foramina lie outside it." if levels else "Without levels no foramen is placed."

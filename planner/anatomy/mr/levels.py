@@ -157,7 +157,7 @@ def usual_foramina(volume: Volume, canal: Canal, column: Column, levels: tuple[L
         for side, sign, direction in (("left", 1.0, 0), ("right", -1.0, ANGLES // 2)):
             beside = float(canal.wall_mm[at, direction]) + 0.5 * float(at_level("pedicle_width_mm", upper.name))
             centre = canal.centreline_mm[at] + sign * beside * canal.left[at] - 4.0 * canal.back[at]
-            if not volume.frame.contains(centre + sign * 10.0 * canal.left[at]):
+            if not volume.shows(centre + sign * 10.0 * canal.left[at]):
                 continue
             x, y, z = centre
             ax, ay, az = sign * canal.left[at]

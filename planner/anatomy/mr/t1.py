@@ -71,7 +71,7 @@ def turned_over(volume: Volume, fat: Volume) -> Volume:
     for k, plane in enumerate(out):
         values = values_of(volume, (slice(k, k + 1), slice(None), slice(None)))
         _turn_over(values[0], fat.voxels, start + (k * step[0], 0.0, 0.0), step, np.array(_SHARES), np.array(_TURNED), plane)
-    return Volume(frame, out, "MR")
+    return Volume(frame, out, "MR", field=volume.field)
 
 
 @njit(cache=True, nogil=True)

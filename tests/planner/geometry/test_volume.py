@@ -133,3 +133,27 @@ def test_a_damaged_nifti_is_refused_with_a_sentence(tmp_path, damage):
     (tmp_path / "a.nii.gz").write_bytes(content)
     with pytest.raises(ValueError, match="not a whole NIfTI"):
         read_nifti(tmp_path / "a.nii.gz")
+
+
+def test_beyond_the_slices_of_an_oblique_scan_nothing_is_seen():
+    turned = np.eye(4)
+    turned[:2, :2] = [[np.cos(0.3), -np.sin(0.3)], [np.sin(0.3), np.cos(0.3)]]
+    frame = Frame((6, 20, 9), turned @ Frame.axial((6, 20, 9), (2.0, 1.0, 3.0), (4.0, -5.0, 6.0)).affine)
+    volume = volume_of(frame, modality="MR").to_axial()
+    assert volume.field == frame
+    points = volume.frame.to_world(np.stack(np.meshgrid(*(np.arange(n) for n in volume.frame.shape), indexing="ij"), axis=-1))
+    unseen = np.zeros(volume.frame.shape, dtype=bool)
+    for part in volume.unseen:
+        part.fill(unseen, volume.frame, True)
+    index = frame.to_index(points)
+    assert np.array_equal(unseen, ((index < -0.5) | (index > np.array(frame.shape) - 0.5)).any(axis=-1))
+    assert 0.1 < unseen.mean() < 0.9
+    assert np.array_equal(np.isnan(volume.sample(points)), unseen)
+    assert np.array_equal(volume.shows(points), frame.contains(points))
+    u, v = np.meshgrid(np.arange(-30.0, 31.0), np.arange(-30.0, 31.0))
+    middle = volume.frame.centre_mm
+    across, down = np.array([[1.0, 0, 0]]), np.array([[0, 1.0, 0]])
+    cut = volume.sample_planes(middle[None], across, down, u[None], v[None], -7.0)[0]
+    there = volume.sample(middle + u[..., None] * across[0] + v[..., None] * down[0])
+    assert np.array_equal(cut == -7.0, np.isnan(there))
+    assert np.allclose(cut[cut != -7.0], there[~np.isnan(there)])

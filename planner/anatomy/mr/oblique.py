@@ -1,0 +1,38 @@
+"""An oblique scan in the frame of its own slices: there its borders are straight, and the patient as they were laid along him."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import permutations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.anatomy.grid import reduced_frame
+from planner.geometry import Frame, Volume
+from planner.geometry.sampling import resample
+
+
+def in_own_frame(volume: Volume) -> Volume:
+    """The scan on the grid of the slices that it was resampled from, whose axes come in the standard order: nearest to the head, to the
+    back and to the left. Itself where it was not resampled."""
+    if volume.field is None:
+        return volume
+    field = volume.field
+    order = max(permutations(range(3)), key=lambda axes: sum(abs(field.directions[world, axis]) for world, axis in zip((2, 1, 0), axes)))
+    affine, (nk, nj, ni) = field.affine[:, (*order, 3)].copy(), (field.shape[axis] for axis in order)
+    for axis, (world, size) in enumerate(zip((2, 1, 0), (nk, nj, ni))):
+        if affine[world, axis] < 0:
+            affine[:3, 3] += affine[:3, axis] * (size - 1)
+            affine[:3, axis] *= -1
+    frame = Frame((nk, nj, ni), affine)
+    return replace(volume, frame=frame, voxels=resample(volume.voxels, volume.frame, frame, 0.0), field=None)
+
+
+def in_frame_of(volume: Volume, search: Frame, body: NDArray[np.bool_]) -> tuple[Frame, NDArray[np.bool_]]:
+    """The grid that the scan is searched on in its standard frame, and the body on it, nothing beyond the slices. search: the grid that the
+    body was found on."""
+    if volume.field is None:
+        return search, body
+    grid = reduced_frame(volume.frame)
+    return grid, resample(body.astype(np.uint8), search, grid, 0, nearest=True) > 0

@@ -1,0 +1,74 @@
+"""Scans taken at a slant: the canal is found as in the same scan taken straight, and beyond the slices there is nothing."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from planner import scan
+from planner.anatomy import Anatomy, find
+from planner.anatomy.labels import CANAL
+from planner.geometry import Floats, Frame, Volume
+from tests.data import real
+from tests.planner.anatomy.phantoms import phantom
+
+
+def slab(volume: Volume, width_mm: float) -> Volume:
+    """The middle of a scan, as sagittal slices show it."""
+    middle, half = volume.frame.shape[2] // 2, round(width_mm / 2 / volume.frame.spacing_mm[2])
+    nk, nj, _ = volume.frame.shape
+    frame = volume.frame.crop((0, 0, middle - half), (nk, nj, middle + half))
+    return replace(volume, frame=frame, voxels=np.ascontiguousarray(volume.voxels[:, :, middle - half : middle + half]))
+
+
+def turn(axis: int, degrees: float) -> Floats:
+    """A turn about the axis to the left (0), to the back (1) or to the head (2)."""
+    one, other = (n for n in range(3) if n != axis)
+    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    out = np.eye(3)
+    out[one, one] = out[other, other] = cos
+    out[one, other], out[other, one] = -sin, sin
+    return out
+
+
+def taken_at_a_slant(volume: Volume, turned: Floats) -> Volume:
+    """The same patient and the same slices, both turned about the world's origin, as the program loads them."""
+    affine = volume.frame.affine.copy()
+    affine[:3] = turned @ affine[:3]
+    return replace(volume, frame=Frame(volume.frame.shape, affine)).to_axial()
+
+
+def off_mm(found: Anatomy, line_mm: Floats) -> Floats:
+    """How far each point of the found canal lies from a line."""
+    apart = np.linalg.norm(found.canal.centreline_mm[:, None] - line_mm[None], axis=2)
+    return np.asarray(apart.min(axis=1))
+
+
+@pytest.mark.parametrize(("axis", "degrees"), [(0, 15.0), (1, -12.0), (2, 20.0)])
+def test_the_canal_of_sagittal_slices_is_found_at_any_slant(axis: int, degrees: float) -> None:
+    straight, line = slab(phantom("mr").volume, 76.0), phantom("mr").truth.as_json()["canal"]["centreline"]
+    turned = turn(axis, degrees)
+    slanting = taken_at_a_slant(straight, turned)
+    found = find(slanting)
+    assert np.percentile(off_mm(found, np.array(line) @ turned.T), 90) < 1.5
+    assert len(found.canal.centreline_mm) > 0.9 * len(find(straight).canal.centreline_mm)
+    held = np.argwhere(found.mask(CANAL))
+    assert slanting.field is not None
+    assert slanting.field.contains(slanting.frame.to_world(held), -0.5 * max(slanting.field.spacing_mm)).all()
+
+
+def test_so_is_that_of_t1() -> None:
+    straight, line = slab(phantom("mr-t1").volume, 76.0), phantom("mr-t1").truth.as_json()["canal"]["centreline"]
+    turned = turn(1, 15.0)
+    assert np.percentile(off_mm(find(taken_at_a_slant(straight, turned)), np.array(line) @ turned.T), 90) < 2.0
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("axis", "degrees"), [(1, 15.0), (2, -20.0)])
+def test_a_real_scan_taken_at_a_slant(axis: int, degrees: float) -> None:
+    straight = scan.load(scan.choose(scan.read(real("lumbar-mr-t2-labelled/case-07-t2.nii.gz"))))
+    turned = turn(axis, degrees)
+    found, before = find(taken_at_a_slant(straight, turned)), find(straight)
+    off = off_mm(found, before.canal.centreline_mm @ turned.T)
+    assert np.median(off) < 0.6
+    assert len(found.canal.centreline_mm) > 0.9 * len(before.canal.centreline_mm)
