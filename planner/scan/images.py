@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -14,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.geometry import NOWHERE, Frame, read_nifti
+from planner.geometry.nifti import nifti_planes
 from planner.scan.files import MOST_RATIO, Found, as_path
 from planner.scan.headers import Unreadable
 from planner.scan.judge import refused, with_frame
@@ -26,30 +29,88 @@ _STORED_OFFSET = 1024.0  # what a CT without its rescale lies too high
 _TISSUE_SHARE = 0.4  # of what is not air, within -150 to 250 HU: CT 0.5 and more, MR read so 0.1 and less
 _MOST_LABELS = 500
 _LABEL_SHARE = 0.8  # neighbours with equal values, where neither is background: 0.9 and more in label maps, under 0.3 in images
+_CANNOT_BE_READ = "The file cannot be read."
 _UNFIT = "The file holds no single three-dimensional image."
 _TOO_MUCH = "The file promises more voxels than it holds, or than fit into memory."
+_AT_ONCE = 2  # times what the file holds is taken while it is read whole
 _HEADER_BYTES = 16 << 10
 _SPACES = ("right-anterior-superior", "left-anterior-superior", "left-posterior-superior", "ras", "las", "lps")
 
 
 @dataclass(frozen=True, eq=False)
 class ImageFile:
-    """Voxels [k, j, i] of a file, in int16 where they fit, with frame and rescale; `problem` is None or a sentence on its geometry."""
+    """Voxels [k, j, i] of a file, in int16 where they fit, with frame and rescale.
+
+    stored: the type of the file's own voxels. problem: None or a sentence on its geometry.
+    """
 
     frame: Frame
     voxels: NDArray[Any]
+    stored: np.dtype[Any]
     slope: float
     intercept: float
     problem: str | None
 
     @cached_property
     def digest(self) -> str:
-        """Tells whether another image is this one: a hash of its voxels and of where they lie."""
-        seen = hashlib.blake2b(digest_size=12)
-        seen.update(np.ascontiguousarray(self.voxels).data)
-        seen.update(repr((self.frame.shape, self.slope, self.intercept)).encode())
-        seen.update(np.round(self.frame.affine, 6).tobytes())
-        return seen.hexdigest()
+        """Tells whether another image is this one."""
+        digest = Digest()
+        for plane in self.voxels:
+            digest.take(plane)
+        return digest.of(self.frame, self.slope, self.intercept)
+
+
+class Digest:
+    """A hash of an image's voxels, plane by plane, and of where they lie."""
+
+    def __init__(self) -> None:
+        self._seen = hashlib.blake2b(digest_size=12)
+
+    def take(self, plane: NDArray[Any]) -> None:
+        """The next plane, of the type in which the image is held."""
+        self._seen.update(np.ascontiguousarray(plane).data)
+
+    def of(self, frame: Frame, slope: float, intercept: float) -> str:
+        """The hash, once all planes were taken."""
+        self._seen.update(repr((frame.shape, slope, intercept)).encode())
+        self._seen.update(np.round(frame.affine, 6).tobytes())
+        return self._seen.hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class ImagePlanes:
+    """An image whose planes [j, i] come one k after another."""
+
+    frame: Frame
+    slope: float
+    intercept: float
+    planes: Iterator[NDArray[Any]]
+
+
+@contextmanager
+def image_planes(place: Place) -> Iterator[ImagePlanes]:
+    """An image that `judge_image` has found sound, plane by plane. A NIfTI file of whole numbers is read as they are asked for, any other
+    before. Raises Unreadable with a sentence, also while planes are asked for."""
+    try:
+        with as_path(place) as path:
+            if path.name.lower().endswith((".nii", ".gz")):
+                found = nifti_planes(path)
+                if found.kind.kind in "iu":
+                    yield ImagePlanes(found.frame, found.slope, found.intercept, found.planes)
+                    return
+            image = read_image(place)
+            yield ImagePlanes(image.frame, image.slope, image.intercept, iter(image.voxels))
+    except ValueError as error:
+        raise Unreadable(str(error)) from error
+    except OSError as error:
+        raise Unreadable(_CANNOT_BE_READ) from error
+
+
+def _reading_bytes(image: ImageFile, kind: str) -> int:
+    """Memory per voxel that loading takes before the image is turned. Where it is not read plane by plane, that is two arrays."""
+    if kind == "nifti" and image.stored.kind in "iu":
+        return image.voxels.itemsize
+    return 2 * max(image.stored.itemsize, image.voxels.itemsize)
 
 
 def judge_image(found: Found) -> Series:
@@ -64,7 +125,8 @@ def judge_image(found: Found) -> Series:
     base = Series(
         uid=f"2.25.{int(image.digest, 16)}", part=0, description=name, modality="CT" if low <= AIR_HU else "MR", plane="oblique",
         slices=image.frame.shape[0], size=image.frame.shape, spacing_mm=zeros, extent_mm=zeros, verdict="refused", reasons=(), repairs=(),
-        file=found.place, digest=image.digest, thumbnail=_thumbnail_of(image, "CT" if low <= AIR_HU else "MR"),
+        file=found.place, digest=image.digest, held_type=image.voxels.dtype.name, reading_bytes=_reading_bytes(image, found.kind),
+        thumbnail=_thumbnail_of(image, "CT" if low <= AIR_HU else "MR"),
     )  # fmt: skip
     reasons = (image.problem,) if image.problem else ()
     judged = with_frame(base, image.frame, reasons, ())
@@ -99,7 +161,7 @@ def read_image(place: Place, size: int | None = None) -> ImageFile:
             held = path.stat().st_size if size is None else size
             image = _nifti(path, held) if path.name.lower().endswith((".nii", ".gz")) else _with_text_header(path, held)
     except OSError as error:
-        raise Unreadable("The file cannot be read.") from error
+        raise Unreadable(_CANNOT_BE_READ) from error
     if not np.isfinite([image.slope, image.intercept]).all() or image.slope == 0:
         raise Unreadable("The file's rescale is damaged.")
     return image
@@ -114,7 +176,7 @@ def _nifti(path: Any, held: int) -> ImageFile:
     except Exception as error:  # nibabel raises what its many formats raise
         raise Unreadable("The file is not a whole NIfTI image.") from error
     most = held * MOST_RATIO if path.name.endswith(".gz") else held
-    if promised > most or promised > free_bytes():
+    if promised > most or promised * _AT_ONCE > free_bytes():
         raise Unreadable(_TOO_MUCH)
     try:
         image = read_nifti(path)
@@ -122,7 +184,7 @@ def _nifti(path: Any, held: int) -> ImageFile:
         raise Unreadable(str(error)) from error
     except (gzip.BadGzipFile, EOFError, OSError) as error:
         raise Unreadable("The file is not a whole NIfTI image.") from error
-    return ImageFile(image.frame, compact(image.voxels), image.slope, image.intercept, image.problem)
+    return ImageFile(image.frame, compact(image.voxels), image.voxels.dtype, image.slope, image.intercept, image.problem)
 
 
 def _with_text_header(path: Path, held: int) -> ImageFile:
@@ -143,7 +205,7 @@ def _with_text_header(path: Path, held: int) -> ImageFile:
             raise Unreadable(_UNFIT)
         promised = prod(reader.GetSize()) * SimpleITK.Image(1, 1, 1, reader.GetPixelID()).GetSizeOfPixelComponent()
         packed = lines.get("encoding", "raw") != "raw" or lines.get("compresseddata", "").lower() == "true"
-        if promised > (held * MOST_RATIO if packed else held) or promised > free_bytes():
+        if promised > (held * MOST_RATIO if packed else held) or promised * _AT_ONCE > free_bytes():
             raise Unreadable(_TOO_MUCH)
         image = reader.Execute()
     except RuntimeError as error:
@@ -154,7 +216,7 @@ def _with_text_header(path: Path, held: int) -> ImageFile:
     affine[:3, :3], affine[:3, 3] = direction[:, ::-1], image.GetOrigin()
     # without these SimpleITK takes the axes of the file for those of the patient
     oriented = lines.get("space", "").lower() in _SPACES or {"transformmatrix", "rotation", "orientation"} & set(lines)
-    return ImageFile(Frame(voxels.shape, affine), compact(voxels), 1.0, 0.0, None if oriented else NOWHERE)
+    return ImageFile(Frame(voxels.shape, affine), compact(voxels), voxels.dtype, 1.0, 0.0, None if oriented else NOWHERE)
 
 
 def _header_lines(path: Path) -> dict[str, str]:
@@ -172,30 +234,41 @@ def _header_lines(path: Path) -> dict[str, str]:
 
 
 def compact(voxels: NDArray[Any]) -> NDArray[Any]:
-    """The same values as int16 where they are whole and fit, else as they are or as float32; NaN becomes the least value."""
+    """The same values as int16 where they are whole and fit, else as they are or as float32; NaN becomes the least value.
+
+    Plane by plane: nothing but the result is made in memory.
+    """
     if voxels.dtype == np.int16:
         return voxels
-    if voxels.dtype == np.uint16 and voxels.max() <= np.iinfo(np.int16).max:
+    short, kind = np.iinfo(np.int16), voxels.dtype
+    whole, finite, least, most = True, True, np.inf, -np.inf
+    for plane in voxels:
+        values = plane.astype(np.float32, copy=False) if kind.kind == "f" else plane
+        if kind.kind == "f" and not np.isfinite(values).all():
+            finite, values = False, values[np.isfinite(values)]
+        if values.size:
+            least, most = min(least, float(values.min())), max(most, float(values.max()))
+        whole = whole and (kind.kind != "f" or np.array_equal(values, np.rint(values)))
+    least = least if np.isfinite(least) else 0.0
+    fits = whole and least >= short.min and most <= short.max
+    if fits and kind == np.uint16:
         return voxels.view(np.int16)
-    if voxels.dtype.kind == "f":
-        voxels = voxels.astype(np.float32, copy=False)
-        finite = np.isfinite(voxels)
-        if not finite.all():
-            voxels = np.where(finite, voxels, voxels[finite].min() if finite.any() else 0).astype(np.float32)
-        sample = voxels[:: max(1, voxels.shape[0] // 8)]
-        if not np.array_equal(sample, np.rint(sample)) or not np.array_equal(voxels, np.rint(voxels)):
-            return voxels
-    low, high = float(voxels.min()), float(voxels.max())
-    if low >= -32768 and high <= 32767:
-        return voxels.astype(np.int16)
-    return voxels if voxels.dtype.kind != "u" or voxels.dtype.itemsize <= 2 else voxels.astype(np.float32)
+    if not fits and (kind.kind == "i" or kind == np.uint16 or (kind == np.float32 and finite)):
+        return voxels
+    made = np.empty_like(voxels, np.int16 if fits else np.float32, subok=False)
+    for plane, out in zip(voxels, made):
+        out[...] = plane if finite else np.where(np.isfinite(plane), plane, least)
+    return made
 
 
 def _is_label_map(voxels: NDArray[Any]) -> bool:
     """Whether values come in regions of one value each, as labels do, and not as an image's do."""
     if voxels.dtype.kind == "f" or int(voxels.min()) < 0 or int(voxels.max()) > _MOST_LABELS:
         return False
-    a, b = voxels[..., :-1], voxels[..., 1:]
-    inside = (a != 0) & (b != 0)
-    count = int(np.count_nonzero(inside))
-    return count == 0 or int(np.count_nonzero((a == b) & inside)) / count > _LABEL_SHARE
+    count = equal = 0
+    for plane in voxels:  # the whole at once would take as much memory again
+        a, b = plane[:, :-1], plane[:, 1:]
+        inside = (a != 0) & (b != 0)
+        count += int(np.count_nonzero(inside))
+        equal += int(np.count_nonzero((a == b) & inside))
+    return count == 0 or equal / count > _LABEL_SHARE

@@ -14,16 +14,17 @@ from planner.geometry import Frame, Gap, Volume, axial_frame_over
 from planner.progress import Progress, part, silent
 from planner.refusal import Refusal
 from planner.scan.headers import Unreadable
-from planner.scan.images import ImageFile, compact, read_image
+from planner.scan.images import Digest, ImageFile, compact, image_planes, read_image
 from planner.scan.memory import free_bytes
 from planner.scan.pixels import Undecodable, read_pixels, rescale_of, stored_type
 from planner.scan.planes import Planes
-from planner.scan.scale import Scale, scale_of
-from planner.scan.series import Pixels, Series, Slice
+from planner.scan.scale import scale_of
+from planner.scan.series import Pixels, Place, Series, Slice
 
 AIR_HU = -1024.0
 _VOXEL_BYTES = 2
 _WORKING_SHARE = 0.8  # of the free memory, for the scan and its resampled copy
+_CHANGED = "The file has changed since the scan was opened."
 _OPEN_AGAIN = "Open the scan again, or copy it again from the disc or the archive."
 
 
@@ -48,7 +49,7 @@ def load(series: Series, progress: Progress = silent, each: Each = map, shown: S
     progress(0.0, "Reading slices")
     try:
         if series.file is not None:
-            volume = _load_file(series)
+            volume = _load_file(series, series.file, shown, part(progress, 0.0, 0.9))
         else:
             # where slices lie unevenly there may be fewer or more than the grid has
             stored = Frame((len(series.pictures), *series.frame.shape[1:]), series.frame.affine)
@@ -71,12 +72,15 @@ def needed_bytes(series: Series) -> float:
     if frame is None:
         return 0.0
     own = float(np.prod(frame.shape))
-    # evened ones are copied, and files that are turned; oblique ones resampled into the box that holds them
-    kept = frame.is_aligned and not series.lies_at and (series.file is None or frame.is_axial)
+    # evened ones are copied; oblique ones resampled into the box that holds them
+    kept = frame.is_aligned and not series.lies_at
     copy = 0.0 if kept else own if frame.is_aligned else float(np.prod(axial_frame_over(frame).shape))
-    read = scale_of(series.pictures) if series.pictures else None
-    held = 4 if read is not None and read.way == "values" else _VOXEL_BYTES
-    return max(own * (read.voxel_bytes if read is not None else held), (own + copy) * held)
+    if series.file is not None:
+        held, reading = np.dtype(series.held_type).itemsize, series.reading_bytes
+    else:
+        scale = scale_of(series.pictures)
+        held, reading = 4 if scale.way == "values" else _VOXEL_BYTES, scale.voxel_bytes
+    return max(own * reading, (own + copy) * held)
 
 
 def room_bytes() -> float:
@@ -92,9 +96,30 @@ def _check_memory(series: Series) -> None:
         raise Refusal(sentence, f"{part} other programs, or load a series with fewer slices.")
 
 
-def _load_file(series: Series) -> Volume:
-    image = image_of(series)
-    return Volume(image.frame, image.voxels, series.modality, image.slope, image.intercept)
+def _load_file(series: Series, file: Place, shown: Shown | None, progress: Progress) -> Volume:
+    kind, digest = np.dtype(series.held_type), Digest()
+    try:
+        with image_planes(file) as image:
+            if image.frame != series.frame:
+                raise Refusal(_CHANGED, _OPEN_AGAIN)
+            voxels = _room(image.frame, kind)
+            volume = Volume(image.frame, voxels, series.modality, image.slope, image.intercept)
+            nothing = _nothing(series.modality, image.slope, image.intercept, kind)
+            if shown is not None and image.frame.is_aligned and nothing:
+                voxels[:] = nothing
+            for k, plane in enumerate(image.planes):
+                progress(k / len(voxels), "Reading the file")
+                held = plane.astype(kind, copy=False)
+                digest.take(held)
+                voxels[k] = held
+                if shown is not None and image.frame.is_aligned and k == len(voxels) // 2:
+                    shown(replace(volume, padding=nothing).to_axial())
+            told = digest.of(image.frame, image.slope, image.intercept)
+    except Unreadable as reason:
+        raise Refusal(str(reason), _OPEN_AGAIN) from reason
+    if told != series.digest:
+        raise Refusal(_CHANGED, _OPEN_AGAIN)
+    return volume
 
 
 def image_of(series: Series) -> ImageFile:
@@ -105,7 +130,7 @@ def image_of(series: Series) -> ImageFile:
     except Unreadable as reason:
         raise Refusal(str(reason), _OPEN_AGAIN) from reason
     if image.digest != series.digest:
-        raise Refusal("The file has changed since the scan was opened.", _OPEN_AGAIN)
+        raise Refusal(_CHANGED, _OPEN_AGAIN)
     return image
 
 
@@ -121,7 +146,7 @@ def _load_slices(series: Series, frame: Frame, each: Each, shown: Shown | None, 
     as_stored = scale.way == "stored"
     padding = padding_of(pictures[0], 0 in negative) if as_stored else None
     voxels = _room(frame, scale.kind)
-    nothing = _nothing(series.modality, scale, voxels.dtype)
+    nothing = _nothing(series.modality, scale.slope, scale.intercept, voxels.dtype)
     kept = as_stored and not series.lies_at
     planes = Planes(voxels, frame, nothing) if kept and not frame.is_aligned else None
     if kept and shown is not None and planes is None and nothing:
@@ -155,10 +180,12 @@ def _load_slices(series: Series, frame: Frame, each: Each, shown: Shown | None, 
             made = Volume(frame, voxels) if planes is None else Volume(planes.frame, planes.voxels)
             shown(replace(made, modality=series.modality, slope=scale.slope, intercept=scale.intercept, padding=nothing).to_axial())
             told = True
+    field = None
     if planes is not None:
-        frame, voxels, padding = planes.frame, planes.voxels, None
+        field, frame, voxels, padding = frame, planes.frame, planes.voxels, None
     voxels = voxels.view(np.int16) if voxels.dtype == np.uint16 and highest.max() <= np.iinfo(np.int16).max else compact(voxels)
-    return Volume(frame, voxels, series.modality, scale.slope, scale.intercept, None if padding is None else float(padding))
+    padded = None if padding is None else float(padding)
+    return Volume(frame, voxels, series.modality, scale.slope, scale.intercept, padded, field=field)
 
 
 def upside_down(series: Series) -> frozenset[int]:
@@ -200,9 +227,9 @@ def _room(frame: Frame, kind: np.dtype[Any]) -> NDArray[Any]:
     return room[tuple(slice(None, None, -1 if back else 1) for back in backwards)]
 
 
-def _nothing(modality: str, scale: Scale, kind: np.dtype[Any]) -> float:
+def _nothing(modality: str, slope: float, intercept: float, kind: np.dtype[Any]) -> float:
     """The stored value of slices that have not come yet: air in CT."""
-    value = round((AIR_HU - scale.intercept) / scale.slope) if modality == "CT" else 0
+    value = round((AIR_HU - intercept) / slope) if modality == "CT" else 0
     return float(np.clip(value, np.iinfo(kind).min, np.iinfo(kind).max)) if kind.kind in "iu" else float(value)
 
 

@@ -37,7 +37,7 @@ class Scale:
     @property
     def voxel_bytes(self) -> int:
         """Memory per voxel that it takes at its most to hold them and to make them compact."""
-        return 9 if self.way == "values" else {2: 2, 4: 6}[self.kind.itemsize]
+        return 6 if self.way == "values" else {2: 2, 4: 6}[self.kind.itemsize]
 
 
 def scale_of(pictures: Sequence[Slice]) -> Scale:

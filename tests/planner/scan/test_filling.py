@@ -4,8 +4,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import SimpleITK
 
-from planner.geometry import Volume
+from planner.geometry import Frame, Volume, write_nifti
 from planner.progress import Cancelled
 from planner.scan import load, read
 from planner.scan.pixels import read_pixels, stored_type
@@ -90,6 +91,35 @@ def test_a_scan_in_the_middle_of_the_sixteen_bits_keeps_its_memory(tmp_path):
     volume, seen = loaded(write(tmp_path, Stack(signed=False, intercepts=(-1024.0,))))
     assert (seen.shown[0].voxels.dtype, volume.voxels.dtype) == (np.uint16, np.int16)
     assert np.shares_memory(seen.shown[0].voxels, volume.voxels)
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.nrrd"])
+def test_one_file_is_there_from_its_middle_plane_on(tmp_path, name):
+    """Planes come in the order of the file, from foot to head or the other way."""
+    place = np.arange(20 * 24 * 30).reshape(20, 24, 30) % 3000 - 1500
+    affine = np.array([(0, 0, -1.1, 9), (0, 1.2, 0, -7), (-2.5, 0, 0, 5), (0, 0, 0, 1)])
+    if name == "a.nrrd":
+        image = SimpleITK.GetImageFromArray(place.astype(np.int16))
+        image.SetDirection((affine[:3, 2::-1] / (1.1, 1.2, 2.5)).ravel().tolist())
+        image.SetSpacing((1.1, 1.2, 2.5))
+        image.SetOrigin(affine[:3, 3].tolist())
+        SimpleITK.WriteImage(image, str(tmp_path / name))
+    else:
+        write_nifti(tmp_path / name, place.astype(np.int16), Frame(place.shape, affine))
+    (series,) = read(tmp_path / name).series
+    shown, counts = [], []
+
+    def progress(share, what):
+        if shown:
+            counts.append(int((shown[0].voxels != shown[0].padding).any(axis=(1, 2)).sum()))
+
+    volume = load(series, progress, shown=shown.append)
+    (seen,) = shown
+    assert seen.frame == volume.frame and np.shares_memory(seen.voxels, volume.voxels)
+    assert counts[0] == 11 and counts[-1] == 20
+    points = volume.frame.to_world(np.argwhere(np.ones(volume.frame.shape)))
+    k, j, i = np.rint(Frame(place.shape, affine).to_index(points)).astype(int).T
+    assert np.array_equal(volume.values().ravel(), place[k, j, i])
 
 
 OBLIQUE = {

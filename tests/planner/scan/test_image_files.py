@@ -1,6 +1,7 @@
 """Scans that are one file beside NIfTI: NRRD and MetaImage, whole, packed, in two files, and those that cannot be trusted."""
 
 import gzip
+import hashlib
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ import SimpleITK
 
 from planner.geometry import Frame
 from planner.refusal import Refusal
-from planner.scan import choose, load, read
+from planner.scan import Place, choose, load, read
+from planner.scan.images import compact, read_image
 from tests.planner.scan.writer import hu
 
 FRAME = Frame((20, 48, 40), np.array([[0.0, 0.1, 1.5, -30.0], [0.0, 1.4, -0.1, -34.0], [2.0, 0.0, 0.0, -20.0], [0, 0, 0, 1.0]]))
@@ -99,3 +101,41 @@ def test_a_file_that_breaks_off(tmp_path, name):
     path.write_bytes(path.read_bytes()[:-5000])
     with pytest.raises(Refusal, match=r"promises more|breaks off"):
         read(path)
+
+
+def at_once(voxels):
+    """As `compact` says, without regard to memory."""
+    values = voxels.astype(np.float32) if voxels.dtype.kind == "f" else voxels
+    finite = np.isfinite(values)
+    values = np.where(finite, values, values[finite].min() if finite.any() else 0)
+    whole = np.array_equal(values, np.rint(values))
+    return values, whole and values.min() >= -32768 and values.max() <= 32767
+
+
+HELD = {
+    (0, 1, 100): ("i1", "u1", "<i2", "<u2", "<i4", "<u4", "<f4", "<f8"),
+    (0, 1, 60000): ("<u2", "<i4", "<u4", "<f4", "<f8"),
+    (-5, 0, 2): ("i1", "<i2", "<i4", "<f4", "<f8"),
+    (0.5, 1, 2): ("<f4", "<f8"),
+    (np.nan, -3, 7): ("<f4", "<f8"),
+    (np.nan, 0.25, 9): ("<f4", "<f8"),
+    (-np.inf, 3, 4): ("<f4", "<f8"),
+    (np.nan,): ("<f4", "<f8"),
+}
+
+
+@pytest.mark.parametrize(("values", "kind"), [(values, kind) for values, kinds in HELD.items() for kind in kinds])
+def test_voxels_are_made_compact_without_a_change(values, kind):
+    voxels = np.resize(np.array(values, dtype=kind), (3, 4, 5))
+    made, (wanted, short) = compact(voxels), at_once(voxels)
+    assert np.array_equal(made, wanted)
+    assert made.dtype == (np.int16 if short else np.float32 if made.dtype.kind == "f" else np.dtype(kind))
+
+
+def test_the_name_of_one_file_stays_what_it_was(tmp_path):
+    """Cases are bound to scans by it: it may not change with how a file is read."""
+    path = write(tmp_path / "a.mha")
+    image = read_image(Place(path, path.name))
+    seen = hashlib.blake2b(np.ascontiguousarray(image.voxels).tobytes(), digest_size=12)
+    seen.update(repr((image.frame.shape, 1.0, 0.0)).encode() + np.round(image.frame.affine, 6).tobytes())
+    assert choose(read(path)).uid == f"2.25.{int(seen.hexdigest(), 16)}"

@@ -2,6 +2,7 @@
 
 import tracemalloc
 
+import nibabel
 import numpy as np
 import pytest
 
@@ -41,6 +42,25 @@ def test_the_need_is_known_before(tmp_path, way):
     slice_bytes = 200 * 200 * 8
     assert at_most(series) <= needed_bytes(series) * 1.02 + 6 * slice_bytes
     assert needed_bytes(series) <= at_most(series) * 1.6
+
+
+def one_file(path, kind):
+    """A scan of noise in RAS, as most programs write it: turned on the way in."""
+    voxels = np.random.default_rng(0).integers(-1000, 1000, (200, 200, 40)).astype(kind)
+    nibabel.save(nibabel.Nifti1Image(voxels, np.diag([0.8, 0.8, 1.5, 1.0])), path)
+    return path
+
+
+FILES = {(".nii", "<i2"): 1.1, (".nii.gz", "<i2"): 1.1, (".nii.gz", ">i4"): 1.1, (".nii.gz", "<f4"): 2.2, (".nii.gz", "<f8"): 2.2}
+
+
+@pytest.mark.parametrize(("ending", "kind", "share"), [(*file, share) for file, share in FILES.items()])
+def test_the_need_of_one_file_is_known_before(tmp_path, ending, kind, share):
+    """Whole numbers come plane by plane."""
+    (series,) = read(one_file(tmp_path / f"a{ending}", kind)).series
+    most = at_most(series)
+    assert most <= needed_bytes(series) * 1.02 + 8 * 200 * 200 * 8
+    assert needed_bytes(series) <= most * share
 
 
 def test_a_part_takes_its_share(tmp_path):
