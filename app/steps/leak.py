@@ -153,7 +153,7 @@ class LeakPanel(Panel):
             )
         )
         if site.carried:
-            card.add(label("△ Carried over from the other scan: look whether it lies right here.", "caution"))
+            card.add(label("△ Carried over from the other scan: check its place here.", "caution"))
         if refusal:
             card.add(label(f"× {refusal}", "bad"))
         if not chosen:
@@ -168,8 +168,8 @@ class LeakPanel(Panel):
         move.setCheckable(True)
         move.setChecked(self.desk.gesture == "move leak")
         remove = button("Remove", lambda: self._remove(index), "small", f"Remove site {index + 1}")
-        right = button("It lies right", lambda: self._confirm(index), "small", f"Site {index + 1} lies right on this scan")
-        card.add(kind, row(certainty, sides), row(*((right,) if site.carried else ()), move, remove, None))
+        confirm = button("Confirm place", lambda: self._confirm(index), "small", f"Confirm the place of site {index + 1}")
+        card.add(kind, row(certainty, sides), row(*((confirm,) if site.carried else ()), move, remove, None))
         return card
 
     def _choose_certainty(self, value: Certainty) -> None:

@@ -169,7 +169,7 @@ class SecondCard(Card):
         )
         self._swap.setVisible(ready)
         good = laid is not None and laid.verdict == "good"
-        kept = "names and leak marks go along, each to be looked at" if good else "the plan starts anew"
+        kept = "names and leak marks go along, each to be checked" if good else "the plan starts anew"
         self._swap.setToolTip(f"The two change places; {kept}")
         self._load.setVisible(there and second.loaded.state == "refused")
         self._where.setVisible(there and second.loaded.state == "refused")

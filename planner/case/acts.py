@@ -235,7 +235,7 @@ def move_leak(case: Case, index: int, leak: Leak) -> Act:
 
 
 def confirm_leak(case: Case, index: int) -> Act:
-    """Say that a leak that was carried over from another scan lies right on this one."""
+    """Say that the place of a leak that was carried over from another scan was checked on this one."""
     return _with_site(case, index, f"confirm the place of the {_site_words(case, index)}", carried=False)
 
 

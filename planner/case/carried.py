@@ -20,7 +20,7 @@ def carried_anchor(anchor: Anchor | None, laid: Registration | None) -> Anchor |
 
 
 def carried_sites(case: Case, laid: Registration | None) -> tuple[Site, ...]:
-    """The marked leaks at their places in the second scan, each to be looked at there; those whose place the registration knows.
+    """The marked leaks at their places in the second scan, each to be checked there; those whose place the registration knows.
 
     What was decided for them stays but for needles, which are places among structures; levels are read anew, as far as names are carried.
     """
@@ -42,7 +42,7 @@ def carried_words(before: Case, after: Case) -> str:
     if before.sites:
         count, kept = len(before.sites), len(after.sites)
         marks = "The leak mark was" if count == 1 else "The leak marks were" if kept in (0, count) else f"{kept} of {count} leak marks were"
-        gone.append(f"{marks} {'carried over: look at each place' if kept else 'cleared'}")
+        gone.append(f"{marks} {'carried over: check each place' if kept else 'cleared'}")
     if before.anchor is not None:
         gone.append(f"the name {before.anchor.name} was {'carried over' if after.anchor is not None else 'cleared'}")
     if before.edits or before.labels_path:

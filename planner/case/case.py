@@ -33,7 +33,7 @@ class TakenNeedle:
 class Site:
     """One leak and what is planned for it. None means: not decided yet, the proposal stands. entry_level: the disc space where the needle
     goes in, such as `C6-C7`, where the user chose another than those that serve the leak. carried: its leak was marked on another scan and
-    brought here by a registration; nobody has looked at it on this one yet."""
+    brought here by a registration; nobody has checked it on this one yet."""
 
     leak: Leak
     approach: ApproachName | None = None

@@ -187,10 +187,11 @@ def _check(case: Case) -> None:
         raise ValueError(f"case.sites has more than {MOST_SITES} entries")
     if case.anchor is not None and case.anchor.name not in case.anchor.numbering.names:
         raise ValueError("case.anchor.name is no vertebra")
-    if case.scan is not None and case.scan.grouping is not None and not case.scan.grouping.sound:
-        raise ValueError("case.scan.grouping names slices that no series has")
-    if case.scan is not None and case.scan.crop is not None and not case.scan.crop.sound:
-        raise ValueError("case.scan.crop is no part of a picture")
+    for which, scan in (("case.scan", case.scan), ("case.second.scan", None if case.second is None else case.second.scan)):
+        if scan is not None and scan.grouping is not None and not scan.grouping.sound:
+            raise ValueError(f"{which}.grouping names slices that no series has")
+        if scan is not None and scan.crop is not None and not scan.crop.sound:
+            raise ValueError(f"{which}.crop is no part of a picture")
     if len(case.edits) > MOST_EDITS:
         raise ValueError(f"case.edits has more than {MOST_EDITS} entries")
     for n, edit in enumerate(case.edits):

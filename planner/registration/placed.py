@@ -87,11 +87,14 @@ class Rigid:
         return Rigid(*(_point(np.round(part, 3)) for part in (self.turn_deg, self.shift_mm, self.centre_mm)))
 
     def placed(self, second: Volume) -> Volume:
-        """The second scan in the planning scan's world: the same voxels on an oblique frame, its gaps with it."""
-        gaps = tuple(self._moved(gap) for gap in second.gaps)
-        return replace(second, frame=Frame(second.frame.shape, self.matrix @ second.frame.affine), gaps=gaps)
+        """The second scan in the planning scan's world: the same voxels on an oblique frame, its gaps and the frame of its slices too."""
+        gaps, field = tuple(self._gap_there(gap) for gap in second.gaps), second.field
+        return replace(second, frame=self._frame_there(second.frame), gaps=gaps, field=None if field is None else self._frame_there(field))
 
-    def _moved(self, gap: Gap) -> Gap:
+    def _frame_there(self, frame: Frame) -> Frame:
+        return Frame(frame.shape, self.matrix @ frame.affine)
+
+    def _gap_there(self, gap: Gap) -> Gap:
         normal = self.rotation @ gap.normal
         along = float(self((0.0, 0.0, 0.0)) @ normal)
         return Gap(_point(normal), gap.low_mm + along, gap.high_mm + along)

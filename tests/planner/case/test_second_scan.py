@@ -25,6 +25,7 @@ from planner.case.keys import anatomy_key, scan_key, site_key
 from planner.case.scan_reference import find_reference
 from planner.refusal import Refusal
 from planner.registration import LevelError, Registration, Rigid
+from planner.scan.crop import Crop
 from tests.planner.case.hand_made import plan, series
 
 MR = replace(series(), uid="1.2.840.100", part=0, modality="MR", size=(20, 64, 64))
@@ -138,7 +139,7 @@ def test_names_and_leak_marks_go_along_where_the_registration_is_good(tmp_path: 
     assert (site.leak.kind, site.leak.side, site.approach, site.needle, site.blood_ml) == (
         before.leak.kind, before.leak.side, before.approach, before.needle, before.blood_ml,
     )  # fmt: skip
-    assert carried_words(case, after) == "The leak mark was carried over: look at each place; the name L2 was carried over."
+    assert carried_words(case, after) == "The leak mark was carried over: check each place; the name L2 was carried over."
     assert not confirm_leak(after, 0).case.sites[0].carried
     assert not move_leak(after, 0, replace(site.leak, position_mm=(0.0, 1.0, 2.0))).case.sites[0].carried
     save_case(after, tmp_path / "case.duraplan")
@@ -153,7 +154,7 @@ def test_what_lies_where_no_level_was_checked_does_not_go_along(tmp_path: Path) 
     after = plan_on_second(many).case
     assert len(after.sites) == 1 and after.anchor is None
     assert after.sites[0].leak.level is None, "its level was counted from a name that did not go along"
-    assert carried_words(many, after) == "1 of 3 leak marks were carried over: look at each place; the name L2 was cleared."
+    assert carried_words(many, after) == "1 of 3 leak marks were carried over: check each place; the name L2 was cleared."
 
 
 def test_another_planning_scan_keeps_the_second_to_be_laid_anew_unless_it_is_the_one(tmp_path: Path) -> None:
@@ -179,4 +180,13 @@ def test_a_file_in_which_the_second_scan_is_the_first_is_damaged(tmp_path: Path)
     assert case.second is not None and case.scan is not None
     save_case(replace(case, second=replace(case.second, scan=case.scan)), tmp_path / "case.duraplan")
     with pytest.raises(DamagedCase, match="second is no second scan"):
+        open_case(tmp_path / "case.duraplan")
+
+
+def test_a_file_in_which_the_second_scan_has_no_slices_is_damaged(tmp_path: Path) -> None:
+    case = two(tmp_path)
+    assert case.second is not None
+    scan = replace(case.second.scan, crop=Crop((5, 2), (1, 9)))
+    save_case(replace(case, second=replace(case.second, scan=scan)), tmp_path / "case.duraplan")
+    with pytest.raises(DamagedCase, match=r"case\.second\.scan\.crop is no part of a picture"):
         open_case(tmp_path / "case.duraplan")

@@ -40,10 +40,12 @@ def test_a_placed_volume_keeps_its_voxels_and_lies_where_it_was_laid() -> None:
     assert placed.frame.corners_mm == pytest.approx(PLACED(volume.frame.corners_mm))
 
 
-def test_the_gaps_of_a_placed_volume_lie_where_it_lies() -> None:
-    gap = Gap((0.0, 0.6, 0.8), 4.0, 9.0)
-    volume = Volume(Frame.axial((4, 5, 6), (2.0, 1.0, 1.5), (-3.0, 4.0, 5.0)), np.zeros((4, 5, 6), np.int16), gaps=(gap,))
-    (moved,) = PLACED.placed(volume).gaps
+def test_gaps_and_slices_of_a_placed_volume_lie_where_it_lies() -> None:
+    gap, field = Gap((0.0, 0.6, 0.8), 4.0, 9.0), Frame.axial((3, 3, 3), (1.0, 2.0, 3.0), (1.0, 0.0, -4.0))
+    volume = Volume(Frame.axial((4, 5, 6), (2.0, 1.0, 1.5), (-3.0, 4.0, 5.0)), np.zeros((4, 5, 6), np.int16), gaps=(gap,), field=field)
+    placed = PLACED.placed(volume)
+    (moved,) = placed.gaps
+    assert placed.field is not None and placed.field.corners_mm == pytest.approx(PLACED(field.corners_mm))
     points = np.random.default_rng(1).uniform(-20, 20, (500, 3))
     assert gap.holds(points).any() and np.array_equal(moved.holds(PLACED(points)), gap.holds(points))
 
