@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from planner.anatomy import labels as codes
 from planner.anatomy.bright import Bright
-from planner.anatomy.morphology import grown, opened
+from planner.anatomy.morphology import box_of, grown, opened
 from planner.anatomy.paint import along_canal
 from planner.anatomy.reformat import THETA
 from planner.anatomy.spine import ANGLES, Canal, HintPlace, LeakHint, Level, Structure
@@ -124,10 +124,15 @@ def find_pools(
     free = np.zeros(index.max(axis=0) + 1, dtype=np.bool_)
     free[at] = True
     if spots.lit:
-        pooled = _grown(free, index[hearts & before_or_behind], frame, 2) | _grown(free, index[hearts & spots.even], frame, least)
+        pooled = _grown(free, (index[hearts & before_or_behind], index[hearts & spots.even]), (2, least), frame)
     else:  # whatever is bright was judged already, and a dark sac has no sleeves
         pooled = free
-    number_of = ndimage.label(pooled, np.ones((3, 3, 3), dtype=np.bool_))[0][at]
+    box = box_of(pooled)
+    if box is None:
+        return ()
+    pieces = np.zeros(pooled.shape, dtype=np.int32)
+    pieces[box] = ndimage.label(pooled[box], np.ones((3, 3, 3), dtype=np.bool_))[0]
+    number_of = pieces[at]
     past_wall = spots.radius_mm - canal.wall_mm[spots.section, spots.turn]
     followed = _followed(levels)
     pools = []
@@ -210,13 +215,17 @@ def contrast_structure(lit: bool, told: bool, canal: Canal, levels: tuple[Level,
     return Structure("found", 0.7, " ".join(words))
 
 
-def _grown(free: NDArray[np.bool_], hearts: NDArray[np.int64], frame: Frame, least: int) -> NDArray[np.bool_]:
+def _grown(
+    free: NDArray[np.bool_], hearts: tuple[NDArray[np.int64], ...], least: tuple[int, ...], frame: Frame
+) -> NDArray[np.bool_]:
     """Voxels of pools: from hearts (m, 3), places that are surely outside sac and sleeves, to what lies against these. least: how many
-    voxels wide they are in slices of any thickness."""
-    core = np.zeros(free.shape, dtype=np.bool_)
-    core[tuple(hearts.T)] = True
-    core = opened(core, [max(least, int(_THICK_MM / spacing)) for spacing in frame.spacing_mm])
-    return grown(core, max(1, round(_GROWN_MM / min(frame.spacing_mm))), free)
+    voxels wide the hearts of each kind are in slices of any thickness."""
+    cores = np.zeros(free.shape, dtype=np.bool_)
+    for places, wide in zip(hearts, least, strict=True):
+        core = np.zeros(free.shape, dtype=np.bool_)
+        core[tuple(places.T)] = True
+        cores |= opened(core, [max(wide, int(_THICK_MM / spacing)) for spacing in frame.spacing_mm])
+    return grown(cores, max(1, round(_GROWN_MM / min(frame.spacing_mm))), free)
 
 
 def _in_bone(voxels: NDArray[np.int64], labels: NDArray[np.uint8]) -> float:

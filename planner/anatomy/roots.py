@@ -129,7 +129,8 @@ def _seen_near(volume: Volume, threshold: float, usual: Floats, feet: Floats, ba
     core = np.concatenate([[[0.0, 0.0]], _ring(0.5 * radius_mm), _ring(0.8 * radius_mm)])
     halo = np.concatenate([_ring(radius_mm + 1.2), _ring(radius_mm + 2.0)])
     points = np.concatenate([core, halo])
-    values = np.nan_to_num(volume.sample(centres[:, None] + points[:, :1] * feet + points[:, 1:] * back), nan=0.0)
+    u, v = (np.broadcast_to(points[:, n], (len(centres), len(points))) for n in (0, 1))
+    values = volume.sample_planes(centres, np.tile(feet, (len(centres), 1)), np.tile(back, (len(centres), 1)), u, v, 0.0)
     within, around = values[:, : len(core)], values[:, len(core) :]
     inside = within.mean(axis=1)
     free = (around < threshold) & (around < _SOFT_HU[1])
