@@ -15,6 +15,7 @@ EVEN_MM = 0.06  # a slice is at its place within this or this share of a step: p
 EVEN_SHARE = 0.01
 STEP_MM = 0.12  # and a step is like the others within twice that
 SAME_PLACE_MM = 0.01
+ROUNDING_MM = 0.005  # of a component of the grid, at the far corner
 SLIP_MM = 0.1  # a stack that slips sideways by less over its whole length is upright
 NO_GAP = (0.7, 1.3)  # shares of the usual step between which a step is odd, yet neither a gap nor a doubled slice
 SHOWN = NO_GAP[1] - 1.0  # a slice shows this share of a step beyond its place
@@ -178,7 +179,7 @@ def grid(
     """The frame of an even block: columns of the affine are the step, a row down, a column along (reference: algorithms 6).
 
     Rounding in the positions is taken out: a stack that slips less than SLIP_MM is made rectangular, one that lies along the
-    world's axes within EVEN_MM at its corners is laid along them.
+    world's axes within EVEN_MM at its corners is laid along them, and of any other what moves no corner by more than ROUNDING_MM.
     """
     start, stop = block
     places = stack.positions_mm[start:stop]
@@ -187,10 +188,11 @@ def grid(
     if np.linalg.norm(sideways) * (stop - start) <= SLIP_MM:
         step = (step @ stack.normal) * stack.normal
     linear = np.column_stack([step, column * row_mm, row * column_mm])
-    rounded = np.where(np.abs(linear) > 0.01 * np.linalg.norm(linear, axis=0), linear, 0.0)
-    reach = np.abs((rounded - linear) * np.array([stop - start, *size])).sum(axis=1)
-    if reach.max() <= EVEN_MM:
-        linear = rounded
+    reach = np.abs(linear) * np.array([stop - start, *size])
+    along = np.where(np.abs(linear) > 0.01 * np.linalg.norm(linear, axis=0), linear, 0.0)
+    if np.count_nonzero(along) == 3 and np.where(along == 0.0, reach, 0.0).sum(axis=1).max() <= EVEN_MM:
+        linear = along
+    linear = np.where(reach > ROUNDING_MM, linear, 0.0)
     affine = np.eye(4)
     affine[:3, :3] = linear
     affine[:3, 3] = places[0]

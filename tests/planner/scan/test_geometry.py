@@ -5,6 +5,7 @@ from itertools import permutations, product
 import numpy as np
 import pytest
 import SimpleITK
+from scipy.spatial.transform import Rotation
 
 from planner.refusal import Refusal
 from planner.scan import load, read
@@ -108,6 +109,18 @@ def test_a_missing_slice_is_named_and_stays_empty_and_its_blocks_are_offered(tmp
     for block in blocks:
         assert block.verdict == "repaired" and "a slice is missing" in block.reasons[0]
         assert_true(load(block))
+
+
+def test_an_oblique_stack_stays_rectangular_where_a_component_is_small(tmp_path):
+    """Turned by 7 degrees about one axis and by a fifth of a degree about another: that is no tilt of the gantry."""
+    turned = Rotation.from_euler("xz", [7.0, 0.2], degrees=True).as_matrix()
+    row, column, normal = (tuple(axis) for axis in turned.T)
+    stack = Stack(row=row, column=column, step=tuple(2.0 * np.array(normal)), rows=20, columns=20, row_mm=0.7, column_mm=0.7)
+    (series,) = read(write(tmp_path, stack)).series
+    assert series.repairs == ("The slices are oblique by 7.0 deg: resampled to the planes of the patient.",)
+    corners = stack.positions()[[0, -1]]
+    assert np.abs(series.frame.to_world([(0, 0, 0), (11, 0, 0)]) - corners).max() < 0.01
+    assert np.abs(series.frame.to_world((0, 19, 19)) - stack.points(corners[0])[-1, -1]).max() < 0.01
 
 
 @pytest.mark.parametrize(("beyond", "count"), [(0.8, 31), (0.5, 30)])
