@@ -12,6 +12,7 @@ from planner.anatomy import Anatomy, Anchor, Level, Structure, find, labels, ren
 from planner.anatomy.labels import Numbering
 from planner.anatomy.names import called, row_of, shifted
 from planner.geometry import Frame
+from planner.phantom.parameters import ModalityName
 from planner.refusal import Refusal
 from tests.planner.anatomy.phantoms import found, guessed, phantom, true_mask
 
@@ -43,9 +44,11 @@ def _values(value: object, name: str = "") -> Iterator[tuple[str, object]]:
         yield name, value
 
 
-@pytest.mark.parametrize("modality", ["ct", "myelogram"])
-@pytest.mark.parametrize("name", ["L3", "L2", "L4", "T12"])
-def test_a_name_given_later_leads_to_the_same_anatomy_as_one_given_at_once(modality: str, name: str) -> None:
+@pytest.mark.parametrize(
+    ("modality", "name"),
+    [*itertools.product(("ct", "myelogram"), ("L3", "L2", "L4", "T12")), *itertools.product(("mr", "mr-t1"), ("L3", "L4"))],
+)
+def test_a_name_given_later_leads_to_the_same_anatomy_as_one_given_at_once(modality: ModalityName, name: str) -> None:
     """Confirming what was guessed, or calling L3 something else: the sac and the cord, all bones, openings and roots follow."""
     volume = phantom(modality).volume
     anchor = Anchor(name, next(level.centre for level in phantom(modality).truth.levels if level.name == "L3"), "user")
