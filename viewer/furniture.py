@@ -78,7 +78,7 @@ def place_words(scene: Scene, pose: Pose, point_mm: Any) -> str:
     at = int(np.clip(np.rint(frame.to_index(pose.depth_mm * normal)[axis]), 0, frame.shape[axis] - 1))
     counted = f"{at + 1} / {frame.shape[axis]}"
     if pose.plane.name == "axial":
-        level = "not scanned" if any(gap.holds(point_mm) for gap in volume.gaps) else level_words(scene.anatomy, point_mm)
+        level = "not scanned" if any(gap.holds(point_mm) for gap in volume.unseen) else level_words(scene.anatomy, point_mm)
         return " · ".join(part for part in (level, counted) if part)
     canal = scene.anatomy.canal if scene.anatomy is not None else None
     if canal is None or not len(canal.centreline_mm) or pose.plane.name not in _BESIDE:
@@ -216,8 +216,8 @@ def paint_blend(painter: QPainter, theme: Theme, scene: Scene, width: float, hei
     wide = metrics.horizontalAdvance(words) + 2 * _MARGIN
     above = 1.6 * metrics.height() if scene.watermark or wide > width / 2 - 16 else 0.0
     base = height - _MARGIN - above - metrics.descent()
-    painter.fillRect(QRectF(0, base - metrics.ascent() - 2, wide, metrics.height() + 4), theme.colour("view", 0.62))
-    text(painter, theme, "caution" if scene.second.doubt else "second scan", QPointF(_MARGIN, base), words)
+    painter.fillRect(QRectF(0, base - metrics.ascent() - 2, wide, metrics.height() + 4), theme.colour("view", 0.8))
+    text(painter, theme, "view caution" if scene.second.doubt else "second scan", QPointF(_MARGIN, base), words)
 
 
 def paint_watermark(painter: QPainter, theme: Theme, words: str, width: float, height: float, at_right: bool = False) -> None:

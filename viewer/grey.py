@@ -144,9 +144,9 @@ def _levels(volume: Volume, window: Window) -> tuple[Any, Any]:
 
 
 def value_at(volume: Volume, point_mm: Any) -> float | None:
-    """The rescaled value (HU in CT) of the voxel at a point; None outside the scan and in padding."""
+    """The rescaled value (HU in CT) of the voxel at a point; None outside the scan, where no slice shows anything, and in padding."""
     index = np.rint(volume.frame.to_index(point_mm)).astype(int)
-    if (index < 0).any() or (index >= volume.frame.shape).any():
+    if (index < 0).any() or (index >= volume.frame.shape).any() or any(slab.holds(point_mm) for slab in volume.unseen):
         return None
     stored = volume.voxels[tuple(index)]
     if volume.padding is not None and stored == volume.padding:

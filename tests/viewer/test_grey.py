@@ -1,5 +1,7 @@
 """The grey picture against plain reckoning: every voxel lands where its millimetres say, in every spacing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -71,6 +73,9 @@ def test_rescale_is_folded_into_the_window():
     assert np.abs(picture(raw, pose, Window(800, 3000)) - picture(same, pose, Window(800, 3000))).max() <= 1
     assert value_at(raw, (0, 0, 0)) == 13 * 200 - 1024
     assert value_at(raw, (0, 0, 16)) is None
+    smaller = raw.frame.crop((1, 1, 1), raw.frame.shape)
+    assert value_at(replace(raw, field=smaller), raw.frame.to_world((0, 0, 0))) is None  # no slice was there
+    assert value_at(replace(raw, field=smaller), raw.frame.to_world((1, 1, 1))) is not None
 
 
 @pytest.mark.parametrize("fine", [True, False])

@@ -11,8 +11,9 @@ from planner.anatomy import labels
 from planner.anatomy.spine import Anatomy, Provenance, Structure
 from planner.geometry import Volume
 from planner.leak import place
-from planner.needles import check, needle, prepare
+from planner.needles import check, needle, prepare, search
 from planner.needles.candidate import Candidate, Check
+from planner.needles.room import AIR
 from tests.planner.needles.pipe_spine import NAMES, middle, pipe_spine
 
 DISC = middle(NAMES, "L2") - 18.0
@@ -75,3 +76,21 @@ def test_a_vessel_clears_a_needle_only_over_the_length_where_it_is_known(
 def test_a_vessel_that_ends_above_a_needle_still_rules_it_out_when_it_is_too_near() -> None:
     made = judged(*with_block("aorta", labels.AORTA, "found", (6.0, 30.0), (WINDOW + 2.0, WINDOW + 60.0)), 0.0)
     assert by_name(made, "Aorta").ok is False
+
+
+def test_the_border_of_an_oblique_scan_is_no_skin() -> None:
+    """The slices end 20 mm behind the canal; beyond lies air in the standard frame, through which nobody knows the way."""
+    volume, anatomy = pipe_spine()
+    frame = anatomy.frame
+    ends = int(frame.to_index((0.0, 27.0, WINDOW))[1])
+    field = frame.crop((0, 0, 0), (frame.shape[0], ends, frame.shape[2]))
+    painted = anatomy.labels.copy()
+    painted[:, ends:] = 0
+    cut = replace(anatomy, labels=painted, field=field)
+    leak = place(cut, (0.0, 7.0, DISC), "dorsal")
+    oblique = prepare(replace(volume, field=field), cut, leak, "interlaminar-midline")
+    behind = oblique.frame.to_world(np.argwhere(oblique.space == AIR))[:, 1]
+    assert not (behind > 27.0).any()
+    assert not search(oblique, needle("20G-90-tuohy"), "prone").candidates
+    aligned = prepare(volume, cut, leak, "interlaminar-midline")
+    assert (aligned.frame.to_world(np.argwhere(aligned.space == AIR))[:, 1] > 28.0).any()
