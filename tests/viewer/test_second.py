@@ -82,6 +82,21 @@ def test_every_slice_view_shows_it_and_says_how_much(grid) -> None:
         assert (pixels(view) != alone[name]).any(axis=2).mean() > 0.05, name
 
 
+@pytest.mark.parametrize("theme", ["dark", "light", "projector"])
+def test_a_doubt_is_read_in_every_picture_and_theme(grid, theme: str) -> None:
+    """The words of a panel are dark where the panel is light; pictures are black in every theme."""
+    scene = fused(0.0)
+    grid.set_theme(theme)
+    shown = {}
+    for doubt in ("", "questionable"):
+        second = replace(scene.second, doubt=doubt)
+        grid.set_scene(replace(scene, volume=grid.scene.volume, anatomy=grid.scene.anatomy, second=second))
+        shown[doubt] = {name: pixels(view).astype(int) for name, view in grid.slices.items()}
+    for name, words in shown["questionable"].items():
+        new = (np.abs(words - shown[""][name]).max(axis=2) > 60) & (words.max(axis=2) > 200)
+        assert new.sum() > 100, name
+
+
 def test_a_hand_shifts_turns_and_windows_it(grid, qtbot) -> None:
     grid.set_scene(fused())
     view = grid.slices["axial"]
