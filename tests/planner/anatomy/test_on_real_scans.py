@@ -1,5 +1,6 @@
 """The scans of "Must walk": the canal runs over nearly all that is in view, holds the labelled cord, and the levels count right."""
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -54,6 +55,24 @@ def test_a_canal_is_followed_over_nearly_all_that_is_in_view(name: str, length_m
         assert anatomy.anchor is None and "unknown" in str(anatomy.structure("levels").problem)
     else:
         assert anatomy.anchor is not None and anatomy.anchor.by == "program" and (anatomy.anchor.confidence or 0) < 0.95
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "last"),
+    [
+        ("thoracolumbar-ct-labelled", 0.0, 0.45), ("thoracolumbar-ct-labelled", 0.55, 1.0),
+        ("cervical-ct", 0.0, 0.45), ("discs-20", 0.28, 0.72),
+    ],
+)  # fmt: skip
+def test_a_part_of_a_scan_shows_the_same_canal(name: str, first: float, last: float) -> None:
+    volume, whole = _anatomy(name)
+    low, high = round(first * volume.frame.shape[0]), round(last * volume.frame.shape[0])
+    frame = volume.frame.crop((low, 0, 0), (high, *volume.frame.shape[1:]))
+    part = find(replace(volume, frame=frame, voxels=np.ascontiguousarray(volume.voxels[low:high])))
+    off = np.linalg.norm(part.canal.centreline_mm[:, None] - whole.canal.centreline_mm[None], axis=2).min(axis=1)
+    assert np.median(off) < 0.7
+    assert np.percentile(off, 95) < 2.5
+    assert len(part.canal.centreline_mm) > 0.85 * (high - low) * frame.spacing_mm[0]
 
 
 @pytest.mark.parametrize(
