@@ -16,7 +16,10 @@ from PySide6.QtWidgets import QDoubleSpinBox, QFileDialog, QSlider
 from pytestqt.qtbot import QtBot
 
 from app.window import Window
+from planner.case.acts import Act
+from planner.case.case import Site
 from planner.geometry import Volume
+from planner.leak.leak import Leak
 from planner.phantom import PhantomParameters, build, write_example
 from planner.refusal import Refusal
 from planner.registration import LevelError, Registration, Rigid
@@ -224,6 +227,28 @@ def test_the_other_scan_is_planned_on_by_choice_and_back_by_undo(on_ct: Window, 
     session.undo()
     wait(qtbot, lambda: session.volume.state == "ready" and session.second.loaded.state == "ready")
     assert session.volume.value.modality == "CT" and session.second.names == ("CT", "MR")
+
+
+def test_a_leak_mark_goes_along_and_says_so_until_its_place_is_confirmed(
+    on_ct: Window, two: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, at = on_ct.session, (0.0, -15.0, -215.0)
+    levels = (LevelError((0.0, -40.0, -200.0), 0.4, (0.4, 0.0, 0.0)), LevelError((0.0, -40.0, -235.0), 0.6, (0.0, 0.6, 0.0)))
+    good = Registration(MOVED.inverse().rounded(), "search", 0.61, levels)
+    monkeypatch.setattr(laying_module, "register", lambda *_anything: good)
+    monkeypatch.setattr(laying_module, "measured", lambda *_anything: levels)
+    add(qtbot, on_ct, two / "mr-dicom")
+    wait(qtbot, lambda: session.second.laid is not None)
+    session.act(Act("mark", replace(session.case, sites=(Site(Leak(at, "ventral", "observed", None, "midline")),))))
+    press(qtbot, on_ct, "Plan on the second scan")
+    assert "The leak mark was carried over: check each place." in words(on_ct)
+    assert session.case.sites[0].leak.position_mm == pytest.approx(MOVED(np.array(at)), abs=0.01)
+    on_ct.go_to(2)
+    wait(qtbot, lambda: session.anatomy.state in ("ready", "refused"))
+    assert "△ Carried over from the other scan: check its place here." in words(on_ct)
+    press(qtbot, on_ct, "Confirm the place of site 1")
+    assert "△ Carried over" not in words(on_ct) and not session.case.sites[0].carried
+    assert session.undo_name == "confirm the place of the ventral leak"
 
 
 def test_of_several_series_the_largest_is_laid_over_and_another_by_choice(
