@@ -219,13 +219,14 @@ def speed_table(rows: Iterable[Row]) -> list[str]:
         "| scan | CPU s | by the clock, s | goal | times less than TotalSegmentator --fast (70 s) "
         "| guessed name confirmed, CPU s (goal 0.2) | names moved by one shown, CPU s (goal 0.2) "
         "| sac and openings follow, CPU s (goal 0.2) "
+        "| a point of wall or middle dragged, CPU s (goal 0.2) "
         "| memory beyond the volume, GB (goal 1.5) |",
-        "| --- " * 9 + "|",
+        "| --- " * 10 + "|",
     ]
     for row in rows:
         memory = f"{row['peak_gb']:.2f}" if row["peak_gb"] is not None else "not told"
         lines.append(
             f"| {_WORDS[row['modality']]} | {row['cpu_s']:.1f} | {row['clock_s']:.1f} | 5 | {SEGMENTATOR_S / row['cpu_s']:.0f} | "
-            f"{row['anchor_s']:.2f} | {row['shown_s']:.2f} | {row['following_s']:.2f} | {memory} |"
+            f"{row['anchor_s']:.2f} | {row['shown_s']:.2f} | {row['following_s']:.2f} | {row['dragged_s']:.2f} | {memory} |"
         )
     return lines

@@ -11,10 +11,12 @@ from typing import get_args
 import numpy as np
 
 from planner.anatomy import Anatomy, Anchor, find
+from planner.anatomy.by_hand.edits import CentrelinePoint, Edit, WallPoint
 from planner.anatomy.names import called, shifted
+from planner.anatomy.spine import ANGLES
 from planner.case.case import Case
-from planner.case.derive import find_anatomy
-from planner.geometry import Frame, Volume
+from planner.case.derive import find_anatomy, with_edits
+from planner.geometry import Floats, Frame, Volume
 from planner.phantom import PhantomParameters, build
 from planner.phantom.parameters import ModalityName
 from tests.bench.anatomy.cohort import Row, spent
@@ -23,6 +25,7 @@ _SHAPE = (300, 512, 512)
 _SPACING_MM = (1.07, 0.75, 0.75)
 _NAMED = "L3"
 _TIMES = 3
+_DRAGGED_MM, _REACH_MM = 2.0, 10.0
 SEGMENTATOR_S = 70.0
 """TotalSegmentator --fast on a processor, a large CT (its README; algorithms.md 8.2)."""
 
@@ -57,7 +60,29 @@ def cost(modality: ModalityName) -> Row:
     following_s = max(_least(volume, found, other) for other in others)
     cpu_s = min(finding.cpu_s, again.cpu_s)
     row = {"modality": modality, "cpu_s": cpu_s, "clock_s": clock_s, "peak_gb": finding.peak_gb}
-    return {**row, "anchor_s": naming_s, "shown_s": shown_s, "following_s": following_s}
+    return {**row, "anchor_s": naming_s, "shown_s": shown_s, "following_s": following_s, "dragged_s": _dragging(found, centre)}
+
+
+def _dragging(found: Anatomy, centre: tuple[float, float, float]) -> float:
+    """CPU seconds until all follows a point of the canal's back wall, or one of its middle, that was dragged beside a vertebra: the first
+    one, or a second after it; the worst of them, each the least of some times."""
+    canal = found.canal
+    at = canal.nearest(centre)
+    wall = canal.centreline_mm[at] + canal.wall_mm[at, ANGLES // 4] * canal.back[at]
+    first = WallPoint(_point(wall), _point(wall + _DRAGGED_MM * canal.back[at]), _REACH_MM)
+    middle = canal.centreline_mm[at]
+    second = CentrelinePoint(_point(middle), _point(middle + _DRAGGED_MM * canal.left[at]), _REACH_MM)
+    steps: list[tuple[Anatomy, tuple[Edit, ...]]] = [
+        (found, (first,)),
+        (found, (second,)),
+        (with_edits(Case(edits=(first,)), found), (first, second)),
+    ]
+    return max(min(spent(partial(with_edits, Case(edits=edits), before))[1].cpu_s for _ in range(_TIMES)) for before, edits in steps)
+
+
+def _point(place: Floats) -> tuple[float, float, float]:
+    x, y, z = (float(value) for value in place)
+    return x, y, z
 
 
 def _least(volume: Volume, found: Anatomy, anchor: Anchor) -> float:
