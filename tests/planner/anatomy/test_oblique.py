@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from planner import scan
-from planner.anatomy import Anatomy, find
+from planner.anatomy import find
 from planner.anatomy.labels import CANAL
-from planner.geometry import Floats, Frame, Volume
+from planner.geometry import Volume
+from tests.bench.anatomy.otherwise import off_mm, taken_at_a_slant, turn
 from tests.data import real
 from tests.planner.anatomy.phantoms import phantom
 
@@ -19,29 +20,6 @@ def slab(volume: Volume, width_mm: float) -> Volume:
     nk, nj, _ = volume.frame.shape
     frame = volume.frame.crop((0, 0, middle - half), (nk, nj, middle + half))
     return replace(volume, frame=frame, voxels=np.ascontiguousarray(volume.voxels[:, :, middle - half : middle + half]))
-
-
-def turn(axis: int, degrees: float) -> Floats:
-    """A turn about the axis to the left (0), to the back (1) or to the head (2)."""
-    one, other = (n for n in range(3) if n != axis)
-    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    out = np.eye(3)
-    out[one, one] = out[other, other] = cos
-    out[one, other], out[other, one] = -sin, sin
-    return out
-
-
-def taken_at_a_slant(volume: Volume, turned: Floats) -> Volume:
-    """The same patient and the same slices, both turned about the world's origin, as the program loads them."""
-    affine = volume.frame.affine.copy()
-    affine[:3] = turned @ affine[:3]
-    return replace(volume, frame=Frame(volume.frame.shape, affine)).to_axial()
-
-
-def off_mm(found: Anatomy, line_mm: Floats) -> Floats:
-    """How far each point of the found canal lies from a line."""
-    apart = np.linalg.norm(found.canal.centreline_mm[:, None] - line_mm[None], axis=2)
-    return np.asarray(apart.min(axis=1))
 
 
 @pytest.mark.parametrize(("axis", "degrees"), [(0, 15.0), (1, -12.0), (2, 20.0)])

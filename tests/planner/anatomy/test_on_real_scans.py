@@ -1,6 +1,5 @@
 """The scans of "Must walk": the canal runs over nearly all that is in view, holds the labelled cord, and the levels count right."""
 
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 from planner.anatomy import Anatomy, Anchor, find, labels, rename
 from planner.anatomy.where import explained
 from planner.geometry import Volume
+from tests.bench.anatomy.otherwise import off_mm, part_of
 from tests.data import real
 from tests.planner.anatomy.scans import dicom_volume, nifti_volume
 
@@ -66,13 +66,12 @@ def test_a_canal_is_followed_over_nearly_all_that_is_in_view(name: str, length_m
 )  # fmt: skip
 def test_a_part_of_a_scan_shows_the_same_canal(name: str, first: float, last: float) -> None:
     volume, whole = _anatomy(name)
-    low, high = round(first * volume.frame.shape[0]), round(last * volume.frame.shape[0])
-    frame = volume.frame.crop((low, 0, 0), (high, *volume.frame.shape[1:]))
-    part = find(replace(volume, frame=frame, voxels=np.ascontiguousarray(volume.voxels[low:high])))
-    off = np.linalg.norm(part.canal.centreline_mm[:, None] - whole.canal.centreline_mm[None], axis=2).min(axis=1)
+    less = part_of(volume, first, last)
+    part = find(less)
+    off = off_mm(part, whole.canal.centreline_mm)
     assert np.median(off) < 0.7
     assert np.percentile(off, 95) < 2.5
-    assert len(part.canal.centreline_mm) > 0.85 * (high - low) * frame.spacing_mm[0]
+    assert len(part.canal.centreline_mm) > 0.85 * less.frame.shape[0] * less.frame.spacing_mm[0]
 
 
 @pytest.mark.parametrize(
