@@ -1,5 +1,5 @@
-"""What a person orients by on each vertebra of an MR: pedicles, seen as grey marrow in a dark rim, the edges of the laminae, the tip of the
-spinous process, the midline. Joints are not looked for."""
+"""What a person orients by on each vertebra of an MR: pedicles, seen as grey marrow in a dark rim, joints, the edges of the laminae, the
+tip of the spinous process, the midline."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from planner.anatomy.beside import turned
 from planner.anatomy.landmarks import midline
 from planner.anatomy.mr.foramina import STEP_MM, hole
+from planner.anatomy.mr.joints import facets_of
 from planner.anatomy.mr.spinous import SeenProcess
 from planner.anatomy.mr.windows import ASIDE_MM, CORTEX_MM, Arches, SeenGap
 from planner.anatomy.norms import at_level
@@ -43,7 +44,7 @@ def see_landmarks(
     """The landmarks of every vertebra, head to foot; what is not seen is left out, or None."""
     step_mm = float(canal.s_mm[-1]) / max(len(canal.s_mm) - 1, 1)
     found = []
-    for above, level in zip([None, *levels], levels):
+    for above, level, below in zip([None, *levels], levels, [*levels[1:], None]):
         pedicles = _pedicles(volume, canal, arches, level, _next_mm(levels, level), step_mm)
         over = next((gap for gap in gaps if above is not None and gap.between == (above.name, level.name)), None)
         under = next((gap for gap in gaps if gap.between[0] == level.name), None)
@@ -52,25 +53,30 @@ def see_landmarks(
         if process is not None:
             normal = _normal(canal, middle, process)
         tip = None if process is None else _point(process.tip_mm)
-        found.append(Landmarks(level.name, pedicles, (), _laminae(canal, over, under), tip, _point(middle), _point(normal)))
+        facets = facets_of(arches.joints, level, below) if below is not None and level.name[0] in "TL" else ()
+        found.append(Landmarks(level.name, pedicles, facets, _laminae(canal, over, under), tip, _point(middle), _point(normal)))
     return tuple(found)
 
 
 def seen_landmarks_structure(landmarks: tuple[Landmarks, ...]) -> Structure:
-    """How the landmarks as a whole are known, where they are not, and what nobody looked for."""
+    """How the landmarks as a whole are known, and where they are not."""
     expected = [marks for marks in landmarks if marks.vertebra[0] in "TL"]
     both = [marks.vertebra for marks in expected if len(marks.pedicles) == 2]
     edged = [marks.vertebra for marks in expected if marks.laminae]
-    if not any(marks.pedicles or marks.laminae or marks.spinous_tip_mm is not None for marks in expected):
+    if not any(marks.pedicles or marks.facets or marks.laminae or marks.spinous_tip_mm is not None for marks in expected):
         return NOT_CHECKED
     tipped = [marks.vertebra for marks in expected if marks.spinous_tip_mm is not None]
-    words = ["Joints are not looked for in MR."]
-    rows = ("Not both pedicles were seen at", both), ("No edge of a lamina was seen at", edged), ("No spinous process was seen at", tipped)
+    jointed = [marks.vertebra for marks in expected if len(marks.facets) == 2]
+    rows = (
+        ("Not both pedicles were seen at", both), ("Not both joints were seen below", jointed), ("No edge of a lamina was seen at", edged),
+        ("No spinous process was seen at", tipped),
+    )  # fmt: skip
+    words = []
     for sentence, seen in rows:
         missing = [marks.vertebra for marks in expected if marks.vertebra not in seen]
         words += [f"{sentence} {', '.join(missing)}."] if missing else []
-    share = (len(both) + len(edged) + len(tipped)) / (3 * len(expected))
-    return Structure("found", round(_UNSURE + 0.3 * share, 2), " ".join(words))
+    share = sum(len(seen) for _, seen in rows) / (len(rows) * len(expected))
+    return Structure("found", round(_UNSURE + 0.3 * share, 2), " ".join(words) or None)
 
 
 def _normal(canal: Canal, middle: Floats, process: SeenProcess) -> Floats:

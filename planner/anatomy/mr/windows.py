@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from planner.anatomy.levels import Row
+from planner.anatomy.mr.joints import SeenJoint, see_joints
 from planner.anatomy.mr.levels import WINDOW_PLACE, behind_wall, usual_windows
 from planner.anatomy.mr.spinous import SeenProcess, see_processes
 from planner.anatomy.norms import at_level
@@ -61,9 +62,9 @@ class Ends:
 
 @dataclass(frozen=True, eq=False)
 class Arches:
-    """The ends of laminae along a canal, at s_mm (n,): lower ones, under which a window begins, and upper ones, where it ends; and the
-    spinous processes that are seen. marrow (n,): how much brighter than black that of the bodies is, 0 where none was seen. black: what
-    the scan's darkest show."""
+    """The ends of laminae along a canal, at s_mm (n,): lower ones, under which a window begins, and upper ones, where it ends; the spinous
+    processes that are seen, and what may be joints. marrow (n,): how much brighter than black that of the bodies is, 0 where none was
+    seen. black: what the scan's darkest show."""
 
     s_mm: Floats
     marrow: Floats
@@ -71,6 +72,7 @@ class Arches:
     upper: Ends
     black: float = 0.0
     processes: tuple[SeenProcess, ...] = ()
+    joints: tuple[SeenJoint, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +99,7 @@ class SeenGap:
 
 
 def see_arches(volume: Volume, canal: Canal, row: Row) -> Arches:
-    """The ends of laminae and the spinous processes along the canal, whatever the vertebrae are called."""
+    """The ends of laminae, the spinous processes and the joints along the canal, whatever the vertebrae are called."""
     s = np.arange(0.0, float(canal.s_mm[-1]), _STEP_MM)
     black = _black_of(volume)
     bodies = [(place, _marrow(volume, canal, place, np.array(middle)) - black) for place, middle, _ in row.bodies]
@@ -109,8 +111,9 @@ def see_arches(volume: Volume, canal: Canal, row: Row) -> Arches:
     marrow = np.interp(s, places, ndimage.median_filter(values, 3, mode="nearest"))
     planes, walls = _planes(volume, canal, s)
     lower, upper = (_ends([(plane - black) / marrow[:, None] for plane in planes], walls, way) for way in (1.0, -1.0))
-    processes = see_processes(volume, canal, row, np.interp(canal.s_mm, s, marrow), black)
-    return Arches(s, marrow, lower, upper, black, processes)
+    along = np.interp(canal.s_mm, s, marrow)
+    processes, joints = see_processes(volume, canal, row, along, black), see_joints(volume, canal, row, along, black)
+    return Arches(s, marrow, lower, upper, black, processes, joints)
 
 
 def see_gaps(arches: Arches, levels: tuple[Level, ...]) -> tuple[SeenGap, ...]:
