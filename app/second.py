@@ -403,7 +403,7 @@ class Second(QObject):
         def work(progress: Progress) -> Registration:
             from planner.registration import measured
 
-            return replace(laid, levels=measured(planning, volume, laid.placed, anatomy, progress))
+            return measured(planning, volume, laid, anatomy, progress)
 
         def done(outcome: Outcome) -> None:
             self.registration = self._ended(key, outcome)

@@ -45,9 +45,9 @@ class Desk:
             progress(0.5, "Laying")
         return self.answer
 
-    def measured(self, planning: Any, *_anything: Any) -> Any:
+    def measured(self, planning: Any, _second: Any, laid: Registration, *_anything: Any) -> Any:
         self.asked.append(f"levels of {planning.modality}")
-        return LEVELS
+        return replace(laid, levels=LEVELS)
 
     def find_anatomy(self, _case: Any, volume: Any, *_rest: Any) -> Any:
         if not self.spine:

@@ -55,9 +55,10 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         laid = levels if start is None else (replace(levels[0]), replace(levels[1], error_mm=0.5))
         return Registration(MOVED.inverse().rounded(), "search" if start is None else "by hand", 0.61, laid)
 
-    def measured(planning: Volume, second: Volume, placed: Rigid, anatomy: object, progress: object):
+    def measured(planning: Volume, second: Volume, laid: Registration, anatomy: object, progress: object):
         asked.append("measure")
-        return (replace(levels[0], error_mm=5.0), LevelError((0.0, -20.0, -235.0), None, None, "too little is seen there in both scans"))
+        unchecked = LevelError((0.0, -20.0, -235.0), None, None, "too little is seen there in both scans")
+        return replace(laid, levels=(replace(levels[0], error_mm=5.0), unchecked))
 
     monkeypatch.setattr(laying_module, "register", register)
     monkeypatch.setattr(laying_module, "measured", measured)
@@ -236,7 +237,7 @@ def test_a_leak_mark_goes_along_and_says_so_until_its_place_is_confirmed(
     levels = (LevelError((0.0, -40.0, -200.0), 0.4, (0.4, 0.0, 0.0)), LevelError((0.0, -40.0, -235.0), 0.6, (0.0, 0.6, 0.0)))
     good = Registration(MOVED.inverse().rounded(), "search", 0.61, levels)
     monkeypatch.setattr(laying_module, "register", lambda *_anything: good)
-    monkeypatch.setattr(laying_module, "measured", lambda *_anything: levels)
+    monkeypatch.setattr(laying_module, "measured", lambda _planning, _second, laid, *_: replace(laid, levels=levels))
     add(qtbot, on_ct, two / "mr-dicom")
     wait(qtbot, lambda: session.second.laid is not None)
     session.act(Act("mark", replace(session.case, sites=(Site(Leak(at, "ventral", "observed", None, "midline")),))))

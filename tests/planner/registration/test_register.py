@@ -132,9 +132,22 @@ def test_from_a_hand_it_goes_on_and_the_same_scans_give_the_same_place() -> None
 
 def test_what_a_hand_laid_is_measured() -> None:
     first, second = patient(), patient("mr", MR_SPACING_MM)
-    told = measured(first.volume, second.volume, Rigid(shift_mm=(3.0, 0.0, -4.0)), true_spine(first))
-    checked = [level.error_mm for level in told if level.error_mm is not None]
-    assert len(checked) >= 8 and np.median(checked) == pytest.approx(5.0, abs=0.5)
+    laid = Registration(Rigid(shift_mm=(3.0, 0.0, -4.0)), "by hand", doubts=("A doubt.",))
+    told = measured(first.volume, second.volume, laid, true_spine(first))
+    assert len(told.errors_mm) >= 8 and np.median(told.errors_mm) == pytest.approx(5.0, abs=0.5)
+    assert told == replace(laid, levels=told.levels), "no other level fits as well; what was doubted before stays"
+
+
+def test_a_short_scan_that_a_hand_laid_one_level_off_is_not_good() -> None:
+    """Two vertebrae of the thorax fit their neighbours within 2 mm: only beside the right place it shows."""
+    first = patient()
+    moved = motion(first, 5.0, 40.0)
+    short = cut(scanned_again(first, moved), 117, 157)
+    there = measured(first.volume, short, Registration(moved.inverse(), "by hand"), true_spine(first))
+    assert there.verdict == "good"
+    off = measured(first.volume, short, Registration(moved.inverse().shifted((0.0, -4.0, -28.0)), "by hand"), true_spine(first))
+    assert not off.off and len(off.errors_mm) >= 2, "by its levels alone it would be good"
+    assert off.verdict == "questionable" and off.doubts == ("One level further it fits better.",)
 
 
 def test_it_stops_when_nobody_wants_it_any_more() -> None:
