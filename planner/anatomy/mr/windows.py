@@ -78,7 +78,8 @@ class Arches:
 @dataclass(frozen=True, eq=False)
 class SeenGap:
     """The gap between the laminae of two neighbours. begins_mm, ends_mm (planes,): where it begins and ends along the canal in each plane;
-    above_mm, below_mm: how far behind the canal's middle the marrow there lies. clear: about 0.35 to 1."""
+    above_mm, below_mm: how far behind the canal's middle the marrow there lies. clear: about 0.35 to 1. amid_mm: the middle between the
+    tips of the two spinous processes, (3,); None where not both are seen."""
 
     between: tuple[str, str]
     begins_mm: Floats
@@ -86,6 +87,7 @@ class SeenGap:
     above_mm: Floats
     below_mm: Floats
     clear: float
+    amid_mm: Floats | None = None
 
     @property
     def middle_mm(self) -> float:
@@ -131,7 +133,8 @@ def see_gaps(arches: Arches, levels: tuple[Level, ...]) -> tuple[SeenGap, ...]:
 
 
 def seen_windows(gaps: Sequence[SeenGap], canal: Canal, levels: tuple[Level, ...]) -> tuple[Window, ...]:
-    """Where a gap was seen the window in it, with the gap's height and its level's usual width and tilt; elsewhere the usual window."""
+    """Where a gap was seen the window in it, with the gap's height, the usual width, and the tilt of the way between two spinous processes,
+    or the usual tilt where not both are seen; elsewhere the usual window."""
     seen = {gap.between: gap for gap in gaps}
     usual = usual_windows(canal, levels)
     return tuple(_in_gap(window, seen[window.between], canal) if window.between in seen else window for window in usual)
@@ -145,7 +148,8 @@ def windows_structure(windows: tuple[Window, ...]) -> Structure:
     seen = sum(window.confidence > _UNSURE for window in windows)
     if not seen:
         return Structure("modelled", _UNSURE, "Windows have the usual size and tilt of their level.")
-    words = "Place and height of windows are seen between the marrow of two laminae; width and tilt are those of their level."
+    words = "Place and height of windows are seen between the marrow of two laminae; the width is that of their level, and so is the tilt "
+    words += "where not both spinous processes are seen, between whose tips it leads."
     words += f" Of usual place and size: {unseen}." if unseen else ""
     return Structure("found" if seen >= _MOST * len(windows) else "modelled", round(0.3 + 0.3 * seen / len(windows), 2), words)
 
@@ -252,8 +256,13 @@ def _gap(arches: Arches, pair: tuple[Level, Level], place: float, off_mm: float)
     clear = min(float(np.sort(part.score[planes, at])[1]) for part, at in ((arches.lower, first), (arches.upper, last)))
     return SeenGap(
         (upper.name, lower.name), s[first] + CORTEX_MM, s[last] - CORTEX_MM,
-        arches.lower.behind_mm[planes, first], arches.upper.behind_mm[planes, last], clear,
+        arches.lower.behind_mm[planes, first], arches.upper.behind_mm[planes, last], clear, _amid(arches, pair),
     )  # fmt: skip
+
+
+def _amid(arches: Arches, pair: tuple[Level, Level]) -> Floats | None:
+    tips = [process.tip_mm for process in arches.processes if process.of_mm in (pair[0].s_mm, pair[1].s_mm)]
+    return np.asarray(np.mean(tips, axis=0)) if len(tips) == 2 else None
 
 
 def _together(score: Floats) -> Floats:
@@ -278,4 +287,11 @@ def _in_gap(usual: Window, gap: SeenGap, canal: Canal) -> Window:
     at = int(np.abs(canal.s_mm - gap.middle_mm).argmin())
     middle = behind_wall(canal, at, 0.5 * float(at_level("flavum_mm", usual.between[0])))
     sure = round(min(_UNSURE + _SURER * gap.clear, _SUREST), 2)
-    return replace(usual, centre_mm=middle, height_mm=round(gap.height_mm, 1), confidence=sure)
+    tilt = usual.tilt_deg if gap.amid_mm is None else _tilt_deg(gap.amid_mm, np.array(middle))
+    return replace(usual, centre_mm=middle, height_mm=round(gap.height_mm, 1), tilt_deg=tilt, confidence=sure)
+
+
+def _tilt_deg(start_mm: Floats, end_mm: Floats) -> float:
+    """How far the way from one point to another points to the head."""
+    way = end_mm - start_mm
+    return round(float(np.degrees(np.arcsin(way[2] / np.linalg.norm(way)))), 1)

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from planner.anatomy import Anatomy, find
-from planner.anatomy.mr.windows import ASIDE_MM, Arches, Ends, see_gaps, windows_structure
-from planner.anatomy.spine import Level, Window
+from planner.anatomy.mr.spinous import SeenProcess
+from planner.anatomy.mr.windows import ASIDE_MM, Arches, Ends, see_gaps, seen_windows, windows_structure
+from planner.anatomy.norms import at_level
+from planner.anatomy.spine import ANGLES, Canal, Level, Window
 from planner.geometry import Floats
 from planner.phantom.truth import TrueWindow
 from tests.data import real
@@ -76,6 +78,23 @@ def test_a_gap_is_measured_from_bone_to_bone() -> None:
     assert [gap.middle_mm for gap in gaps] == pytest.approx([61.5, 96.5, 131.5], abs=0.8)
 
 
+def test_a_tilt_leads_between_the_tips_of_two_processes() -> None:
+    """With one of them, or none, the usual tilt stays."""
+    s = np.arange(0.0, 160.0)
+    line, n = np.stack([np.zeros(len(s)), np.zeros(len(s)), -s], axis=1), len(s)
+    left, back = np.tile([1.0, 0.0, 0.0], (n, 1)), np.tile([0.0, 1.0, 0.0], (n, 1))
+    wall = np.full((n, ANGLES), 9.0)
+    canal = Canal(line, left, back, wall, np.zeros((n, ANGLES), dtype=np.bool_), np.full(n, 254.0), np.full(n, 0.9))
+    tips = [SeenProcess(place, np.array([0.0, 45.0, -place - 20.0]), 0.0, 0.6) for place in (35.0, 70.0)]
+    begins, stops = _ends([54.0, 89.0, 124.0]), _ends([69.0, 104.0, 139.0])
+    arches = Arches(S_MM, np.ones(len(S_MM)), begins, stops, processes=tuple(tips))
+    first, second, third = seen_windows(see_gaps(arches, LEVELS), canal, LEVELS)
+    deep, high = 45.0 - first.centre_mm[1], first.centre_mm[2] - (-72.5)
+    assert first.tilt_deg == pytest.approx(np.degrees(np.arctan2(high, deep)), abs=0.1)
+    assert second.tilt_deg == at_level("window_mm", "L2")[2]
+    assert third.tilt_deg == at_level("window_mm", "L3")[2]
+
+
 def test_ends_that_do_not_fit_make_no_window() -> None:
     """Marrow that differs on both sides, planes that disagree, and a gap that lies elsewhere than those of the same spine."""
     begins, stops = [54.0, 89.0, 124.0], [69.0, 104.0, 139.0]
@@ -84,4 +103,3 @@ def test_ends_that_do_not_fit_make_no_window() -> None:
     assert see_gaps(Arches(S_MM, np.ones(len(S_MM)), askew, _ends(stops)), LEVELS) == ()
     moved = see_gaps(Arches(S_MM, np.ones(len(S_MM)), _ends([54.0, 95.0, 124.0]), _ends([69.0, 110.0, 139.0])), LEVELS)
     assert [gap.between for gap in moved] == [("L1", "L2"), ("L3", "L4")]
-
