@@ -96,7 +96,7 @@ def series_in(scan: Scan, wanted: ScanReference, use: str = "was planned on", in
             f"The series that this case {use} is not in its folder any more.",
             f"Put the series back, or {instead}.",
         )
-    if found.fingerprint != wanted.fingerprint or found.size != wanted.size:
+    if wanted.fingerprint not in (found.fingerprint, found.former_fingerprint) or found.size != wanted.size:
         raise Refusal(
             f"The images of this scan are not the ones that the case {use}.",
             f"Bring the original images back, or {instead}.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -176,13 +177,23 @@ class Series:
 
     @property
     def fingerprint(self) -> str:
-        """Tells whether another scan is this one: a hash of what identifies its images and of its grid, not of where it lies."""
+        """Tells whether another scan is this one: a hash of what identifies its images and of how they lie, not of their folder."""
+        ways = ((one.along_row, one.along_column, one.row_mm, one.column_mm) for one in self.pictures)
+        return self._hash(map(repr, ways))
+
+    @property
+    def former_fingerprint(self) -> str:
+        """The same without orientation and size of pixels, as cases from before they were taken in hold it."""
+        return self._hash("" for _ in self.pictures)
+
+    def _hash(self, of_each: Iterable[str]) -> str:
+        """Of the series, and of each of its pictures with what is to be taken in besides."""
         seen = hashlib.blake2b(digest_size=16)
         seen.update(repr((self.uid, self.part, self.size, self.digest)).encode())
         if self.crop is not None:
             seen.update(self.crop.words.encode())
-        for picture in self.pictures:
-            seen.update(repr((picture.image_uid, picture.pixels.frame, picture.position)).encode())
+        for picture, more in zip(self.pictures, of_each):
+            seen.update((repr((picture.image_uid, picture.pixels.frame, picture.position)) + more).encode())
         return seen.hexdigest()
 
 

@@ -22,8 +22,10 @@ from planner.case.file import DamagedCase, case_bytes, is_case_file, open_case, 
 from planner.case.scan_reference import find_scan, reference_to, series_of
 from planner.leak.leak import Leak
 from planner.refusal import Refusal
+from planner.scan import read
 from planner.scan.series import Scan
 from tests.planner.case import hand_made
+from tests.planner.scan.writer import Stack, write
 
 LEAK = Leak((1.25, -2.5, 1 / 3), "ventral", "observed", "L1-L2", "right")
 
@@ -100,6 +102,15 @@ def test_another_scan_in_the_old_place_is_refused(tmp_path: Path) -> None:
         series_of(replace(case, scan=replace(bound, fingerprint="other")), scan)
     with pytest.raises(Refusal, match="not in its folder"):
         series_of(replace(case, scan=replace(bound, part=0)), scan)
+
+
+def test_a_case_from_before_orientations_counted_finds_its_scan(tmp_path: Path) -> None:
+    scan = read(write(tmp_path / "scan", Stack()))
+    (series,) = scan.series
+    bound = reference_to(tmp_path, series)
+    old = replace(bound, fingerprint=series.former_fingerprint)
+    assert old != bound
+    assert series_of(replace(whole(tmp_path), scan=old), scan) is series
 
 
 def test_a_newer_schema_is_refused_and_the_file_stays(tmp_path: Path) -> None:
