@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -45,7 +46,7 @@ def body_mask(search: Volume, threshold: float = AIR_BELOW_HU) -> NDArray[np.boo
     sizes[0] = 0
     core = parts == sizes.argmax()
     near = ndimage.binary_dilation(core, _ball(4.0, spacing)) & solid
-    filled = np.stack([_with_lungs(_filled(plane), plane, whole) for plane, whole in zip(near, solid)])
+    filled = _with_lungs(_filled(near), near, solid)
     inner = ndimage.binary_erosion(np.pad(filled, 1, mode="edge"), np.ones((1, 3, 3), dtype=np.bool_))[1:-1, 1:-1, 1:-1]
     outer = ndimage.binary_dilation(filled, np.ones((1, 3, 3), dtype=np.bool_))
     body = onto(outer, coarse.frame, search.frame)
@@ -58,17 +59,18 @@ def body_mask(search: Volume, threshold: float = AIR_BELOW_HU) -> NDArray[np.boo
 
 
 def _with_lungs(filled: NDArray[np.bool_], near: NDArray[np.bool_], solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """A filled slice with the holes that a wall thinner than the opening closes: lung behind a thin chest wall. Between skin and table the
+    """Filled slices with the holes that a wall thinner than the opening closes: lung behind a thin chest wall. Between skin and table the
     patient is one side only of a hole."""
     holes = _filled(solid) & ~solid & ~filled
-    parts, count = ndimage.label(holes)
-    out = filled
-    for n in range(1, count + 1):
-        hole = parts == n
-        grown = ndimage.binary_dilation(hole, np.ones((3, 3), dtype=np.bool_))
-        rim = grown & ~hole
-        if hole.sum() > 2 and near[rim].mean() > _LUNG_RIM:
-            out = out | hole | (rim & solid)
+    out = filled.copy()
+    for k in np.flatnonzero(holes.any(axis=(1, 2))):
+        parts, count = ndimage.label(holes[k])
+        for n in range(1, count + 1):
+            hole = parts == n
+            grown = ndimage.binary_dilation(hole, np.ones((3, 3), dtype=np.bool_))
+            rim = grown & ~hole
+            if hole.sum() > 2 and near[k][rim].mean() > _LUNG_RIM:
+                out[k] |= hole | (rim & solid[k])
     return out
 
 
@@ -122,19 +124,17 @@ def pressed_flat(search: Volume, body: NDArray[np.bool_], middle_mm: Floats) -> 
     return ndimage.binary_opening(flat, iterations=max(1, int(10.0 / frame.spacing_mm[0])))
 
 
-def _filled(plane: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Holes filled; a hole that runs out of the left, right or front border of a cropped field counts as one when tissue closes it."""
-    closed = np.pad(plane, 1)
-    if plane[:, 0].any():
-        rows = np.flatnonzero(plane[:, 0])
-        closed[rows[0] + 1 : rows[-1] + 2, 0] = True
-    if plane[:, -1].any():
-        rows = np.flatnonzero(plane[:, -1])
-        closed[rows[0] + 1 : rows[-1] + 2, -1] = True
-    if plane[0].any():
-        columns = np.flatnonzero(plane[0])
-        closed[0, columns[0] + 1 : columns[-1] + 2] = True
-    return np.asarray(ndimage.binary_fill_holes(closed)[1:-1, 1:-1])
+def _filled(planes: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Holes filled, slice by slice; a hole that runs out of the left, right or front border of a cropped field counts as one when tissue
+    closes it."""
+    closed = np.pad(planes.view(np.uint8), ((0, 0), (2, 2), (2, 2)))
+    for plane, around in zip(planes, closed[:, 1:-1, 1:-1]):
+        for edge, border in ((plane[:, 0], around[1:-1, 0]), (plane[:, -1], around[1:-1, -1]), (plane[0], around[0, 1:-1])):
+            marked = np.flatnonzero(edge)
+            if len(marked):
+                border[marked[0] : marked[-1] + 1] = 1
+    cv2.floodFill(closed.reshape(-1, closed.shape[2]), None, (0, 0), 2)  # one slice below the other: what is outside hangs together
+    return closed[:, 2:-2, 2:-2] != 2
 
 
 def skin_band(body: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
