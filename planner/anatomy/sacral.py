@@ -52,10 +52,12 @@ class Shown:
     beyond_mm: float = np.inf
     sleeve_mm: float = 0.0
 
-    def softness(self, planes: Floats) -> Floats:
+    def softness(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
         """1 as a root, 0 as fat or brighter fluid; nan as bone, or beyond the scan."""
         solid = planes >= self.bone if self.bone > self.root else planes <= self.bone
-        return np.where(solid, np.nan, np.clip((planes - self.fat) / (self.root - self.fat), 0.0, 1.0))
+        soft = np.clip((planes - np.float32(self.fat)) / np.float32(self.root - self.fat), 0.0, 1.0)
+        soft[solid] = np.nan
+        return soft
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,30 +188,34 @@ def _last_run(seen: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 def _likeness(
     canal: Canal, sac_mm: Floats, usual: _Way, side: Side, shown: Shown, other: _Way | None
-) -> tuple[Floats, Floats]:
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """(rows, behind, beside): how well a disc of the root's size fits there; and by how much it is less like fat than what of the ring
     around it is in view, 0 where too little is. The sac, bone and another root are out of view."""
     behind, beside = (np.arange(-_MARGIN, len(axis) + _MARGIN) * _STEP_MM + axis[0] for axis in (_BEHIND_MM, _BESIDE_MM))
     rows = usual.rows
     v, u = (np.broadcast_to(grid, (len(rows), len(behind), len(beside))) for grid in (behind[:, None], beside))
     planes = shown.volume.sample_planes(canal.centreline_mm[rows], _outward(canal, rows, side), canal.back[rows], u, v, np.nan)
-    soft = shown.softness(planes).astype(np.float32)
+    soft = shown.softness(planes.astype(np.float32))
+    solid = np.isnan(soft)
+    soft[solid] = 0.0
     turn = np.arctan2(behind[:, None], beside if side == "left" else -beside)
     radius, turn = np.hypot(behind[:, None], beside), np.rint(turn * ANGLES / (2 * np.pi)).astype(int) % ANGLES
-    hidden = (radius < sac_mm[rows][:, turn] - _TOUCHES_MM) | (radius > canal.wall_mm[rows][:, turn] + shown.beyond_mm)
+    inner, outer = (edge_mm[rows].take(turn, axis=1) for edge_mm in (sac_mm - _TOUCHES_MM, canal.wall_mm + shown.beyond_mm))
+    hidden = (radius < inner) | (radius > outer)
     if other is not None:
         both = np.isin(rows, other.rows)
         place = other.place_mm[rows[both] - other.rows[0]]
         hidden[both] |= np.hypot(beside - place[:, :1, None], behind[:, None] - place[:, 1:, None]) < other.radius_mm + _RING_MM[0]
     disc, ring = _round(0.0, usual.radius_mm - shown.sleeve_mm), _round(usual.radius_mm + _RING_MM[0], usual.radius_mm + _RING_MM[1])
-    worth, stands_out = [], []
-    for one, out_of_view in zip(soft, hidden, strict=True):
-        seen = 1 - np.maximum(cv2.dilate(np.isnan(one).astype(np.uint8), np.ones((3, 3), np.uint8)), out_of_view).astype(np.float32)
-        held = seen * np.nan_to_num(one)
-        inner, outer, view = _mean(held, disc), _mean(held, ring), _mean(seen, ring)
-        worth.append(inner - _RING_WEIGHS * outer)
-        stands_out.append(np.where((inner > _SOFT) & (view > _IN_VIEW), inner - outer / np.maximum(view, _IN_VIEW), 0.0))
-    return np.array(worth), np.array(stands_out)
+    near = np.ones((3, 3), np.uint8)
+    means = []
+    for one, bony, out_of_view in zip(soft, solid.view(np.uint8), hidden, strict=True):
+        seen = ((cv2.dilate(bony, near) == 0) & ~out_of_view).astype(np.float32)
+        held = seen * one
+        means.append((_mean(held, disc), _mean(held, ring), _mean(seen, ring)))
+    within, around, view = (np.array(mean) for mean in zip(*means, strict=True))
+    stands_out = np.where((within > _SOFT) & (view > _IN_VIEW), within - around / np.maximum(view, _IN_VIEW), 0.0)
+    return np.asarray(within - _RING_WEIGHS * around, dtype=np.float32), np.asarray(stands_out, dtype=np.float32)
 
 
 def _mean(plane: NDArray[np.float32], around: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -228,7 +234,7 @@ def _round(from_mm: float, to_mm: float) -> NDArray[np.float32]:
     return np.asarray(held / held.sum())
 
 
-def _followed(worth: Floats, usual: _Way) -> NDArray[np.int64]:
+def _followed(worth: NDArray[np.float32], usual: _Way) -> NDArray[np.int64]:
     """(rows, 2): the way, as places of the grid, along which a root fits best, that bends little and stays near the usual one."""
     off = (_BESIDE_MM - usual.place_mm[:, :1, None]) ** 2 + (_BEHIND_MM[:, None] - usual.place_mm[:, 1:, None]) ** 2
     steps = np.arange(-_FARTHEST, _FARTHEST + 1) * _STEP_MM

@@ -49,7 +49,6 @@ def see_fluid(
     thick = fluid.sum(axis=2) * RADIAL_MM
     lying = (thick >= _THICK_MM) & (np.abs(np.cos(THETA)) < _SLEEVES)
     place_of, count = _pieces(lying)
-    dip = _dip(relative, radius_mm)
     usual = ndimage.median_filter(area_of(radius_mm), 2 * _AROUND_MM + 1, mode="nearest")
     cells = fluid * RADII * RADIAL_MM * (2 * np.pi / ANGLES) * STEP_MM / 1000.0  # mL of each
     hints = []
@@ -58,7 +57,8 @@ def see_fluid(
         rows = np.flatnonzero(here.any(axis=1))
         volume_ml = float(cells.sum(axis=2)[here].sum())
         shrunk = float(np.median((area_of(radius_mm) / np.maximum(usual, 1e-6))[rows])) < _SHRUNK
-        if volume_ml >= _LEAST_ML and np.ptp(rows) >= _LEAST_MM and float(np.median(dip[here])) > _DIP and not shrunk:
+        large = volume_ml >= _LEAST_ML and np.ptp(rows) >= _LEAST_MM
+        if large and not shrunk and float(np.median(_dip(relative[here], radius_mm[here]))) > _DIP:
             hints.append(_hint(canal, radius_mm, here, volume_ml))
     found = tuple(sorted(hints, key=lambda hint: canal.nearest(hint.position_mm)))
     words = " ".join(hint_words(canal, levels, hint) for hint in found) or _NONE.format(least=_LEAST_ML)
@@ -84,12 +84,12 @@ def _pieces(lying: NDArray[np.bool_]) -> tuple[NDArray[np.int64], int]:
 
 
 def _dip(relative: Floats, radius_mm: Floats) -> Floats:
-    """(n, ANGLES): how much darker the sac's edge is than what lies within and beyond it."""
-    off = RADII - radius_mm[..., None]
+    """(m,): how much darker the sac's edge (m,) is than what lies within and beyond it, on rays (m, radii)."""
+    off = RADII - radius_mm[:, None]
 
     def extreme(low: float, high: float, sign: float) -> Floats:
         within = (off >= low) & (off <= high)
-        return np.asarray(sign * np.where(within, sign * relative, -np.inf).max(axis=2))
+        return np.asarray(sign * np.where(within, sign * relative, -np.inf).max(axis=1))
 
     return np.minimum(extreme(-2.5, -0.5, 1.0), extreme(0.5, 3.0, 1.0)) - extreme(-1.2, 0.8, -1.0)
 
