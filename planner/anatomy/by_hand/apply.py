@@ -30,6 +30,7 @@ from planner.anatomy.by_hand.edits import (
     places_of,
     structure_of,
 )
+from planner.anatomy.by_hand.landmarks import landmark_words, with_landmarks
 from planner.anatomy.by_hand.masks import grown, least_growth_mm, smoothed
 from planner.anatomy.by_hand.names import nearest_vertebrae, relabel
 from planner.anatomy.by_hand.openings import with_foramen, with_remeasured, with_window
@@ -91,7 +92,10 @@ def edited(anatomy: Anatomy, edits: tuple[Edit, ...], progress: Progress = silen
     structures = {**before.structures, **{name: _known(before.structure(name), at) for name, at in touched.items()}}
     if "kidney" in touched and before.structure("kidney").provenance == "not checked" and not _on_both_sides(now, codes.KIDNEY):
         structures["kidney"] = replace(structures["kidney"], provenance="not checked")  # one drawn says nothing of the other
-    now, said = with_remeasured(now, before, [edit for n, edit in enumerate(edits) if n not in idle])
+    effective = [(n, edit) for n, edit in enumerate(edits) if n not in idle]
+    now, said = with_remeasured(now, before, [edit for _, edit in effective])
+    now = with_landmarks(now, before, [edit for n, edit in effective if n >= len(done)])
+    said |= {"landmarks": words} if (words := landmark_words(now, before)) else {}
     for name, words in said.items():
         known = structures.get(name, before.structure(name))
         structures[name] = replace(known, problem=f"{words} {known.problem}" if known.problem else words)

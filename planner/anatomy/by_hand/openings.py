@@ -8,7 +8,6 @@ from itertools import pairwise
 from math import dist
 
 import numpy as np
-from numpy.typing import NDArray
 
 from planner.anatomy import labels as codes
 from planner.anatomy.beside import both_sides
@@ -21,14 +20,15 @@ from planner.anatomy.windows import find_windows
 from planner.geometry import Floats, Volume
 
 _NEAR_OPENING_MM = 12.0  # bone that bounds an opening lies within this of its middle
-_UNMEASURED, _ON_LABELS = 0.3, 0.6  # confidence in a size of before bone was changed, and in one measured anew on what was drawn
+UNMEASURED, ON_LABELS = 0.3, 0.6  # confidence in a size of before bone was changed, and in one measured anew on what was drawn
 _LEAST_MM = 1.0  # a window that is left smaller is closed; a foramen is no smaller while any of it is free
 _SEEN_MM, _BESIDE_MM = 35.0, 75.0  # of the canal beyond two vertebrae, and beside it: laminae hang down
 _CORE, _FILLED, _ALONG_MM = 0.8, 0.9, np.arange(-6.0, 7.0)  # of a foramen's size and of its face; along its axis: bone there closes it
 _AGREE_MM = 3.0  # two measures of one foramen: in scan and labels; before and after strokes that cannot make it so
 _SLACK_MM = 1.5  # two measures of one foramen's middle
 _PER_SECTION = ("centreline_mm", "left", "back", "wall_mm", "bridged", "area_mm2", "confidence")
-_BONE_HU = 1000.0  # of a voxel that is labelled bone
+BONE_HU = 1000.0
+"""Of a voxel that is labelled bone, where labels are measured as if they were a scan."""
 
 
 def with_remeasured(now: Anatomy, before: Anatomy, edits: Sequence[Edit]) -> tuple[Anatomy, dict[str, str]]:
@@ -141,8 +141,8 @@ def _in_labels(anatomy: Anatomy, pair: tuple[str, str]) -> Window | None:
     levels, canal = tuple(level for level in anatomy.levels if level.name in pair), anatomy.canal
     if len(levels) < 2 or len(canal.centreline_mm) < 4:
         return None
-    bone = _bone_around(anatomy, canal.centreline_mm[_rows_about(canal, levels)])
-    return next(iter(find_windows(bone, _BONE_HU / 2, canal, levels)), None)
+    bone = bone_around(anatomy, stretch_about(canal, levels, _SEEN_MM)[0].centreline_mm, _BESIDE_MM)
+    return next(iter(find_windows(bone, BONE_HU / 2, canal, levels)), None)
 
 
 def _holes_in_labels(anatomy: Anatomy, pair: tuple[str, str]) -> Mapping[Side, Foramen]:
@@ -153,35 +153,36 @@ def _holes_in_labels(anatomy: Anatomy, pair: tuple[str, str]) -> Mapping[Side, F
     unlabelled = anatomy.structure("bone").provenance == "not checked"  # in MR arches are seen, but not labelled
     if unlabelled or len(levels) < 2 or not pedicles or len(whole.centreline_mm) < 4:
         return {}
-    rows = np.flatnonzero(_rows_about(whole, levels))
-    canal = replace(whole, bridge=None, **{name: getattr(whole, name)[rows] for name in _PER_SECTION})
-    levels = tuple(replace(level, s_mm=level.s_mm - float(whole.s_mm[rows[0]])) for level in levels)
-    bone = _bone_around(anatomy, canal.centreline_mm)
+    canal, levels = stretch_about(whole, levels, _SEEN_MM)
+    bone = bone_around(anatomy, canal.centreline_mm, _BESIDE_MM)
     curve = Curve(canal.centreline_mm, canal.left, canal.back, np.cross(canal.left, canal.back))
-    openness = openness_of(polar(bone, curve), canal.wall_mm, RADII, _BONE_HU / 2)
+    openness = openness_of(polar(bone, curve), canal.wall_mm, RADII, BONE_HU / 2)
     column = Column((), np.zeros(0), 0.0, np.zeros(0), openness)
-    found = find_foramina(both_sides(bone, _BONE_HU / 2, canal), anatomy.frame, canal, column, levels, pedicles)
+    found = find_foramina(both_sides(bone, BONE_HU / 2, canal), anatomy.frame, canal, column, levels, pedicles)
     return {one.side: one for one in found}
 
 
-def _rows_about(canal: Canal, levels: Sequence[Level]) -> NDArray[np.bool_]:
-    """(n,): the cross-sections that lie near two vertebrae."""
-    return np.asarray((canal.s_mm > levels[0].s_mm - _SEEN_MM) & (canal.s_mm < levels[-1].s_mm + _SEEN_MM))
+def stretch_about(canal: Canal, levels: Sequence[Level], beyond_mm: float) -> tuple[Canal, tuple[Level, ...]]:
+    """The canal near some vertebrae, as far as beyond_mm past the outer ones, and the vertebrae with their places along it."""
+    s_mm = canal.s_mm
+    rows = np.flatnonzero((s_mm > levels[0].s_mm - beyond_mm) & (s_mm < levels[-1].s_mm + beyond_mm))
+    part = replace(canal, bridge=None, **{name: getattr(canal, name)[rows] for name in _PER_SECTION})
+    return part, tuple(replace(level, s_mm=level.s_mm - float(s_mm[rows[0]])) for level in levels)
 
 
-def _bone_around(anatomy: Anatomy, points_mm: Floats) -> Volume:
-    """Labelled bone around points, as a scan in which nothing else shows."""
-    box = anatomy.frame.box_around(points_mm, _BESIDE_MM)
-    bone = np.isin(anatomy.labels[box], codes.BONE).astype(np.int16) * np.int16(_BONE_HU)
+def bone_around(anatomy: Anatomy, points_mm: Floats, margin_mm: float) -> Volume:
+    """Labelled bone around points, as a scan in which nothing else shows: BONE_HU where there is bone."""
+    box = anatomy.frame.box_around(points_mm, margin_mm)
+    bone = anatomy.mask(codes.BONE, box).astype(np.int16) * np.int16(BONE_HU)
     return Volume(anatomy.frame.crop([side.start for side in box], [side.stop for side in box]), bone, "CT")
 
 
 def _changed(old: Window | None, first: Window | None, then: Window | None) -> Window | None:
     """A window that in the labels went from one size to another; None where it is closed."""
     if old is None:
-        return replace(then, confidence=_UNMEASURED) if first is None and then is not None else None
+        return replace(then, confidence=UNMEASURED) if first is None and then is not None else None
     if first is None:
-        return replace(old, confidence=min(old.confidence, _UNMEASURED))
+        return replace(old, confidence=min(old.confidence, UNMEASURED))
     if then is None:
         return None
     height, width = old.height_mm + then.height_mm - first.height_mm, old.width_mm + then.width_mm - first.width_mm
@@ -189,7 +190,7 @@ def _changed(old: Window | None, first: Window | None, then: Window | None) -> W
         return None
     x, y, z = (float(value) for value in np.add(old.centre_mm, np.subtract(then.centre_mm, first.centre_mm)))
     tilt = old.tilt_deg + then.tilt_deg - first.tilt_deg
-    return replace(old, centre_mm=(x, y, z), height_mm=height, width_mm=width, tilt_deg=tilt, confidence=min(old.confidence, _ON_LABELS))
+    return replace(old, centre_mm=(x, y, z), height_mm=height, width_mm=width, tilt_deg=tilt, confidence=min(old.confidence, ON_LABELS))
 
 
 def _is_filled(anatomy: Anatomy, hole: Foramen) -> bool:
@@ -213,7 +214,7 @@ def _changed_hole(old: Foramen, first: Foramen | None, then: Foramen | None, mod
     and is unsure where labels show it otherwise than the scan did, and where what was measured then is another gap. mode: of all strokes,
     None where they differ."""
     if first is None or not _agree(old, first) or (then is not None and not _follows(first, then, mode)):
-        return replace(old, confidence=min(old.confidence, _UNMEASURED))
+        return replace(old, confidence=min(old.confidence, UNMEASURED))
     if then is None:
         return None
     if (then.height_mm, then.width_mm, then.centre_mm) == (first.height_mm, first.width_mm, first.centre_mm):
@@ -229,7 +230,7 @@ def _changed_hole(old: Foramen, first: Foramen | None, then: Foramen | None, mod
         thirds = upper, middle, lower
     if area is not None and then.area_mm2 is not None and first.area_mm2 is not None:
         area = max(area + then.area_mm2 - first.area_mm2, 0.0)
-    sure = min(old.confidence, _ON_LABELS)
+    sure = min(old.confidence, ON_LABELS)
     return Foramen(old.between, old.side, (x, y, z), (out_x, out_y, out_z), height, width, sure, thirds, area)
 
 
