@@ -101,7 +101,8 @@ class GreyPicture:
         colour = np.array([1 + mixed * (one - 1) for one in tint], dtype=np.float32)
         first, right, down = pose.pixel_grid(volume.frame, ratio)
         padding = float("nan") if volume.padding is None else float(volume.padding)
-        blend_oblique(volume.voxels, first, right, down, low, scale, share, colour, padding, 1 if fine else 2, self._buffer)
+        unseen = _slabs(volume, first, right, down)
+        blend_oblique(volume.voxels, first, right, down, low, scale, share, colour, padding, unseen, 1 if fine else 2, self._buffer)
 
     def _make(self, volume: Volume, pose: Pose, window: Window, ratio: float, fine: bool, wide: int, high: int) -> None:
         if self._buffer.shape != (high, wide):
@@ -143,6 +144,14 @@ def _levels(volume: Volume, window: Window) -> tuple[Any, Any]:
     return np.float32(low), np.float32(255.0 * volume.slope / max(window.width, 1e-6))
 
 
+def _slabs(volume: Volume, first: NDArray[np.float64], right: NDArray[np.float64], down: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What of a volume no slice shows, as rows (start, down, right, low, high) over the pixels of a plane."""
+    corner, at_right, at_down = volume.frame.to_world(np.stack([first, first + right, first + down]))
+    rows = [(corner @ n, (at_down - corner) @ n, (at_right - corner) @ n) for n in (np.array(slab.normal) for slab in volume.unseen)]
+    ends = [(slab.low_mm, slab.high_mm) for slab in volume.unseen]
+    return np.array([(*row, *end) for row, end in zip(rows, ends)], dtype=np.float64).reshape(-1, 5)
+
+
 def value_at(volume: Volume, point_mm: Any) -> float | None:
     """The rescaled value (HU in CT) of the voxel at a point; None outside the scan, where no slice shows anything, and in padding."""
     index = np.rint(volume.frame.to_index(point_mm)).astype(int)
@@ -168,7 +177,7 @@ def warm() -> None:
         kernels.resample_rows(voxels[0], first, weight, 0, 4, rows)
         kernels.shade_columns(rows, first, weight, zero, zero, 0, 0, grey)
         kernels.shade_oblique(voxels, one, one, one, zero, zero, 1, grey)
-        kernels.blend_oblique(voxels, one, one, one, zero, zero, zero, np.ones(3, dtype=np.float32), 0.0, 1, grey)
+        kernels.blend_oblique(voxels, one, one, one, zero, zero, zero, np.ones(3, dtype=np.float32), 0.0, np.zeros((1, 5)), 1, grey)
     labels = np.zeros((4, 4, 4), dtype=np.uint8)
     kernels.sample_labels(labels, one, one, one, labels[0])
     kernels.label_boxes(labels[0], np.zeros((256, 4), dtype=np.int64))

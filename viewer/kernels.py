@@ -111,12 +111,13 @@ def blend_oblique(
     share: np.float32,
     tint: NDArray[np.float32],
     padding: float,
+    unseen: Floats,
     block: int,
     out: NDArray[np.uint32],
 ) -> None:
     """Lay a plane through other voxels [k, j, i] over a picture (0xffRRGGBB): `share` (0..1) of it, tinted (red, green, blue, 0..1),
-    trilinear. Where it has nothing, nor the nearest voxel anything but `padding` (NaN: none is), the picture fades by share squared. One
-    sample for block x block pixels."""
+    trilinear. Where it has nothing the picture fades by share squared: beyond the voxels, where the nearest is `padding` (NaN: none is),
+    and in slabs `unseen` (m, 5): start + row * down + column * right lies between low and high. One sample for block x block pixels."""
     nk, nj, ni = voxels.shape
     high, wide = out.shape
     for r0 in range(0, high, block):
@@ -127,6 +128,8 @@ def blend_oblique(
             i = first[2] + r * down[2] + c * right[2]
             part, grey = share * share, np.float32(0.0)
             inside = 0 <= k <= nk - 1 and 0 <= j <= nj - 1 and 0 <= i <= ni - 1
+            for start, to_down, to_right, lowest, highest in unseen:
+                inside = inside and not lowest < start + r * to_down + c * to_right < highest
             if inside and voxels[int(k + 0.5), int(j + 0.5), int(i + 0.5)] != padding:
                 value = _value_at(voxels, k, j, i)
                 part = share

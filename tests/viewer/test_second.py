@@ -58,6 +58,21 @@ def test_padding_of_the_second_scan_is_no_dark_tissue() -> None:
     assert empty.sum() > 500 and np.abs(shown - 0.75 * alone)[empty].max() <= 2.01
 
 
+def test_beyond_the_slices_of_an_oblique_second_scan_is_no_dark_tissue() -> None:
+    first, second = volume(1), volume(2)
+    shape, turned = second.frame.shape, Rigid((0.0, 0.0, 25.0)).placed(second).frame
+    second.voxels[:] = -2000  # darker than black: whatever is shown of it takes its share of the picture
+    placed = Rigid((3.0, 2.0, -4.0), (1.0, 0.0, 0.5)).placed(replace(second, field=turned))
+    pose = Pose(standard_plane("axial"), (0.0, 0.0), 0.0, 6.0, 150, 130).at((0.4, 0.3, 2.0), first.frame)
+    alone = rgb(GreyPicture().image(first, pose, Window(150, 700))).astype(float)
+    shown = rgb(GreyPicture().image(first, pose, Window(150, 700), second=SceneSecond(placed, 0.5, Window(150, 500)))).astype(float)
+    points = np.array([[pose.to_world(x + 0.5, y + 0.5) for x in range(150)] for y in range(130)])
+    index = placed.field.to_index(points)
+    held = ((index >= -0.5) & (index <= np.array(shape) - 0.5)).all(axis=-1) & placed.frame.contains(points)
+    assert held.sum() > 2000 and (~held & placed.frame.contains(points)).sum() > 300
+    assert np.abs(shown - np.where(held, 0.5, 0.75)[..., None] * alone).max() <= 2.01
+
+
 def test_none_of_it_leaves_the_picture_as_it_is() -> None:
     first = volume(1)
     pose = Pose(standard_plane("axial"), (0.0, 0.0), 0.0, 6.0, 150, 130).at((0.4, 0.3, 2.0), first.frame)
