@@ -81,6 +81,8 @@ def turned(canal: Canal, at: int, step_mm: float) -> float:
     """How much farther back the canal's front wall lies for each mm to the left: the turn of a vertebra about its long axis, a tangent."""
     reach = round(_TURN_MM / step_mm)
     front = slice(ANGLES * 5 // 8, ANGLES * 7 // 8 + 1)
-    wall = np.median(canal.wall_mm[max(at - reach, 0) : at + reach + 1], axis=0)[front]
+    wall = np.median(canal.wall_mm[max(at - reach, 0) : at + reach + 1, front], axis=0)
     angle = np.arange(ANGLES)[front] * 2 * np.pi / ANGLES
-    return float(np.clip(np.polyfit(wall * np.cos(angle), wall * np.sin(angle), 1)[0], -_TURNED, _TURNED))
+    left, back = wall * np.cos(angle), wall * np.sin(angle)
+    off = left - left.mean()
+    return float(np.clip(off @ back / (off @ off), -_TURNED, _TURNED))
