@@ -25,11 +25,9 @@ from planner.anatomy.spine import Anatomy, Facet, Lamina, Landmarks, Pedicle, Si
 from planner.geometry import Floats
 
 _BEYOND_MM, _BESIDE_MM = 12.0, 48.0  # of the canal beyond a vertebra's neighbours, and beside it: as far as pedicles and joints lie
-_AROUND_VOXELS = 2  # a stroke: the bone that it may have changed belongs to vertebrae so near
 _AT_JOINT_MM, _LEFT_OF_JOINT = 4.0, 0.6  # a joint is gone with so much of the bone this near to it
 _AGREE_MM = 3.0  # a pedicle in scan and labels
 
-Box = tuple[slice, slice, slice]
 One = TypeVar("One", Pedicle, Lamina, Facet)
 _SIDES: tuple[Side, ...] = get_args(Side)
 
@@ -74,21 +72,16 @@ def _pairs(old: Landmarks, new: Landmarks) -> list[tuple[str, object, object]]:
 
 
 def _touched(now: Anatomy, before: Anatomy, edits: Sequence[Edit]) -> frozenset[str]:
-    """The vertebrae whose bone the edits may have changed: those that have voxels in a stroke's box; all where a whole mask was changed."""
+    """The vertebrae whose bone the edits may have changed: those that have voxels under a stroke; all where a whole mask was changed."""
     names = {codes.vertebra(level.name): level.name for level in before.levels}
     if any(not isinstance(edit, Stroke) for edit in edits):
         return frozenset(names.values())
     there: set[int] = set()
     for edit in edits:
         if isinstance(edit, Stroke):
-            box = _wider(stroke_mask(now.frame, edit)[0])
-            there |= {*np.unique(before.labels[box]).tolist(), *np.unique(now.labels[box]).tolist()}
+            box, mask = stroke_mask(now.frame, edit)
+            there |= {int(code) for labels in (before.labels, now.labels) for code in np.unique(labels[box][mask])}
     return frozenset(name for code, name in names.items() if code in there)
-
-
-def _wider(box: Box) -> Box:
-    k, j, i = (slice(max(side.start - _AROUND_VOXELS, 0), side.stop + _AROUND_VOXELS) for side in box)
-    return k, j, i
 
 
 def _anew(now: Anatomy, before: Anatomy, found: dict[str, Landmarks], marks: Landmarks, touched: frozenset[str]) -> Landmarks:
