@@ -28,19 +28,18 @@ _NEAR, _AROUND, _HALF_LONG = 12, 26, 7  # steps: from the usual place; from ther
 _GAP_MM, _MARROW_MM, _CORTEX_MM = 1.5, (1.2, (3.0, 4.5, 6.0)), 1.7  # from the middle to a cortex; from there marrow; beyond it a cortex
 _ALIKE, _ODD, _SHADE, _UNLIKE = 0.25, 0.6, 0.15, 1.0  # what a marrow loses that differs from the bodies', and what two that differ lose
 _PER_MM, _PER_DEG = 0.05, 0.003  # what a gap loses away from the usual place and angle
-_SEEN, _CLEAR = 0.3, 0.25  # the score, and by how much of a marrow's brightness the cortices beside the gap are darker
+_SEEN = 0.4  # the score
 _UNSURE, _SURER, _SUREST = 0.3, 0.8, 0.7  # confidence: grows with the score beyond what is asked for
 
 
 @dataclass(frozen=True, eq=False)
 class SeenJoint:
-    """What may be the joint between two bodies on one side. between_mm: where their middles lie along the canal. score, clear (angles,): of
-    the best place for a gap at each of `_ANGLES_DEG`; centres_mm, axes (angles, 3): its middle, and the way across it, outward."""
+    """What may be the joint between two bodies on one side. between_mm: where their middles lie along the canal. score (angles,): of the
+    best place for a gap at each of `_ANGLES_DEG`; centres_mm, axes (angles, 3): its middle, and the way across it, outward."""
 
     between_mm: tuple[float, float]
     side: Side
     score: Floats
-    clear: Floats
     centres_mm: Floats
     axes: Floats
 
@@ -65,7 +64,7 @@ def facets_of(joints: tuple[SeenJoint, ...], upper: Level, lower: Level) -> tupl
             continue
         score = joint.score - _PER_DEG * np.abs(_ANGLES_DEG - float(at_level("facet_angle_deg", upper.name)))
         best = int(score.argmax())
-        if score[best] < _SEEN or joint.clear[best] < _CLEAR:
+        if score[best] < _SEEN:
             continue
         sure = min(_UNSURE + _SURER * (float(score[best]) - _SEEN), _SUREST) * min(upper.confidence, lower.confidence)
         found.append(Facet((upper.name, lower.name), joint.side, _point(joint.centres_mm[best]), _point(joint.axes[best]), sure))
@@ -85,12 +84,12 @@ def _joint(
     if np.isnan(section[:, seen]).any():
         return None
     shown = np.clip(np.nan_to_num(section), 0.0, 2.5)
-    score, clear, out, behind = _fitting(shown.astype(np.float32), usual)
+    score, out, behind = _fitting(shown.astype(np.float32), usual)
     cos, sin = np.cos(np.radians(_ANGLES_DEG)), np.sin(np.radians(_ANGLES_DEG))
     to_side, to_back = sign * canal.left[at] + turn * canal.back[at], canal.back[at]
     axes = cos[:, None] * to_side - sin[:, None] * to_back
     axes /= np.linalg.norm(axes, axis=1, keepdims=True)
-    return SeenJoint(between_mm, side, score, clear, canal.centreline_mm[at] + out[:, None] * to_side + behind[:, None] * to_back, axes)
+    return SeenJoint(between_mm, side, score, canal.centreline_mm[at] + out[:, None] * to_side + behind[:, None] * to_back, axes)
 
 
 def _section(volume: Volume, canal: Canal, at: int, sign: float, turn: float) -> Floats:
@@ -101,9 +100,8 @@ def _section(volume: Volume, canal: Canal, at: int, sign: float, turn: float) ->
     return volume.sample_planes(canal.centreline_mm[rows], sign * canal.left[rows], canal.back[rows], u, v, np.nan).mean(axis=0)
 
 
-def _fitting(section: NDArray[np.float32], usual: tuple[float, float]) -> tuple[Floats, Floats, Floats, Floats]:
-    """The gap that fits a section best at each angle: its score, how much darker its cortices are than its marrow, and where it lies, mm to
-    the side and behind; each (angles,)."""
+def _fitting(section: NDArray[np.float32], usual: tuple[float, float]) -> tuple[Floats, Floats, Floats]:
+    """The gap that fits a section best at each angle: its score, and where it lies, mm to the side and behind; each (angles,)."""
     along, across = (np.arange(-reach, reach + 1) * _STEP_MM for reach in (_NEAR + _HALF_LONG, _NEAR + _AROUND))
     cos, sin = (of(np.radians(_ANGLES_DEG))[:, None, None] for of in (np.cos, np.sin))
     out = usual[0] + across[None, None, :] * cos + along[None, :, None] * sin
@@ -121,10 +119,8 @@ def _fitting(section: NDArray[np.float32], usual: tuple[float, float]) -> tuple[
     score = np.minimum(one, other) - 0.5 * cortex - _UNLIKE * unlike - _PER_MM * np.hypot(place[:, None], place[None, :])
     angles = np.arange(len(score))
     k, m = np.unravel_index(score.reshape(len(score), -1).argmax(axis=1), score.shape[1:])
-    at = angles, k, m
-    clear = 1.0 - cortex[at] / np.maximum(np.minimum(inner[at], outer[at]), 1e-3)
     middle = angles, k + _HALF_LONG, m + first
-    return score[at], clear, out[middle], behind[middle]
+    return score[angles, k, m], out[middle], behind[middle]
 
 
 def _along(section: NDArray[np.float32], out_mm: Floats, behind_mm: Floats) -> Floats:

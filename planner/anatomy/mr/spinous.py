@@ -29,11 +29,11 @@ _LONG = 8  # steps of its end that are looked at: farther in its waist may hide 
 _SHORTEST_MM = 18.0  # behind the wall; nearer lies the lamina
 _PLACE, _PLACE_MM = 0.3, 4.0  # where its line meets the arch, of the way to the next vertebra; spread
 _LENGTH_MM, _HEIGHT_MM = (30.0, 10.0), (12.0, 0.4)  # usual; spread of the one, and of the logarithm of the other
-_SLOPE, _TURN_DEG = 0.4, 15.0  # spread
+_SLOPE, _TURN_DEG = 0.3, 15.0  # spread
 _WEIGHT, _UNEVEN, _ODD, _ALIKE = 0.03, 0.6, 0.5, 0.5  # what is unusual, streaky, and darker or brighter than the body beyond a factor loses
 _WORST = 0.6  # how much the brightest of the three borders counts; the rest their mean
-_SEEN, _CLEAR, _STREAKY = 0.28, 0.38, 0.34  # the score and the share of its brightness by which borders are darker; spread over mean
-_EDGE = (5, 3)  # steps before and behind the end of the best slab: there its very end is looked for
+_SEEN, _CLEAR, _STREAKY = 0.3, 0.38, 0.34  # the score and the share of its brightness by which borders are darker; spread over mean
+_EDGE = (4, 3)  # steps before and behind the end of the best slab: there its very end is looked for
 _END_MM, _CORTEX_MM = 1.5, 1.5  # so far from the farthest point all belongs to the tip; from where marrow ends to the surface
 
 
@@ -88,7 +88,7 @@ def _process(volume: Volume, canal: Canal, place_mm: float, next_mm: float, marr
     if turn in (0, len(_TURNS_DEG) - 1) or column == nearest:  # what is best at the border of where one may lie goes on beyond
         return None
     middle = row + shifts[slope, column - _LONG // 2]
-    rows = np.arange(middle - halves[half] - 1, middle + halves[half] + 2)
+    rows = np.arange(middle - halves[half], middle + halves[half] + 1)
     rows = rows[(rows >= 1) & (rows < len(s) - 1)]
     deep, height = _tip(relative[turn], rows, column, 0.5 * (inside + end))
     at = int(np.abs(canal.s_mm - np.interp(height, np.arange(len(s)), s)).argmin())
@@ -117,14 +117,14 @@ def _planes(volume: Volume, canal: Canal, s: Floats, behind_mm: Floats) -> Float
 def _tip(plane: Floats, rows: NDArray[np.intp], column: int, border: float) -> tuple[float, float]:
     """Where the marrow reaches farthest back (depth, row, in steps): the mean of all that ends little before its farthest point."""
     smooth = ndimage.uniform_filter1d(plane, 3, axis=0)
-    first, last = column - _EDGE[0], column + _EDGE[1]
     ends = []
     for row in rows:
-        profile = smooth[row, first:last]
-        inner = np.flatnonzero(profile > border)
-        if len(inner) and inner[-1] + 1 < len(profile):
-            at = int(inner[-1])
-            ends.append((first + at + float((profile[at] - border) / (profile[at] - profile[at + 1])), float(row)))
+        profile = smooth[row, column - _EDGE[0] : column + _EDGE[1]]
+        darker = np.flatnonzero(profile <= border)
+        if len(darker) and darker[0] > 0:
+            at = int(darker[0])
+            share = float((profile[at - 1] - border) / (profile[at - 1] - profile[at]))
+            ends.append((column - _EDGE[0] + at - 1 + share, float(row)))
     if not ends:
         return column - 0.5, float(rows.mean())
     deep, where = np.array(ends).T
