@@ -192,12 +192,9 @@ def _front_and_back(beside: Beside, solid: Flags, rows: slice, behind: float, wa
     """(rows,): how far back a hole begins and ends in each row. Where a disc bounds it, it begins on the line between the bodies' walls."""
     depth = beside.at_depth(behind)
     depths = beside.behind_mm
-    front, back = [], []
-    for row in range(rows.start, rows.stop):
-        ahead, after = solid[row, depth::-1], solid[row, depth:]
-        front.append(float(depths[depth - int(ahead.argmax())]) + STEP_MM / 2 if ahead.any() else np.nan)
-        back.append(float(depths[depth + int(after.argmax())]) - STEP_MM / 2 if after.any() else np.nan)
-    fronts, backs = np.array(front), np.array(back)
+    ahead, after = solid[rows, depth::-1], solid[rows, depth:]
+    fronts = np.where(ahead.any(axis=1), depths[depth - ahead.argmax(axis=1)] + STEP_MM / 2, np.nan)
+    backs = np.where(after.any(axis=1), depths[depth + after.argmax(axis=1)] - STEP_MM / 2, np.nan)
     place = np.arange(len(fronts))
     bony = np.isfinite(fronts) & (fronts > wall - _DISC_MM)
     fronts = np.interp(place, place[bony], fronts[bony]) if bony.any() else np.full(len(fronts), wall)
