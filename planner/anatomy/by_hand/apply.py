@@ -95,7 +95,7 @@ def edited(anatomy: Anatomy, edits: tuple[Edit, ...], progress: Progress = silen
     effective = [(n, edit) for n, edit in enumerate(edits) if n not in idle]
     now, said = with_remeasured(now, before, [edit for _, edit in effective])
     now = with_landmarks(now, before, [edit for n, edit in effective if n >= len(done)])
-    said |= {"landmarks": words} if (words := landmark_words(now, before)) else {}
+    said |= {"landmarks": words} if (words := landmark_words(now, before, touched.get("bone", ()))) else {}
     for name, words in said.items():
         known = structures.get(name, before.structure(name))
         structures[name] = replace(known, problem=f"{words} {known.problem}" if known.problem else words)

@@ -41,8 +41,10 @@ def with_landmarks(now: Anatomy, before: Anatomy, fresh: Sequence[Edit]) -> Anat
     return replace(now, landmarks=tuple(_anew(now, before, found, marks, touched) for marks in now.landmarks))
 
 
-def landmark_words(now: Anatomy, before: Anatomy) -> str:
-    """What is said of landmarks that strokes changed; nothing where all are as found."""
+def landmark_words(now: Anatomy, before: Anatomy, changed: Sequence[str]) -> str:
+    """What is said of landmarks that strokes changed; nothing where all are as found. changed: the levels at which bone was."""
+    if changed and before.landmarks and before.structure("bone").provenance == "not checked":
+        return f"Bone was changed by hand at {', '.join(changed)}: landmarks there are those of before."
     words: dict[str, list[str]] = {"Changed": [], "Gone": [], "Unsure": []}
     found = {marks.vertebra: marks for marks in before.landmarks}
     for marks in now.landmarks:

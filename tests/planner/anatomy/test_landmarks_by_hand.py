@@ -152,3 +152,10 @@ def test_a_joint_goes_with_its_bone_and_is_unsure_beside_a_stroke() -> None:
     beside = edited(found(), (Stroke("bone", "erase", ((x, y + 5.0, z),), 2.0),))
     assert next(one.confidence for one in marks(beside).facets if one.side == "left") <= 0.3
     assert "Unsure" in (beside.structure("landmarks").problem or "")
+
+
+def test_where_no_bone_is_labelled_landmarks_stay_and_that_is_said() -> None:
+    """In MR, whose arches are seen and not labelled."""
+    made = edited(found("mr"), (Stroke("bone", "draw", (marks(found("mr")).midline_mm,), 4.0),))
+    assert made.landmarks is found("mr").landmarks
+    assert "Bone was changed by hand at L3: landmarks there are those of before." in (made.structure("landmarks").problem or "")
