@@ -181,7 +181,7 @@ class Walk(QObject):
         if self.anatomy.state == "refused":
             self.jobs.cancel("surfaces")
             self.surfaces = Derived()
-        if self.anatomy.value is not None and self.anatomy.key == key:
+        if self.anatomy.state == "ready" and self.anatomy.value is not None and self.anatomy.key == key:
             anatomy = self.anatomy.value
 
             def mesh(progress: Progress) -> dict[str, Mesh]:
@@ -190,8 +190,8 @@ class Walk(QObject):
 
                 return {**surfaces(anatomy, progress), **wall_surfaces(anatomy.canal)}
 
-            # in a CT the names of levels change no surface, in an MR they set the sizes that are looked for
-            self._derive("surfaces", (key.scan, key.labels, key.anchor if anatomy.modality == "MR" else None, key.edits), mesh)
+            # the sac, the cord and roots have the sizes of their levels; who confirms a name changes none
+            self._derive("surfaces", (key.scan, key.labels, tuple(level.name for level in anatomy.levels), key.edits), mesh)
 
     def _refresh_compartments(self) -> None:
         """The epidural space is divided only while somebody looks at it."""
