@@ -137,6 +137,9 @@ class Walk(QObject):
         if series is None:
             self.volume = self.volume if self.scan.state == "running" else Derived()
         else:
+            if self.volume.key != series.key:  # of another series: not to be looked at, nor to be kept in memory
+                self.jobs.cancel("volume")
+                self.volume = Derived()
             self._derive("volume", series.key, partial(self._load, series))
         if self.volume.state != "running":
             self._filling = None

@@ -105,3 +105,31 @@ def test_reading_can_be_stopped_while_it_is_looked_at(filling: Window, gate: Gat
     gate.open.set()
     press(qtbot, filling, "Load it")
     wait(qtbot, lambda: filling.session.volume.state == "ready")
+
+
+def test_a_series_that_was_stopped_is_not_shown_as_another(
+    gate: Gate, open_window: Callable[..., Window], qtbot: QtBot, tmp_path: Path
+) -> None:
+    """One series is loaded, another was stopped: chosen again it is offered to be loaded, and the views do not show the first."""
+    write(tmp_path, STACK, "a{}.dcm")
+    short = Stack(series="1.2.3", places=tuple(range(12)), extra=(("SeriesDescription", "SHORT"),))
+    write(tmp_path, short, "b{}.dcm")
+    gate.open.set()
+    window = open_window(tmp_path)
+    session = window.session
+    wait(qtbot, lambda: session.volume.state == "ready")
+    long, other = session.series, session.scan.value.series[1] if session.scan.value is not None else None
+    assert long is not None and other is not None and other.description == "SHORT"
+    gate.open.clear()
+    press(qtbot, window, "Use series SHORT")
+    wait(qtbot, lambda: session.volume.state == "running")
+    press(qtbot, window, "Cancel loading the series")
+    gate.open.set()
+    press(qtbot, window, "Use series SPINE")
+    wait(qtbot, lambda: session.volume.state == "ready" and window.views.grid.scene.volume is not None)
+    press(qtbot, window, "Use series SHORT")
+    wait(qtbot, lambda: window.views.grid.scene.volume is None)
+    press(qtbot, window, "Load it")
+    wait(qtbot, lambda: session.volume.state == "ready")
+    volume = window.views.grid.scene.volume
+    assert volume is not None and volume.frame.shape[0] == 12
