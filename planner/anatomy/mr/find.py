@@ -50,6 +50,7 @@ from planner.anatomy.sacral import find_sacral_roots
 from planner.anatomy.spine import Anatomy, Anchor, Canal, Level, SacSections, Structure
 from planner.anatomy.tissue import Painted, Tissue, paint_tissue, tissue_of
 from planner.anatomy.wall import Wall, as_canal
+from planner.evidence import evidence
 from planner.geometry import Floats, Frame, Volume
 from planner.progress import Progress, part
 from planner.refusal import Refusal
@@ -58,6 +59,7 @@ _ALIKE = 0.3  # correlation of neighbouring slices; noise has none, the real sca
 _MODELLED = 0.4  # confidence of a wall that is built around the sac
 _NECK_WIDTH_MM = 200.0  # a trunk is wider
 _SHORTEST_MM, _SHORTEST_IN_NECK_MM = 22, 15  # from disc to disc, of T8 to S1 and of the neck
+_NARROWEST = 0.7  # of the least area of a canal at any level: a child's, or one narrowed along most of its way
 _HARDLY = 0.35  # a section of whose outline less is seen
 _CONUS_SAYS = 0.4  # how sure a name is that rests on the conus, T12 to L2 in most
 _SEEN = 0.3  # an edge of the sac this clear counts as seen
@@ -168,6 +170,7 @@ def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Ana
     progress(0.45, "Counting the vertebrae")
     sac, wall = tube.sac, tube.wall
     canal = as_canal(sac.curve, wall, _sure(tube.clarity, sac, wall))
+    _check_size(canal)
     neck = _is_neck(body, search.frame)
     cord = cord_in(tube.fluid, sac, np.minimum(sac.radius_mm, np.maximum(wall.radius_mm - 0.3, 0.0)))
     cord = replace(cord, ends=False) if cord is not None and neck else cord
@@ -286,6 +289,15 @@ def _sac_structure(sac: SacSections, canal: Canal, levels: tuple[Level, ...], co
     hardly = levels_where(sac.seen_share < _HARDLY, there, canal, levels)
     words += [f"Hardly seen at {hardly}."] if hardly else []
     return Structure("found", round(float(np.clip(0.2 + 0.7 * share, 0.3, 0.9)), 2), " ".join(words) or None)
+
+
+def _check_size(canal: Canal) -> None:
+    """Raises Refusal for a tube as no canal is: vessels before the spine are wider or narrower along most of their way."""
+    least, most = evidence("anatomy.canal_area_mm2").value
+    area = float(np.median(canal.area_mm2))
+    if not _NARROWEST * least <= area <= most:
+        sentence = f"No spinal canal was found: the tube that was followed has {area:.0f} mm2 in the median, a canal {least} to {most} mm2."
+        raise Refusal(sentence, WAY_OUT)
 
 
 def _likeness(volume: Volume) -> float:

@@ -81,3 +81,13 @@ def test_finding_can_be_cancelled() -> None:
 def test_a_head_is_refused(folder: str) -> None:
     with pytest.raises(Refusal, match="No spinal canal was found"):
         find(dicom_volume(real("gantry-tilt-head-ct") / folder))
+
+
+def test_a_t1_that_ends_in_front_of_the_canal_is_refused() -> None:
+    """Vessels and bodies are left, with dark tubes amid fat that are wider than any canal."""
+    one = phantom("mr-t1")
+    front = min(float(one.volume.frame.to_index(point)[1]) for point in one.truth.centreline)
+    shape = (one.volume.frame.shape[0], int(front) - 7, one.volume.frame.shape[2])
+    cut = Volume(one.volume.frame.crop((0, 0, 0), shape), np.ascontiguousarray(one.volume.voxels[:, : shape[1]]), "MR")
+    with pytest.raises(Refusal, match="mm2 in the median, a canal 150 to 480 mm2"):
+        find(cut)
