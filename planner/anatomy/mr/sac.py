@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 from numba import njit
@@ -151,9 +151,7 @@ def _ellipses(line: _Rays, relative: _Rays, dull: float) -> Floats:
 
     dull: how much less than fluid counts in their front what is as bright as fat; seen from beside the middle the cord is in front too.
     """
-    grid = np.array(list(itertools.product(_FRONTS_MM, _BACKS_MM, _WIDTHS_MM)))
-    radii = ellipse(grid[:, 0], grid[:, 1], grid[:, 2])[:, _RAYS]
-    index = np.clip(np.rint(radii / RADIAL_MM) - 1, 0, len(RADII) - 1).astype(np.int64)
+    grid, index = _tried()
     no_fluid = np.clip((_BRIGHT[1] - relative) / (_BRIGHT[1] - _BRIGHT[0]), 0.0, 1.0) * (np.sin(THETA) < _AHEAD)[:, None].astype(np.float32)
     inside = (np.clip((relative - _GREY) / _GREY, -1.0, 0.1) - dull * no_fluid) * (RADII * RADIAL_MM / 30.0).astype(np.float32)
     both = line[:, _RAYS] + np.cumsum(inside[:, _RAYS], axis=2)
@@ -170,6 +168,14 @@ def _ellipses(line: _Rays, relative: _Rays, dull: float) -> Floats:
     at = np.arange(len(line)) / _SECTIONS
     front, back, width, shift = (np.interp(at, np.arange(len(sizes)), part) for part in (sizes[:, 0], sizes[:, 1], *aside))
     return _beside(front, back, width, shift, THETA)
+
+
+@cache
+def _tried() -> tuple[Floats, NDArray[np.uint8]]:
+    """(sizes, 3): front, back and width of the ellipses that are tried; and (sizes, rays): which radius each has on every ray."""
+    grid = np.array(list(itertools.product(_FRONTS_MM, _BACKS_MM, _WIDTHS_MM)))
+    radii = ellipse(grid[:, 0], grid[:, 1], grid[:, 2])[:, _RAYS]
+    return grid, np.clip(np.rint(radii / RADIAL_MM) - 1, 0, len(RADII) - 1).astype(np.uint8)
 
 
 def _beside(front: Floats, back: Floats, width: Floats, shift: Floats, theta: Floats) -> Floats:
@@ -216,12 +222,13 @@ def _smoothest(score: NDArray[np.float32], change: float, out: NDArray[np.int64]
             stride = (backs * widths, widths, 1)[axis]
             size = (fronts, backs, widths)[axis]
             before[:], along[:] = best, at
-            for p in range(value.size):
-                place = (p // stride) % size
-                if place > 0 and before[p - stride] - cost > best[p]:
-                    best[p], at[p] = before[p - stride] - cost, along[p - stride]
-                if place < size - 1 and before[p + stride] - cost > best[p]:
-                    best[p], at[p] = before[p + stride] - cost, along[p + stride]
+            for first in range(0, value.size, size * stride):
+                for p in range(first + stride, first + size * stride):
+                    if before[p - stride] - cost > best[p]:
+                        best[p], at[p] = before[p - stride] - cost, along[p - stride]
+                for p in range(first, first + (size - 1) * stride):
+                    if before[p + stride] - cost > best[p]:
+                        best[p], at[p] = before[p + stride] - cost, along[p + stride]
         for p in range(value.size):
             value[p] = best[p] + scores[n, p]
             source[n, p] = at[p]
@@ -232,7 +239,7 @@ def _smoothest(score: NDArray[np.float32], change: float, out: NDArray[np.int64]
 
 
 @njit(cache=True, nogil=True)
-def _scores(table: NDArray[np.float32], index: NDArray[np.int64], out: NDArray[np.float32]) -> None:
+def _scores(table: NDArray[np.float32], index: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
     """The mean of table (section, ray, radius) along each outline (its radius on each ray)."""
     for n in range(table.shape[0]):
         for p in range(index.shape[0]):
