@@ -14,7 +14,7 @@ from planner.anatomy import labels as codes
 from planner.anatomy.beside import Beside, both_sides
 from planner.anatomy.body import AIR_BELOW_HU, body_mask, pressed_flat
 from planner.anatomy.bone import Bone, find_bone
-from planner.anatomy.bridges import with_bodies
+from planner.anatomy.bridges import METAL, with_bodies
 from planner.anatomy.bright import split_bright
 from planner.anatomy.certainty import canal_structure, confidence_of
 from planner.anatomy.clues import guess
@@ -50,6 +50,8 @@ from planner.progress import Progress, part, silent
 from planner.refusal import Refusal
 
 _LEAST_LENGTH_MM = 40.0
+_OPEN, _OPEN_MM = 0.45, 15  # of the wall bridged, over so many sections of 1 mm: foramina and windows of a level are open over 10
+_LEAST_CLOSED = 20  # sections
 _LEAST_SCAN_MM = 30.0
 _ORGANS = (codes.KIDNEY, codes.AORTA, codes.VENA_CAVA)
 _WAY_OUT = "Choose a scan that shows the spine from pedicles to spinous processes, or draw the canal."
@@ -238,17 +240,30 @@ def checked(path: Path | None, search: Volume, body: NDArray[np.bool_], bone: Bo
 
 
 def trimmed(curve: Curve, wall: Wall) -> tuple[Curve, Wall]:
-    """The canal without ends that are too narrow (sacral hiatus) or too wide (foramen magnum); a Refusal when nothing is left."""
+    """The canal without ends that are too narrow (sacral hiatus), too wide or too open (foramen magnum, where a path has left the sacrum);
+    a Refusal when nothing is left."""
     area = area_of(wall.radius_mm)
     good = (area > 45.0) & (area < 950.0)
-    if good.sum() < 20 or not 80.0 <= float(np.median(area[good])) <= 900.0:
+    if good.sum() < _LEAST_CLOSED or not 80.0 <= float(np.median(area[good])) <= 900.0:
         raise Refusal("No spinal canal was found: the tube enclosed by bone is too narrow or too wide for a canal.", _WAY_OUT)
     runs = np.flatnonzero(np.diff(np.concatenate([[0], good.astype(np.int8), [0]])))
     starts, stops = runs[::2], runs[1::2]
     longest = int(np.argmax(stops - starts))
-    keep = slice(int(starts[longest]), int(stops[longest]))
+    first, stop = int(starts[longest]), int(stops[longest])
+    metal = np.zeros(wall.bridged.shape, dtype=np.bool_) if wall.bridge is None else wall.bridge == METAL
+    open_ = (wall.bridged & ~metal)[first:stop].mean(axis=1)
+    keep = slice(first + _open_end(open_), stop - _open_end(open_[::-1]))
+    if keep.stop - keep.start < _LEAST_CLOSED:
+        raise Refusal("No spinal canal was found: bone encloses too little of the tube that was followed.", _WAY_OUT)
     trimmed_curve = Curve(curve.points_mm[keep], curve.left[keep], curve.back[keep], curve.tangent[keep])
     return trimmed_curve, Wall(wall.radius_mm[keep], wall.bridged[keep], None if wall.bridge is None else wall.bridge[keep])
+
+
+def _open_end(open_: Floats) -> int:
+    """How many sections from the first on are too open for a canal: as many as stand out most together, but no single opening."""
+    over = np.cumsum(open_ - _OPEN)
+    count = int(over.argmax()) + 1
+    return count if over[count - 1] > 0 and count >= _OPEN_MM else 0
 
 
 def _flavum(canal: Canal, levels: tuple[Level, ...]) -> Floats:
