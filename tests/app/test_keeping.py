@@ -33,7 +33,10 @@ def act():
         from planner.case.acts import write_notes
         session.attempt(lambda: write_notes(session.case, "what was on screen"))
         os.kill(os.getpid(), 9)
-window.ready.connect(lambda: window.session.changed.connect(act))
+def watch():
+    window.session.changed.connect(act)
+    act()  # the scan may have come before the first paint
+window.ready.connect(watch)
 window.show()
 application.exec()
 """
@@ -79,7 +82,7 @@ def test_ctrl_s_saves_where_the_case_is(on_example: Window, qtbot: QtBot, tmp_pa
 
 
 def test_a_kill_loses_nothing_that_was_on_screen(open_window: Callable[..., Window], example: Path, qtbot: QtBot) -> None:
-    killed = subprocess.run([sys.executable, "-c", _ACT_AND_DIE], cwd=ROOT, timeout=120, capture_output=True)
+    killed = subprocess.run([sys.executable, "-c", _ACT_AND_DIE], cwd=ROOT, timeout=300, capture_output=True)
     assert killed.returncode == -9
     window = open_window()
     assert "ended unexpectedly" in find(window, "Notice").accessibleDescription()
@@ -90,7 +93,7 @@ def test_a_kill_loses_nothing_that_was_on_screen(open_window: Callable[..., Wind
 
 
 def test_what_a_kill_left_can_be_discarded(open_window: Callable[..., Window], example: Path, qtbot: QtBot) -> None:
-    subprocess.run([sys.executable, "-c", _ACT_AND_DIE], cwd=ROOT, timeout=120, capture_output=True)
+    subprocess.run([sys.executable, "-c", _ACT_AND_DIE], cwd=ROOT, timeout=300, capture_output=True)
     window = open_window()
     press(qtbot, window, "Discard")
     window.close()
