@@ -50,7 +50,7 @@ from planner.progress import Progress, part, silent
 from planner.refusal import Refusal
 
 _LEAST_LENGTH_MM = 40.0
-_OPEN, _OPEN_MM = 0.45, 15  # of the wall bridged, over so many sections of 1 mm: foramina and windows of a level are open over 10
+_OPEN, _OPEN_MM = 0.5, 15  # of the wall bridged, over so many sections of 1 mm: foramina and windows of a level are open over 10
 _LEAST_CLOSED = 20  # sections
 _LEAST_SCAN_MM = 30.0
 _ORGANS = (codes.KIDNEY, codes.AORTA, codes.VENA_CAVA)
@@ -252,9 +252,8 @@ def trimmed(curve: Curve, wall: Wall) -> tuple[Curve, Wall]:
     first, stop = int(starts[longest]), int(stops[longest])
     metal = np.zeros(wall.bridged.shape, dtype=np.bool_) if wall.bridge is None else wall.bridge == METAL
     open_ = (wall.bridged & ~metal)[first:stop].mean(axis=1)
-    keep = slice(first + _open_end(open_), stop - _open_end(open_[::-1]))
-    if keep.stop - keep.start < _LEAST_CLOSED:
-        raise Refusal("No spinal canal was found: bone encloses too little of the tube that was followed.", _WAY_OUT)
+    closed = slice(first + _open_end(open_), stop - _open_end(open_[::-1]))
+    keep = closed if closed.stop - closed.start >= max(_LEAST_CLOSED, (stop - first) / 2) else slice(first, stop)  # else its bone is faint
     trimmed_curve = Curve(curve.points_mm[keep], curve.left[keep], curve.back[keep], curve.tangent[keep])
     return trimmed_curve, Wall(wall.radius_mm[keep], wall.bridged[keep], None if wall.bridge is None else wall.bridge[keep])
 

@@ -52,7 +52,7 @@ class Desk:
     def find_anatomy(self, _case: Any, volume: Any, *_rest: Any) -> Any:
         if not self.spine:
             raise Refusal("No spine.", "Go on.")
-        return SimpleNamespace(levels=LEVELS, modality=volume.modality, canal=None)
+        return SimpleNamespace(levels=(SimpleNamespace(name="L3"),), modality=volume.modality, canal=None)
 
 
 @pytest.fixture
