@@ -180,7 +180,8 @@ def _planes_of_whole(path: Path) -> Iterator[NDArray[Any]]:
         image = SimpleITK.ReadImage(str(path))
     except RuntimeError as error:
         raise Unreadable(_BREAKS_OFF) from error
-    yield from SimpleITK.GetArrayViewFromImage(image)
+    for plane in SimpleITK.GetArrayViewFromImage(image):
+        yield plane.copy()  # the view does not keep the image
 
 
 @dataclass(frozen=True)
