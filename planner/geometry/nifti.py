@@ -43,20 +43,15 @@ def read_nifti(path: Path) -> NiftiFile:
     The sform wins over the qform where both are set; `problem` says when they differ, or when neither is set.
     """
     import nibabel
-    from nibabel.filebasedimages import ImageFileError
 
+    head = nifti_head(path)
     try:
         image: Any = nibabel.load(path)
-        stored = np.asarray(image.dataobj.get_unscaled())
-    except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
+        stored = np.asarray(image.dataobj.get_unscaled()).reshape(head.frame.shape[::-1])
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise ValueError(_NOT_WHOLE) from error
-    stored = stored.reshape(stored.shape[:3]) if stored.ndim > 3 and set(stored.shape[3:]) == {1} else stored
-    if stored.ndim != 3 or min(stored.shape) < 1 or stored.dtype.kind not in "iuf":
-        raise ValueError(_NOT_3D)
-    frame, problem = nifti_place(image, stored.shape)
     voxels = np.ascontiguousarray(stored.transpose().astype(stored.dtype.newbyteorder("="), copy=False))
-    slope, intercept = image.dataobj.slope, image.dataobj.inter
-    return NiftiFile(frame, voxels, float(slope), float(intercept), problem)
+    return NiftiFile(head.frame, voxels, head.slope, head.intercept, head.problem)
 
 
 @dataclass(frozen=True, eq=False)
