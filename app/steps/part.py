@@ -1,4 +1,4 @@
-"""Load a part: of a scan that is too large for the memory, the rows and columns that hold the spine, found or written by hand."""
+"""Load a part: of a scan that is too large for the memory, the rows and columns of the spine, found (axial CT) or written by hand."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from planner.scan import Series
 
 _KIND = "part"
+_WAYS = (("right", "left"), ("front", "back"), ("feet", "head"))  # along x, y and z
 
 
 class PartCard(Card):
@@ -34,11 +35,12 @@ class PartCard(Card):
         self._rows, self._columns = _span("Rows to load"), _span("Columns to load")
         self._estimate = label(role="muted", name="What the part takes")
         self._load = button("Load this part", self._take)
-        find = button("Find the spine", self._find)
+        self._seek = button("Find the spine", self._find)
         self.add(self._head, self._need, self._looking, self._said)
         self.add(row(label("Rows", "muted", wrap=False), self._rows, label("Columns", "muted", wrap=False), self._columns))
         cut_off = label("What is left out is not checked. With ribs and hips cut off the levels may have to be named by hand.", "small")
-        self.add(self._estimate, cut_off, row(self._load, None), row(find, None, button("Close", self.close_card, name="Close the part")))
+        close = button("Close", self.close_card, name="Close the part")
+        self.add(self._estimate, cut_off, row(self._load, None), row(self._seek, None, close))
         for line in (self._rows, self._columns):
             line.textChanged.connect(lambda _text: self._weigh())
             line.returnPressed.connect(self._take)
@@ -46,16 +48,19 @@ class PartCard(Card):
         self.hide()
 
     def offer(self, series: Series, loaded: Crop | None) -> None:
-        """Ask which part of a series to load. loaded: the one that is; without it the spine is looked for at once."""
+        """Ask which part of a series to load. loaded: the one that is; without it the spine is looked for at once, in axial CT."""
         _, rows, columns = series.size
         self._stop()
         self._series = series
         say(self._head, f"Load a part of {series.description or 'the series'}")
-        say(self._need, f"Every slice has {rows} rows and {columns} columns; with all of them the scan takes {_memory(series)}.")
+        size = f"Every slice has {rows} rows and {columns} columns; with all of them the scan takes {_memory(series)}."
+        by_hand = "" if series.is_axial_ct else " The spine is found by itself in axial CT alone: write what to keep."
+        say(self._need, f"{size} {_ways(series)}{by_hand}")
         self._write(loaded or Crop((1, rows), (1, columns)))
         say(self._said, "")
+        self._seek.setEnabled(series.is_axial_ct)
         self.show()
-        if loaded is None:
+        if loaded is None and series.is_axial_ct:
             self._find()
 
     def follow(self) -> None:
@@ -147,6 +152,14 @@ def _span(name: str) -> QLineEdit:
     made.setAccessibleName(name)
     made.setToolTip("The first and the last, such as 81-400")
     return made
+
+
+def _ways(series: Series) -> str:
+    """Which way rows and columns count in the patient: the nearest of the six."""
+    assert series.frame is not None
+    across, down = series.frame.directions[:, 2], series.frame.directions[:, 1]
+    rows, columns = (_WAYS[int(abs(way).argmax())][:: 1 if way[abs(way).argmax()] > 0 else -1] for way in (down, across))
+    return f"Rows count from {rows[0]} to {rows[1]}, columns from {columns[0]} to {columns[1]}."
 
 
 def _memory(series: Series) -> str:

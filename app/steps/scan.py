@@ -166,9 +166,9 @@ class ScanPanel(Panel):
 
         scan = self.session.scan.value
         whole = next((one for one in scan.series if one.whole_key == series.whole_key), None) if scan is not None else None
-        if whole is None or not series.usable or not series.pictures or (series.crop is None and fits(series)):
+        if whole is None or not series.usable or (series.crop is None and fits(series)):
             return None
-        words = "Spine only…" if series.crop is None else "Other part…"
+        words = "Other part…" if series.crop is not None else "Spine only…" if series.is_axial_ct else "A part…"
         return button(words, lambda: self._part.offer(whole, series.crop), "small", f"Load a part of {_name(series)}")
 
     def _open_path(self) -> None:

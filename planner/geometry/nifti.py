@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,63 +43,46 @@ def read_nifti(path: Path) -> NiftiFile:
     The sform wins over the qform where both are set; `problem` says when they differ, or when neither is set.
     """
     import nibabel
-    from nibabel.filebasedimages import ImageFileError
 
+    head = nifti_head(path)
     try:
         image: Any = nibabel.load(path)
-        stored = np.asarray(image.dataobj.get_unscaled())
-    except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
+        stored = np.asarray(image.dataobj.get_unscaled()).reshape(head.frame.shape[::-1])
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise ValueError(_NOT_WHOLE) from error
-    stored = stored.reshape(stored.shape[:3]) if stored.ndim > 3 and set(stored.shape[3:]) == {1} else stored
-    if stored.ndim != 3 or min(stored.shape) < 1 or stored.dtype.kind not in "iuf":
-        raise ValueError(_NOT_3D)
-    frame, problem = nifti_place(image, stored.shape)
     voxels = np.ascontiguousarray(stored.transpose().astype(stored.dtype.newbyteorder("="), copy=False))
-    slope, intercept = image.dataobj.slope, image.dataobj.inter
-    return NiftiFile(frame, voxels, float(slope), float(intercept), problem)
+    return NiftiFile(head.frame, voxels, head.slope, head.intercept, head.problem)
 
 
 @dataclass(frozen=True, eq=False)
-class NiftiPlanes:
-    """A NIfTI file whose stored planes [j, i] come one k after another, so that no more than one is in memory. They raise ValueError
-    with a sentence where the file breaks off."""
+class NiftiHead:
+    """What a NIfTI file says of itself; `frame`, `slope`, `intercept` and `problem` as of `NiftiFile`.
+
+    kind: of the stored voxels, in the file's byte order. offset: bytes before the first voxel, unpacked.
+    """
 
     frame: Frame
     kind: np.dtype[Any]
     slope: float
     intercept: float
-    planes: Iterator[NDArray[Any]]
+    problem: str | None
+    offset: int
 
 
-def nifti_planes(path: Path) -> NiftiPlanes:
-    """A NIfTI file plane by plane, read as the planes are asked for. Raises ValueError with a sentence for what is no 3D image."""
+def nifti_head(path: Path) -> NiftiHead:
+    """The header of a NIfTI file. Raises ValueError with a sentence for what is no 3D image."""
     import nibabel
-    from nibabel.filebasedimages import ImageFileError
 
     try:
         image: Any = nibabel.load(path)
-    except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
+        stored = image.dataobj
+        shape, kind, offset = tuple(int(n) for n in stored.shape), stored.dtype, int(stored.offset)
+    except Exception as error:  # nibabel raises what its many formats raise
         raise ValueError(_NOT_WHOLE) from error
-    stored = image.dataobj
-    if len(stored.shape) < 3 or set(stored.shape[3:]) - {1}:
+    if len(shape) < 3 or set(shape[3:]) - {1} or min(shape) < 1 or kind.kind not in "iuf":
         raise ValueError(_NOT_3D)
-    frame, _ = nifti_place(image, stored.shape[:3])
-    return NiftiPlanes(frame, stored.dtype, float(stored.slope), float(stored.inter), _planes(path, frame, stored.dtype, stored.offset))
-
-
-def _planes(path: Path, frame: Frame, kind: np.dtype[Any], offset: int) -> Iterator[NDArray[Any]]:
-    count, rows, columns = frame.shape
-    size = rows * columns * kind.itemsize
-    try:
-        with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as file:
-            file.seek(offset)
-            for _ in range(count):
-                data = file.read(size)
-                if len(data) < size:
-                    raise ValueError(_NOT_WHOLE)
-                yield np.frombuffer(data, kind).reshape(rows, columns)
-    except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(_NOT_WHOLE) from error
+    frame, problem = nifti_place(image, shape[:3])
+    return NiftiHead(frame, kind, float(stored.slope), float(stored.inter), problem, offset)
 
 
 def nifti_place(image: Any, shape: Sequence[int]) -> tuple[Frame, str | None]:

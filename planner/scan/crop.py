@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from planner.geometry import Frame
 from planner.refusal import Refusal
 
 LEAST_PIXELS = 16
@@ -37,6 +38,10 @@ class Crop:
     def box(self) -> tuple[slice, slice]:
         """What to take of a picture [row, column]."""
         return slice(self.rows[0] - 1, self.rows[1]), slice(self.columns[0] - 1, self.columns[1])
+
+    def of(self, frame: Frame) -> Frame:
+        """The grid of what is kept of slices on this grid."""
+        return frame.crop((0, self.rows[0] - 1, self.columns[0] - 1), (frame.shape[0], self.rows[1], self.columns[1]))
 
     @property
     def words(self) -> str:

@@ -14,18 +14,19 @@ from planner.geometry import Frame, Gap, Volume, axial_frame_over
 from planner.progress import Progress, part, silent
 from planner.refusal import Refusal
 from planner.scan.headers import Unreadable
-from planner.scan.images import Digest, ImageFile, compact, image_planes, read_image
+from planner.scan.images import Digest, Held, ImageFile, compact, read_image
 from planner.scan.memory import free_bytes
 from planner.scan.pixels import Undecodable, read_pixels, rescale_of, stored_type
 from planner.scan.planes import Planes
 from planner.scan.scale import scale_of
 from planner.scan.series import Pixels, Place, Series, Slice
+from planner.scan.streams import image_planes
 
 AIR_HU = -1024.0
 _VOXEL_BYTES = 2
 _WORKING_SHARE = 0.8  # of the free memory, for the scan and its resampled copy
 _CHANGED = "The file has changed since the scan was opened."
-_OPEN_AGAIN = "Open the scan again, or copy it again from the disc or the archive."
+OPEN_AGAIN = "Open the scan again, or copy it again from the disc or the archive."
 
 
 Each = Callable[[Callable[[int], None], Iterable[int]], Iterable[None]]
@@ -76,10 +77,10 @@ def needed_bytes(series: Series) -> float:
     kept = frame.is_aligned and not series.lies_at
     copy = 0.0 if kept else own if frame.is_aligned else float(np.prod(axial_frame_over(frame).shape))
     if series.file is not None:
-        held, reading = np.dtype(series.held_type).itemsize, series.reading_bytes
-    else:
-        scale = scale_of(series.pictures)
-        held, reading = 4 if scale.way == "values" else _VOXEL_BYTES, scale.voxel_bytes
+        held = np.dtype(series.held_type).itemsize
+        return max(own * held + series.reading_bytes, (own + copy) * held)
+    scale = scale_of(series.pictures)
+    held, reading = 4 if scale.way == "values" else _VOXEL_BYTES, scale.voxel_bytes
     return max(own * reading, (own + copy) * held)
 
 
@@ -92,33 +93,35 @@ def _check_memory(series: Series) -> None:
     need, free = needed_bytes(series), room_bytes()
     if need > free:
         sentence = f"The scan needs {need / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free."
-        part = "Load the spine only, close" if series.pictures else "Close"
-        raise Refusal(sentence, f"{part} other programs, or load a series with fewer slices.")
+        part = "the spine only" if series.is_axial_ct else "a part of it"
+        raise Refusal(sentence, f"Load {part}, close other programs, or load a series with fewer slices.")
 
 
 def _load_file(series: Series, file: Place, shown: Shown | None, progress: Progress) -> Volume:
-    kind, digest = np.dtype(series.held_type), Digest()
+    """All planes are read, also of a part: only together do they tell that the file is the one that was judged."""
+    held, digest = Held(np.dtype(series.held_type), series.least), Digest()
     try:
         with image_planes(file) as image:
-            if image.frame != series.frame:
-                raise Refusal(_CHANGED, _OPEN_AGAIN)
-            voxels = _room(image.frame, kind)
-            volume = Volume(image.frame, voxels, series.modality, image.slope, image.intercept)
-            nothing = _nothing(series.modality, image.slope, image.intercept, kind)
-            if shown is not None and image.frame.is_aligned and nothing:
+            frame = image.frame if series.crop is None else series.crop.of(image.frame)
+            if frame != series.frame:
+                raise Refusal(_CHANGED, OPEN_AGAIN)
+            voxels = _room(frame, held.kind)
+            volume = Volume(frame, voxels, series.modality, image.slope, image.intercept)
+            nothing = _nothing(series.modality, image.slope, image.intercept, held.kind)
+            if shown is not None and frame.is_aligned and nothing:
                 voxels[:] = nothing
-            for k, plane in enumerate(image.planes):
+            for k, stored in enumerate(image.planes()):
                 progress(k / len(voxels), "Reading the file")
-                held = plane.astype(kind, copy=False)
-                digest.take(held)
-                voxels[k] = held
-                if shown is not None and image.frame.is_aligned and k == len(voxels) // 2:
+                plane = held.of(stored)
+                digest.take(plane)
+                voxels[k] = plane if series.crop is None else plane[series.crop.box]
+                if shown is not None and frame.is_aligned and k == len(voxels) // 2:
                     shown(replace(volume, padding=nothing).to_axial())
             told = digest.of(image.frame, image.slope, image.intercept)
     except Unreadable as reason:
-        raise Refusal(str(reason), _OPEN_AGAIN) from reason
+        raise Refusal(str(reason), OPEN_AGAIN) from reason
     if told != series.digest:
-        raise Refusal(_CHANGED, _OPEN_AGAIN)
+        raise Refusal(_CHANGED, OPEN_AGAIN)
     return volume
 
 
@@ -128,15 +131,15 @@ def image_of(series: Series) -> ImageFile:
     try:
         image = read_image(series.file)
     except Unreadable as reason:
-        raise Refusal(str(reason), _OPEN_AGAIN) from reason
+        raise Refusal(str(reason), OPEN_AGAIN) from reason
     if image.digest != series.digest:
-        raise Refusal(_CHANGED, _OPEN_AGAIN)
+        raise Refusal(_CHANGED, OPEN_AGAIN)
     return image
 
 
 def unreadable(series: Series, n: int, reason: Undecodable) -> Refusal:
     """Why slice n (from 0) of a series cannot be read."""
-    return Refusal(f"Slice {n + 1} of {len(series.pictures)} cannot be read. {reason}", _OPEN_AGAIN)
+    return Refusal(f"Slice {n + 1} of {len(series.pictures)} cannot be read. {reason}", OPEN_AGAIN)
 
 
 def _load_slices(series: Series, frame: Frame, each: Each, shown: Shown | None, progress: Progress) -> Volume:

@@ -126,7 +126,8 @@ class Series:
     pictures: the slices in the order of `frame`; empty for a scan that is one file (`file`).
     lies_at: where each slice lies on the axis of `frame`'s slices, in steps, where they lie unevenly; empty where each lies at its number.
     gaps: slabs within the grid that no slice shows.
-    held_type, reading_bytes: of a scan that is one file: the type of its voxels once it is loaded, and memory per voxel while it is read.
+    held_type, least, reading_bytes: of a scan that is one file: the type of its voxels once it is loaded, the value that stands for what
+        is no number, and the memory that reading takes beside the voxels that are kept.
     thumbnail: greys [row, column] of one slice, uint8; None where none could be had.
     grouping: how a person put its slices together; None for what the program found.
     crop: the part of every slice that is loaded, to which `frame` and `size` are cut; None for all. `spine_only.cropped` makes it.
@@ -154,6 +155,7 @@ class Series:
     file: Place | None = field(default=None, repr=False)
     digest: str = field(default="", repr=False)
     held_type: str = field(default="", repr=False)
+    least: float = field(default=0.0, repr=False)
     reading_bytes: int = field(default=0, repr=False)
     identity: Identity = field(default=Identity(), repr=False)
     thumbnail: NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
@@ -174,6 +176,11 @@ class Series:
     def usable(self) -> bool:
         """Whether `load` can load it."""
         return self.verdict != "refused"
+
+    @property
+    def is_axial_ct(self) -> bool:
+        """Whether the spine can be looked for in it before it is loaded."""
+        return self.modality == "CT" and self.plane == "axial"
 
     @property
     def fingerprint(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,10 +14,12 @@ from planner.geometry import Frame
 from planner.progress import Progress, silent
 from planner.refusal import Refusal
 from planner.scan.crop import Crop
+from planner.scan.headers import Unreadable
 from planner.scan.judge import remarks
-from planner.scan.loading import Each, needed_bytes, room_bytes, unreadable
+from planner.scan.loading import OPEN_AGAIN, Each, needed_bytes, room_bytes, unreadable
 from planner.scan.pixels import Undecodable, read_pixels, rescale_of, stored_type
 from planner.scan.series import Series
+from planner.scan.streams import image_planes
 
 BESIDE_MM, IN_FRONT_MM, BEHIND_MM = 80.0, 80.0, 80.0  # of the bone's middle: joints, and the vessels in front, with room
 _SKIN_MM = 5.0  # kept behind the skin
@@ -40,18 +42,16 @@ def fits(series: Series) -> bool:
 def cropped(series: Series, crop: Crop | None) -> Series:
     """The series of which only this part of every slice is loaded; itself for None. Voxels that are kept stay where they were.
 
-    Raises Refusal for a crop that is no part of the pictures, and for a scan in one file, which is always read whole.
+    Raises Refusal for a crop that is no part of the pictures, and for a series that cannot be loaded.
     """
     if crop is None:
         return series
     frame = series.frame
-    if frame is None or not series.usable or not series.pictures:
-        raise Refusal("Only a series of slices that can be loaded can be cropped.", "Load it whole, or choose another series.")
+    if frame is None or not series.usable:
+        raise Refusal("Only a series that can be loaded can be cropped.", "Choose another series.")
     _, rows, columns = frame.shape
     crop = crop.checked(rows, columns)
-    affine = frame.affine.copy()
-    affine[:3, 3] = frame.to_world((0, crop.rows[0] - 1, crop.columns[0] - 1))
-    kept = Frame((frame.shape[0], *crop.shape), affine)
+    kept = crop.of(frame)
     said = f"Only a part of every slice is loaded: {crop.words} of {rows} x {columns} pixels."
     lossy = any(one.pixels.lossy for one in series.pictures)
     old = remarks(frame, series.spacing_mm, lossy)
@@ -76,21 +76,20 @@ class _Seen:
 def spine_box(series: Series, progress: Progress = silent, each: Each = map) -> Crop:
     """The part of every slice that holds the spine: from a slice every 10 mm, and of those every fourth pixel.
 
-    80 mm to both sides of the bone and in front of it, as far as it wanders, and all behind it up to the skin. Axial CT alone. Raises
-    Refusal where no spine is seen, and for slices that cannot be read.
+    80 mm to both sides of the bone and in front of it, as far as it wanders, and all behind it up to the skin. Axial CT alone, of DICOM
+    slices or of one file. Raises Refusal where no spine is seen, and for slices that cannot be read.
     """
     frame = series.frame
-    if series.modality != "CT" or series.plane != "axial" or frame is None or not series.pictures:
+    if not series.is_axial_ct or frame is None:
         raise Refusal("The spine is looked for in slices of an axial CT alone.", _BY_HAND)
+    count = len(series.pictures) or series.slices
     step = max(1, round(_APART_MM / max(series.spacing_mm[0], 0.1)))
-    numbers = range(step // 2 if step // 2 < len(series.pictures) else 0, len(series.pictures), step)
-    seen: list[_Seen | None] = [None] * len(numbers)
-
-    def look(n: int) -> None:
-        seen[n] = _spine_in(series, frame, numbers[n])
-
-    for done, _ in enumerate(each(look, range(len(numbers)))):
+    numbers = range(step // 2 if step // 2 < count else 0, count, step)
+    looked = _in_pictures(series, numbers, each) if series.pictures else _in_file(series, numbers)
+    seen = []
+    for done, one in enumerate(looked):
         progress(done / len(numbers), "Looking for the spine")
+        seen.append(one)
     column = _without_outliers([one for one in seen if one is not None])
     if len(column) < _LEAST_SEEN:
         raise Refusal("The spine was not seen in a coarse look at the scan.", _BY_HAND)
@@ -99,20 +98,42 @@ def spine_box(series: Series, progress: Progress = silent, each: Each = map) -> 
     return _holding(frame, (min(x) - BESIDE_MM, max(x) + BESIDE_MM), (min(y) - IN_FRONT_MM, back))
 
 
-def _spine_in(series: Series, frame: Frame, n: int) -> _Seen | None:
-    """The densest square of bone near the middle of the body; None where there is none."""
-    picture = series.pictures[n]
-    stored = np.empty((picture.pixels.rows, picture.pixels.columns), stored_type(picture.pixels))
+def _in_pictures(series: Series, numbers: Sequence[int], each: Each) -> Iterator[_Seen | None]:
+    """Where the spine is in these slices of a DICOM series."""
+    frame = series.frame
+    assert frame is not None
+    seen: list[_Seen | None] = [None] * len(numbers)
+
+    def look(n: int) -> None:
+        k, picture = numbers[n], series.pictures[numbers[n]]
+        stored = np.empty((picture.pixels.rows, picture.pixels.columns), stored_type(picture.pixels))
+        try:
+            read_pixels(picture, stored)
+        except Undecodable as reason:
+            raise unreadable(series, k, reason) from reason
+        seen[n] = _spine_in(stored[::_EVERY, ::_EVERY], rescale_of(picture), frame, series.lies_at[k] if series.lies_at else k)
+
+    for n, _ in enumerate(each(look, range(len(numbers)))):
+        yield seen[n]
+
+
+def _in_file(series: Series, numbers: Sequence[int]) -> Iterator[_Seen | None]:
+    """Where the spine is in these planes of a scan that is one file. All that lies between them is read, too."""
+    assert series.file is not None and series.frame is not None
     try:
-        read_pixels(picture, stored)
-    except Undecodable as reason:
-        raise unreadable(series, n, reason) from reason
-    slope, intercept = rescale_of(picture)
-    coarse = stored[::_EVERY, ::_EVERY]
-    values = coarse * np.float32(slope) + np.float32(intercept)
+        with image_planes(series.file) as image:
+            for k, plane in zip(range(numbers[-1] + 1), image.planes()):
+                if k in numbers:
+                    yield _spine_in(plane[::_EVERY, ::_EVERY], (image.slope, image.intercept), series.frame, k)
+    except Unreadable as reason:
+        raise Refusal(str(reason), OPEN_AGAIN) from reason
+
+
+def _spine_in(coarse: NDArray[Any], rescale: tuple[float, float], frame: Frame, k: float) -> _Seen | None:
+    """The densest square of bone near the middle of the body in slice k; None where there is none. coarse: every fourth pixel of it."""
+    values = coarse * np.float32(rescale[0]) + np.float32(rescale[1])
     j, i = np.mgrid[: coarse.shape[0], : coarse.shape[1]] * _EVERY
-    k = np.full(j.shape, series.lies_at[n] if series.lies_at else n)
-    x, y, _ = np.moveaxis(frame.to_world(np.stack([k, j, i], axis=-1)), -1, 0)
+    x, y, _ = np.moveaxis(frame.to_world(np.stack([np.full(j.shape, k), j, i], axis=-1)), -1, 0)
     parts, count = ndimage.label(values > _BODY_HU)
     if not count:
         return None

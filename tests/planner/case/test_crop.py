@@ -14,6 +14,7 @@ from planner.refusal import Refusal
 from planner.scan import load, read
 from planner.scan.crop import Crop
 from planner.scan.spine_only import cropped
+from tests.planner.scan import test_part_of_file as one_file
 from tests.planner.scan.writer import Stack, other, write
 
 CROP = Crop(rows=(5, 40), columns=(9, 36))
@@ -34,6 +35,18 @@ def test_the_case_comes_back_to_the_same_part(saved):
     series = series_of(case, scan)
     assert series.crop == CROP
     before, again = load(cropped(scan.series[0], CROP)), load(series)
+    assert again.frame == before.frame and np.array_equal(again.voxels, before.voxels)
+
+
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.nrrd", "a.mha"])
+def test_the_case_comes_back_to_the_same_part_of_one_file(tmp_path, name):
+    scan = read(one_file.write(tmp_path / name, one_file.frame_along(one_file.AXES["sagittal"])))
+    part = cropped(scan.series[0], one_file.CROP)
+    save_case(choose_scan(Case(), scan.root, part).case, tmp_path / "case.duraplan")
+    case = open_case(tmp_path / "case.duraplan")
+    series = series_of(case, read(find_scan(case, tmp_path / "case.duraplan")))
+    assert series.crop == one_file.CROP and series.fingerprint == part.fingerprint
+    before, again = load(part), load(series)
     assert again.frame == before.frame and np.array_equal(again.voxels, before.voxels)
 
 
