@@ -72,12 +72,15 @@ class NiftiHead:
 def nifti_head(path: Path) -> NiftiHead:
     """The header of a NIfTI file. Raises ValueError with a sentence for what is no 3D image."""
     import nibabel
+    from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError
+    from nibabel.wrapstruct import WrapStructError
 
     try:
         image: Any = nibabel.load(path)
         stored = image.dataobj
         shape, kind, offset = tuple(int(n) for n in stored.shape), stored.dtype, int(stored.offset)
-    except Exception as error:  # nibabel raises what its many formats raise
+    except (ImageFileError, HeaderDataError, WrapStructError, OSError, EOFError, ValueError, zlib.error) as error:
         raise ValueError(_NOT_WHOLE) from error
     if len(shape) < 3 or set(shape[3:]) - {1} or min(shape) < 1 or kind.kind not in "iuf":
         raise ValueError(_NOT_3D)

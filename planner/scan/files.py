@@ -186,7 +186,7 @@ def _take_member(path: Path, inside: str, info: zipfile.ZipInfo, found: list[Fou
         found.append(Found(place, kind, info.file_size))
 
 
-class Changed(OSError):  # noqa: N818 - a sentence for the user
+class ChangedFileError(OSError):
     """Raised with a sentence when a file is not the one that was found."""
 
 
@@ -198,13 +198,13 @@ def _stamp(file: BinaryIO) -> tuple[int, int]:
 def open_place(place: Place) -> io.BufferedIOBase:
     """The bytes of a file, or of a ZIP member (unpacked in memory, its name is never used as a path). Raises OSError.
 
-    Raises Changed where the file was written to since it was found: what its header said then may not hold for these bytes.
+    Raises ChangedFileError where the file was written to since it was found: what its header said then may not hold for these bytes.
     """
     if place.member is None:
         file = place.path.open("rb")
         if place.stamp is not None and _stamp(file) != place.stamp:
             file.close()
-            raise Changed("The file has changed since the scan was opened.")
+            raise ChangedFileError("The file has changed since the scan was opened.")
         return file
     data = _unpacked(place, place.member, place.member.unpacked)
     if len(data) != place.member.unpacked or zlib.crc32(data) != place.member.crc:

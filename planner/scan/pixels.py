@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.scan.files import Changed, open_place
+from planner.scan.files import ChangedFileError, open_place
 from planner.scan.series import Pixels, Slice
 
 Stored = NDArray[Any]
@@ -111,7 +111,7 @@ def read_pixels(picture: Slice, out: Stored) -> None:
                 _read_native(file, pixels, out)
             else:
                 out[:] = _values(_decode(_encapsulated(file, pixels), pixels), pixels)
-    except Changed as changed:
+    except ChangedFileError as changed:
         raise Undecodable(str(changed)) from changed
     except OSError as error:
         raise Undecodable("The file cannot be read.") from error
