@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import permutations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -142,6 +143,20 @@ class Frame:
         affine = self.affine.copy()
         affine[:3, :3] *= new / old
         return Frame((int(shape[0]), int(shape[1]), int(shape[2])), affine)
+
+
+def in_standard_order(frame: Frame) -> tuple[Frame, tuple[int, ...], tuple[int, ...]]:
+    """The same grid with the axes nearest to the head, to the back and to the left as k, j and i; which index each was before, and which
+    of the new ones run the other way."""
+    order = max(permutations(range(3)), key=lambda axes: sum(abs(frame.directions[world, axis]) for world, axis in zip((2, 1, 0), axes)))
+    nk, nj, ni = (frame.shape[axis] for axis in order)
+    affine, turned = frame.affine[:, (*order, 3)].copy(), []
+    for axis, (world, size) in enumerate(zip((2, 1, 0), (nk, nj, ni))):
+        if affine[world, axis] < 0:
+            affine[:3, 3] += affine[:3, axis] * (size - 1)
+            affine[:3, axis] *= -1
+            turned.append(axis)
+    return Frame((nk, nj, ni), affine), order, tuple(turned)
 
 
 def axial_frame_over(frame: Frame, spacing_mm: Sequence[float] | None = None) -> Frame:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from planner.geometry.frame import Floats, Frame, axial_frame_over
+from planner.geometry.frame import Floats, Frame, axial_frame_over, in_standard_order
 from planner.geometry.sampling import resample, trilinear
 from planner.progress import Progress, silent
 
@@ -131,18 +131,11 @@ class Volume:
         if frame.is_axial:
             return self
         if frame.is_aligned:
-            nearest = np.abs(frame.directions).argmax(axis=0)  # the world axis of each index
-            order = [int(np.flatnonzero(nearest == world)[0]) for world in (2, 1, 0)]
-            voxels = self.voxels.transpose(order)
-            affine = frame.affine[:, order + [3]].copy()
-            for axis, world in enumerate((2, 1, 0)):
-                if affine[world, axis] < 0:
-                    affine[:3, 3] += affine[:3, axis] * (voxels.shape[axis] - 1)
-                    affine[:3, axis] *= -1
-                    voxels = np.flip(voxels, axis)
+            upright, order, turned = in_standard_order(frame)
+            affine = upright.affine.copy()
             affine[:3, :3] = np.where(np.abs(affine[:3, :3]) > 1e-6, affine[:3, :3], 0.0)
-            k, j, i = voxels.shape
-            return replace(self, frame=Frame((k, j, i), affine), voxels=np.ascontiguousarray(voxels))
+            voxels = np.flip(self.voxels.transpose(order), turned)
+            return replace(self, frame=Frame(upright.shape, affine), voxels=np.ascontiguousarray(voxels))
         target = axial_frame_over(frame)
         fill = self.padding if self.padding is not None else self.to_stored(-1024.0) if self.modality == "CT" else 0.0
         return replace(self, frame=target, voxels=resample(self.voxels, frame, target, fill, progress=progress), field=frame)

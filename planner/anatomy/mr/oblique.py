@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import permutations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from planner.anatomy.grid import reduced_frame
 from planner.geometry import Frame, Volume
+from planner.geometry.frame import in_standard_order
 from planner.geometry.sampling import resample
 
 
@@ -18,14 +18,7 @@ def in_own_frame(volume: Volume) -> Volume:
     back and to the left. Itself where it was not resampled."""
     if volume.field is None:
         return volume
-    field = volume.field
-    order = max(permutations(range(3)), key=lambda axes: sum(abs(field.directions[world, axis]) for world, axis in zip((2, 1, 0), axes)))
-    affine, (nk, nj, ni) = field.affine[:, (*order, 3)].copy(), (field.shape[axis] for axis in order)
-    for axis, (world, size) in enumerate(zip((2, 1, 0), (nk, nj, ni))):
-        if affine[world, axis] < 0:
-            affine[:3, 3] += affine[:3, axis] * (size - 1)
-            affine[:3, axis] *= -1
-    frame = Frame((nk, nj, ni), affine)
+    frame, _, _ = in_standard_order(volume.field)
     return replace(volume, frame=frame, voxels=resample(volume.voxels, volume.frame, frame, 0.0), field=None)
 
 
