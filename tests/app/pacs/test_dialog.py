@@ -93,8 +93,8 @@ def test_search_look_retrieve_open(way: Way, window: Window, pacs: Pacs, qtbot: 
     click_row(qtbot, dialog, place)
     press(qtbot, dialog, "Retrieve and open")
     wait(qtbot, lambda: not dialog.isVisible(), SOON_MS)
-    scan = window.session.scan
-    wait(qtbot, lambda: scan.state == "ready" and window.session.series is not None and window.session.series.slices == 40, SOON_MS)
+    session = window.session  # its scan is a new value with each step of an opening
+    wait(qtbot, lambda: session.scan.state == "ready" and session.series is not None and session.series.slices == 40, SOON_MS)
     assert "thin bone" in words(window)
 
 
