@@ -19,7 +19,7 @@ import numpy as np
 
 from planner.anatomy import Anchor, find
 from planner.refusal import Refusal
-from tests.bench.anatomy import otherwise, report, windows
+from tests.bench.anatomy import contours, otherwise, report, windows
 from tests.bench.anatomy.cohort import Row, measured
 from tests.bench.anatomy.patients import ROOT, USUAL, patient, scanned
 from tests.bench.anatomy.pictures import save, sheet
@@ -43,6 +43,8 @@ person, a model (TotalSegmentator 2, nobody checked it), or not said. The model'
 Goals: 99 % of the cord in the canal; areas in the bands of clinical.md 3.1."""
 _OTHERWISE = """The same slices laid at a slant, as an oblique series is, and in part. How far the canal lies from that of the whole,
 straight scan, in mm: median (95 %), and its length against what of that one is in view. No vertebra was named."""
+_DRAWN = """Against contours of real T2 scans that were drawn by hand, by no radiologist, on planes whose result had not been seen
+(`tests/data/contours`); constants were chosen on both scans, not on the contours alone."""
 _RESULTS = ROOT / "docs" / "results" / "anatomy.md"
 
 
@@ -103,6 +105,10 @@ def scans_part(pictures: Path) -> list[str]:
         *_filled(_SCANS),
         "",
         *report.scans_tables(rows),
+        "",
+        *_filled(_DRAWN),
+        "",
+        *contours.table(),
         "",
     ]
 
