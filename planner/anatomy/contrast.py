@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -26,6 +29,22 @@ _LOOK_EVERY = 2  # slices: where no faint tube shows in these, there is none
 _GROWS_MM = 3.0  # half axes grow by no more from where the sac stands free: what is wider is the ring of bone around it
 _TIP_MM = 1.5  # half axes of a sac at its lower end
 _GAP_MM = 12.0  # a sac that touches a lamina is lost for so long
+_LOST_MM = 2.0  # an ellipse that lies or reaches so much otherwise than the free sac there has lost it
+_BESIDE_MM = 5.0  # of one slice's sac to the next one's, and of a spot to where it is awaited
+
+
+_By = Literal["edge", "spot", "both"]
+
+
+class _Spot(NamedTuple):
+    """A bright thing in a slice that may be a sac: its mask with holes filled, the mask's first row and column, its middle (row, column),
+    and the share of rays from there that meet other bright things."""
+
+    row: int
+    column: int
+    mask: NDArray[np.bool_]
+    middle: tuple[float, float]
+    enclosed: float
 
 
 @dataclass(eq=False)
@@ -33,9 +52,7 @@ class _Chain:
     """Spots of neighbouring slices that may be one tube."""
 
     slices: list[int] = field(default_factory=list)
-    masks: list[tuple[int, int, NDArray[np.bool_]]] = field(default_factory=list)
-    middle: tuple[float, float] = (0.0, 0.0)
-    enclosed: list[float] = field(default_factory=list)
+    spots: list[_Spot] = field(default_factory=list)
 
 
 def opacified_sac(search: Volume, body: NDArray[np.bool_], bright_hu: float, faint_hu: float) -> NDArray[np.bool_]:
@@ -49,64 +66,106 @@ def opacified_sac(search: Volume, body: NDArray[np.bool_], bright_hu: float, fai
     """
     out = np.zeros(search.frame.shape, dtype=np.bool_)
     for least_hu in (bright_hu, (bright_hu + faint_hu) / 2, faint_hu):
-        if least_hu < bright_hu and not _chains(search, body, least_hu, _LOOK_EVERY):
+        if least_hu < bright_hu and not _chains(_spots_by_slice(search, body, least_hu, _LOOK_EVERY), search):
             continue
-        for chain in _chains(search, body, least_hu, 1):
+        spots = _spots_by_slice(search, body, least_hu, 1)
+        for chain in _chains(spots, search):
             _draw(chain, out)
             for step in (-1, 1):
-                _continued(chain, search, body, step, out)
+                _continued(chain, spots, search, body, step, out)
         if out.any():
             break
     return out
 
 
-def _chains(search: Volume, body: NDArray[np.bool_], bright_hu: float, every: int) -> list[_Chain]:
-    """Spots brighter than bright_hu, in every so manyth slice, that run on like a sac."""
+def _spots_by_slice(search: Volume, body: NDArray[np.bool_], bright_hu: float, every: int) -> dict[int, list[_Spot]]:
+    """Spots brighter than bright_hu, in every so manyth slice."""
+    _, sj, si = search.frame.spacing_mm
+    return {
+        k: _spots(((search.voxels[k] > bright_hu) & body[k]).astype(np.uint8), sj, si) for k in range(0, search.frame.shape[0], every)
+    }
+
+
+def _chains(spots: dict[int, list[_Spot]], search: Volume) -> list[_Chain]:
+    """Spots that run on like a sac."""
     sk, sj, si = search.frame.spacing_mm
     chains: list[_Chain] = []
-    for k in range(0, search.frame.shape[0], every):
-        bright = ((search.voxels[k] > bright_hu) & body[k]).astype(np.uint8)
-        for row, column, mask, middle, enclosed in _spots(bright, sj, si):
+    for k, here in spots.items():
+        for spot in here:
             near = [c for c in chains if 0 < k - c.slices[-1] <= _GAP_MM / sk]
-            apart = [np.hypot((c.middle[0] - middle[0]) * sj, (c.middle[1] - middle[1]) * si) - (k - c.slices[-1]) for c in near]
-            chain = near[int(np.argmin(apart))] if apart and min(apart) < 5.0 else None
+            apart = [_apart_mm(c.spots[-1].middle, spot.middle, sj, si) - (k - c.slices[-1]) for c in near]
+            chain = near[int(np.argmin(apart))] if apart and min(apart) < _BESIDE_MM else None
             if chain is None:
                 chain = _Chain()
                 chains.append(chain)
             chain.slices.append(k)
-            chain.masks.append((row, column, mask))
-            chain.middle = middle
-            chain.enclosed.append(enclosed)
+            chain.spots.append(spot)
     chains = [_even_sized(chain) for chain in chains]
     long = [chain for chain in chains if (chain.slices[-1] - chain.slices[0]) * sk >= _LEAST_LENGTH_MM]
-    return [chain for chain in long if np.mean(chain.enclosed) >= _ENCLOSED]
+    return [chain for chain in long if np.mean([spot.enclosed for spot in chain.spots]) >= _ENCLOSED]
+
+
+def _apart_mm(one: tuple[float, float], other: tuple[float, float], sj: float, si: float) -> float:
+    """How far two places (row, column) of slices lie apart."""
+    return float(np.hypot((one[0] - other[0]) * sj, (one[1] - other[1]) * si))
 
 
 def _even_sized(chain: _Chain) -> _Chain:
     """A chain without spots that are far larger than those around: a ring of bone, filled, around the sac."""
-    area = np.array([float(mask.sum()) for _, _, mask in chain.masks])
+    area = np.array([float(spot.mask.sum()) for spot in chain.spots])
     kept = np.flatnonzero(area <= _SWOLLEN * ndimage.median_filter(area, _SPOTS_AROUND, mode="mirror"))
-    return _Chain([chain.slices[n] for n in kept], [chain.masks[n] for n in kept], chain.middle, [chain.enclosed[n] for n in kept])
+    return _Chain([chain.slices[n] for n in kept], [chain.spots[n] for n in kept])
 
 
-def _continued(chain: _Chain, search: Volume, body: NDArray[np.bool_], step: int, out: NDArray[np.bool_]) -> None:
-    """Goes on from an end of the chain, slice by slice, with an ellipse that keeps to the fall of brightness at its edge: where the sac
-    touches bone a part of the edge is enough."""
-    nk, nj, ni = search.frame.shape
+def _ellipse_of(spot: _Spot, sj: float, si: float) -> Floats:
+    """(4,): a spot's middle in rows and columns, and its half axes from front to back and from side to side in mm."""
+    rows, columns = np.nonzero(spot.mask)
+    return np.array([rows.mean() + spot.row, columns.mean() + spot.column, 2.0 * rows.std() * sj + 0.3, 2.0 * columns.std() * si + 0.3])
+
+
+def _free(spots: list[_Spot], awaited: Floats, size: Floats, sj: float, si: float) -> Floats | None:
+    """The ellipse of the spot in which the awaited ellipse has its middle, or near whose middle it lies: the sac, where it stands free
+    again. None where there is none, or none as narrow as a sac of this size may be."""
+    for spot in spots:
+        ellipse = _ellipse_of(spot, sj, si)
+        aside = (awaited[:2] - ellipse[:2]) * [sj, si]
+        near = float(np.hypot(*aside)) <= _BESIDE_MM or float(np.hypot(*(aside / ellipse[2:]))) <= 1.0
+        if near and spot.enclosed >= _ENCLOSED and bool((ellipse[2:] <= size + _GROWS_MM).all()):
+            return ellipse
+    return None
+
+
+def _continued(
+    chain: _Chain, spots: dict[int, list[_Spot]], search: Volume, body: NDArray[np.bool_], step: int, out: NDArray[np.bool_]
+) -> None:
+    """Draws the sac beyond an end of the chain. What lies before a spot where it stands free again is drawn half from there."""
     _, sj, si = search.frame.spacing_mm
     last = min(5, len(chain.slices) - 1)
     n = last if step < 0 else len(chain.slices) - 1 - last  # a few slices inside the end, where the spot is whole
-    row, column, mask = chain.masks[n]
-    rows, columns = np.nonzero(mask)
-    state = np.array([rows.mean() + row, columns.mean() + column, 2.0 * rows.std() * sj + 0.3, 2.0 * columns.std() * si + 0.3])
-    size = state[2:].copy()
+    start, drift = _ellipse_of(chain.spots[n], sj, si), np.array([*_slope(chain, n, step), 0.0, 0.0])
+    k = chain.slices[n]
+    for at, ellipse, by in _followed(search, spots, k, start, start[2:], drift, step):
+        _fill(at, ellipse, search, body, out)
+        if by == "spot":
+            for between, other, _ in islice(_followed(search, spots, at, ellipse, start[2:], np.zeros(4), -step), abs(at - k) // 2):
+                _fill(between, other, search, body, out)
+        if by != "edge":
+            k = at
+
+
+def _followed(
+    search: Volume, spots: dict[int, list[_Spot]], k: int, state: Floats, size: Floats, drift: Floats, step: int
+) -> Iterator[tuple[int, Floats, _By]]:
+    """(slice, ellipse, by what) slice by slice from k on: an ellipse that keeps to the fall of brightness at its edge, of which a part is
+    enough where the sac touches bone; where the sac stands free and the ellipse has lost it, that spot's. size: half axes where the sac
+    surely stood free; drift: the ellipse's change a slice."""
+    _, sj, si = search.frame.spacing_mm
     angles = 2 * np.pi * np.arange(32) / 32
     unit = np.stack([np.sin(angles), np.cos(angles)])
     moves = np.array([[a, b, c, d] for a in (-1, 0, 1) for b in (-1, 0, 1) for c in (-1, 0, 1) for d in (-1, 0, 1)], dtype=np.float64)
     moves *= [0.5 / sj, 0.5 / si, 0.25, 0.25]
-    k, weak = chain.slices[n], 0
-    drift = np.array([*_slope(chain, n, step), 0.0, 0.0])
-    while 0 <= k + step < nk and weak < 4:
+    weak = 0
+    while 0 <= k + step < search.frame.shape[0] and weak < 4:
         k += step
         before, state = state, state + drift
         plane = search.voxels[k].astype(np.float32)
@@ -121,17 +180,29 @@ def _continued(chain: _Chain, search: Volume, body: NDArray[np.bool_], step: int
         change = np.abs(tries - state) @ np.array([sj, si, 1.0, 1.0])
         swollen = np.maximum(tries[:, 2:] - size - _SWELLS_MM, 0.0).sum(axis=1)
         best = int((fall.mean(axis=1) - 15.0 * change - _SWELLING_HU * swollen).argmax())
-        good = float((fall[best] > 100.0).mean())
-        weak = weak + 1 if good < 0.35 else 0
+        free = _free(spots[k], state, size, sj, si)
+        weak = weak + 1 if free is None and float((fall[best] > 100.0).mean()) < 0.35 else 0
+        by: _By = "edge"
         state = tries[best]
-        drift[:2] += _TURNS * ((state - before)[:2] - drift[:2])
+        if free is not None and float((np.abs(free - state) * [sj, si, 1.0, 1.0]).max()) > _LOST_MM:
+            state, by = free, "spot"
+        else:
+            drift = np.append(drift[:2] + _TURNS * ((state - before)[:2] - drift[:2]), (0.0, 0.0))
+            by = "edge" if free is None else "both"
         if weak < 2:
-            high, wide = (state[2] + 0.8) / sj, (state[3] + 0.8) / si
-            rows, columns = np.arange(max(0, int(state[0] - high)), nj), np.arange(max(0, int(state[1] - wide)), ni)
-            rows, columns = rows[rows <= state[0] + high], columns[columns <= state[1] + wide]
-            within = ((rows - state[0]) / high)[:, None] ** 2 + ((columns - state[1]) / wide) ** 2 <= 1.0
-            part = np.ix_([k], rows, columns)
-            out[part] |= within & body[part]
+            yield k, state, by
+
+
+def _fill(k: int, ellipse: Floats, search: Volume, body: NDArray[np.bool_], out: NDArray[np.bool_]) -> None:
+    """Draw an ellipse, grown by half a voxel for its blurred edge."""
+    nj, ni = out.shape[1:]
+    _, sj, si = search.frame.spacing_mm
+    high, wide = (ellipse[2] + 0.8) / sj, (ellipse[3] + 0.8) / si
+    rows, columns = np.arange(max(0, int(ellipse[0] - high)), nj), np.arange(max(0, int(ellipse[1] - wide)), ni)
+    rows, columns = rows[rows <= ellipse[0] + high], columns[columns <= ellipse[1] + wide]
+    within = ((rows - ellipse[0]) / high)[:, None] ** 2 + ((columns - ellipse[1]) / wide) ** 2 <= 1.0
+    part = np.ix_([k], rows, columns)
+    out[part] |= within & body[part]
 
 
 def _slope(chain: _Chain, n: int, step: int) -> tuple[float, float]:
@@ -140,7 +211,7 @@ def _slope(chain: _Chain, n: int, step: int) -> tuple[float, float]:
     at = np.array([chain.slices[m] for m in near], dtype=np.float64)
     if len(near) < 3:
         return 0.0, 0.0
-    middles = np.array([[axis.mean() for axis in np.nonzero(chain.masks[m][2])] for m in near]) + [chain.masks[m][:2] for m in near]
+    middles = np.array([chain.spots[m].middle for m in near])
     down, aside = (float(np.polyfit(at, middles[:, axis], 1)[0]) * step for axis in (0, 1))
     return down, aside
 
@@ -159,8 +230,8 @@ def _between(plane: NDArray[np.float32], y: Floats, x: Floats) -> Floats:
     return out
 
 
-def _spots(bright: NDArray[np.uint8], sj: float, si: float) -> list[tuple[int, int, NDArray[np.bool_], tuple[float, float], float]]:
-    """(first row, first column, filled mask, middle, enclosed share) of the bright spots of a slice that may be a sac."""
+def _spots(bright: NDArray[np.uint8], sj: float, si: float) -> list[_Spot]:
+    """The bright spots of a slice that may be a sac."""
     _, parts, stats, _ = cv2.connectedComponentsWithStats(bright, connectivity=4)
     across, down, size_mm2 = stats[:, 2] * si, stats[:, 3] * sj, stats[:, 4] * sj * si
     likely = (across >= 5.0) & (across <= 28.0) & (down >= 5.0) & (down <= 26.0) & (size_mm2 >= 25.0)
@@ -177,7 +248,7 @@ def _spots(bright: NDArray[np.uint8], sj: float, si: float) -> list[tuple[int, i
             continue
         rows, columns = np.nonzero(filled)
         middle = (float(rows.mean()) + top, float(columns.mean()) + left)
-        found.append((top, left, filled, middle, _enclosed(parts, n, *middle, *rays)))
+        found.append(_Spot(top, left, filled, middle, _enclosed(parts, n, *middle, *rays)))
     return found
 
 
@@ -206,7 +277,7 @@ def _draw(chain: _Chain, out: NDArray[np.bool_]) -> None:
     """The chain's spots, grown by a voxel for their blurred edge, and the nearest spot's shape in the slices between."""
     rows, columns = out.shape[1:]
     for n, k in enumerate(chain.slices):
-        row, column, mask = chain.masks[n]
+        row, column, mask, *_ = chain.spots[n]
         grown = cv2.dilate(np.pad(mask, 1).astype(np.uint8), np.ones((3, 3), dtype=np.uint8)) > 0
         j, i = row - 1 + np.arange(grown.shape[0]), column - 1 + np.arange(grown.shape[1])
         inside = (j >= 0) & (j < rows), (i >= 0) & (i < columns)
