@@ -166,7 +166,7 @@ def levels_at(anatomy: Anatomy, places: Sequence[Point]) -> tuple[str, ...]:
 def without_effect(anatomy: Anatomy, edit: Edit) -> str | None:
     """Why an edit would change nothing on this anatomy, in a sentence; None where it does."""
     places = places_of(edit)
-    if places and not anatomy.frame.contains(np.array(places), -0.5 * max(anatomy.frame.spacing_mm)).any():
+    if places and not anatomy.shows(np.array(places), -0.5 * max(anatomy.frame.spacing_mm)).any():
         return "This lies outside the scan."
     canal = anatomy.canal
     if isinstance(edit, WallPoint | CentrelinePoint | AddedForamen | AddedWindow) and len(canal.centreline_mm) < 4:
@@ -240,7 +240,7 @@ _NOTHING_UNDER = "There is no %s under the brush."
 def _idle_level(anatomy: Anatomy, edit: MovedLevel) -> str | None:
     if not anatomy.levels:
         return "No vertebra was found."
-    if not bool(anatomy.frame.contains(edit.to_mm)):
+    if not bool(anatomy.shows(edit.to_mm)):
         return "This lies outside the scan."
     at = _level_at(anatomy, edit.from_mm)
     s_mm = float(anatomy.canal.s_mm[anatomy.canal.nearest(edit.to_mm)])
