@@ -120,7 +120,7 @@ def with_edits(case: Case, anatomy: Anatomy, progress: Progress = silent) -> Ana
 def _found(case: Case, volume: Volume, progress: Progress, found: Anatomy | None) -> Anatomy:
     """The anatomy before edits."""
     anchor = case.anchor
-    if anchor is not None and not volume.frame.contains(anchor.position_mm):
+    if anchor is not None and not volume.shows(anchor.position_mm):
         raise Refusal(
             f"The place that was named {anchor.name} lies outside the scan.",
             "Give a position inside that vertebra, in LPS millimetres of the scan.",

@@ -71,7 +71,7 @@ def test_beyond_the_slices_of_an_oblique_scan_nothing_is_drawn() -> None:
     x, y, z = next(level.centre_mm for level in spine().levels if level.name == "L3")
     low_mm, high_mm = spine().frame.bounds_mm
     shape = tuple(int(mm) for mm in (high_mm - low_mm)[::-1])
-    slices = Frame.axial((shape[0], shape[1], int(10.0 - low_mm[0])), (1.0, 1.0, 1.0), low_mm)
+    slices = Frame.axial((shape[0], shape[1], int(10.0 - low_mm[0])), (1.0, 1.0, 1.0), low_mm.tolist())
     beyond, within = (stroke("bone", "draw", [(aside, y, z)], 3.0) for aside in (x + 24.0, x - 24.0))
     made = edited(replace(spine(), field=slices), (beyond, within))
     assert isinstance(made, EditedAnatomy)
