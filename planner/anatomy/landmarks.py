@@ -189,7 +189,7 @@ def _facets(sides: tuple[Beside, Beside], canal: Canal, upper: Level, lower: Lev
             continue
         near = [pedicle for pedicle in pedicles if pedicle.side == beside.side and pedicle.vertebra in (upper.name, lower.name)]
         usual = [abs(float(np.subtract(pedicle.centre_mm, canal.centreline_mm[row]) @ canal.left[row])) for pedicle in near]
-        out = _JOINT_OUT * min(usual, default=float(canal.wall_mm[row, 0]) + 4.0)
+        out = _JOINT_OUT * min(usual, default=float(canal.wall_mm[row, 0 if beside.sign > 0 else ANGLES // 2]) + 4.0)
         joint = _joint(beside, canal, row, reach, out, upper, lower)
         if joint is not None:
             found.append(joint)

@@ -9,6 +9,7 @@ import numpy as np
 from planner.anatomy.labels import rank
 from planner.anatomy.spine import Anatomy, Canal
 from planner.geometry import Floats
+from planner.geometry.frame import in_standard_order
 
 Shown = Literal["whole", "part", "outside", "not found"]
 """How much of a vertebra the scan shows; "not found": its place lies in the scan, and yet the program found no vertebra there."""
@@ -61,10 +62,11 @@ def out_of_view(anatomy: Anatomy, between: tuple[str, str]) -> str | None:
 def _cut(anatomy: Anatomy, vertebra: str) -> str:
     """Where the scan cuts a vertebra."""
     places = _places(anatomy, vertebra)
-    low, high = anatomy.frame.bounds_mm
-    if places is not None and bool((places[:, 2] > high[2]).any()):
+    slices = anatomy.frame if anatomy.field is None else in_standard_order(anatomy.field)[0]
+    heights = np.zeros(0) if places is None else slices.to_index(places)[:, 0]
+    if bool((heights > slices.shape[0] - 1).any()):
         return "begins in"
-    return "ends in" if places is not None and bool((places[:, 2] < low[2]).any()) else "is too narrow for"
+    return "ends in" if bool((heights < 0).any()) else "is too narrow for"
 
 
 def _places(anatomy: Anatomy, vertebra: str) -> Floats | None:

@@ -29,6 +29,7 @@ _FAR_MM, _FAR_STEP_MM, _BEHIND_MM = np.arange(8.0, 45.0), 1.5, 60.0  # along a b
 _SOFT_HU, _DENSEST_HU = 50.0, 1500.0  # metal counts as the densest bone
 _BLUR_MM, _FAR_BLUR_MM = 2.0, 2.8  # how far the edge of bone is smeared at least, so that noise is no bone; a voxel smears it as far too
 _SD_OF_WIDTH = 0.42  # of a Gaussian, over its width at half its height
+_UNKNOWN = 10.0  # how bony it is where no slice shows anything: near the canal a window is closed by what nobody knows
 _GRAZING = 0.5  # a beam at less than 30 degrees to the back wall sees no window in it
 _USUAL_PLACE, _LEAST_APART = 0.6, 0.4  # of a window between two bodies, and of two windows, as shares of a vertebra's height
 _LEAST_RADIUS_MM = 1.0  # of a circle through which a needle goes
@@ -195,8 +196,10 @@ def _strip(volume: Volume, threshold: float, canal: Canal, s: Floats, usual_mm: 
     stretch = canal.centreline_mm[sections]
     box = volume.frame.box_around(np.concatenate([stretch, stretch + 30.0 * canal.back[sections]]), 18.0)
     near = _over_border(values_of(volume, box), volume.frame.spacing_mm, threshold, _BLUR_MM)
-    start_of, stop_of = [part.start for part in box], [part.stop for part in box]
-    bony = Volume(volume.frame.crop(start_of, stop_of), near, volume.modality)
+    frame = volume.frame.crop([part.start for part in box], [part.stop for part in box])
+    for slab in volume.unseen:
+        slab.fill(near, frame, _UNKNOWN)
+    bony = Volume(frame, near, volume.modality)
     return _Strip(start, square, level, _unit(run - (run @ level) * level), off, bony)
 
 

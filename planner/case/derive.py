@@ -13,6 +13,7 @@ from planner import needles, patch
 from planner.anatomy.bare import bare
 from planner.anatomy.by_hand.apply import edited, unedited
 from planner.anatomy.by_hand.path import draws_canal
+from planner.anatomy.facing import with_doubt_about_facing
 from planner.anatomy.gaps import across_a_gap, on_the_side_of, with_gaps, with_gaps_told
 from planner.anatomy.spine import Anatomy
 from planner.case.acts import now_by_user, recorded, take_needle
@@ -105,7 +106,7 @@ def find_anatomy(case: Case, volume: Volume, progress: Progress = silent, found:
     """
     before = None if found is None else unedited(found)
     anatomy = _found(case, volume, part(progress, 0.0, 0.9 if case.edits else 1.0), before)
-    anatomy = replace(with_gaps(anatomy, volume.gaps), field=volume.field)
+    anatomy = with_doubt_about_facing(replace(with_gaps(anatomy, volume.gaps), field=volume.field))
     return with_edits(case, anatomy, part(progress, 0.9, 1.0))
 
 
@@ -120,7 +121,7 @@ def with_edits(case: Case, anatomy: Anatomy, progress: Progress = silent) -> Ana
 def _found(case: Case, volume: Volume, progress: Progress, found: Anatomy | None) -> Anatomy:
     """The anatomy before edits."""
     anchor = case.anchor
-    if anchor is not None and not volume.frame.contains(anchor.position_mm):
+    if anchor is not None and not volume.shows(anchor.position_mm):
         raise Refusal(
             f"The place that was named {anchor.name} lies outside the scan.",
             "Give a position inside that vertebra, in LPS millimetres of the scan.",

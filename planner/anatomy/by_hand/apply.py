@@ -30,7 +30,7 @@ from planner.anatomy.by_hand.edits import (
     places_of,
     structure_of,
 )
-from planner.anatomy.by_hand.landmarks import landmark_words, with_landmarks
+from planner.anatomy.by_hand.landmarks import landmark_words, vertebrae_under, with_landmarks
 from planner.anatomy.by_hand.masks import grown, least_growth_mm, smoothed
 from planner.anatomy.by_hand.names import nearest_vertebrae, relabel
 from planner.anatomy.by_hand.openings import with_foramen, with_remeasured, with_window
@@ -56,12 +56,14 @@ _LEAST_APART_MM = 4.0  # the middles of two vertebrae
 @dataclass(frozen=True, eq=False)
 class EditedAnatomy(Anatomy):
     """An anatomy after edits. unedited: as it was found or taken in. touched: the levels at which each structure was changed, from head to
-    foot. idle: edits, by their place in the list, that change nothing on this anatomy, with the reason."""
+    foot. idle: edits, by their place in the list, that change nothing on this anatomy, with the reason. shaped: the vertebrae whose bone
+    edits of bone changed."""
 
     unedited: Anatomy | None = None
     edits: tuple[Edit, ...] = ()
     touched: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     idle: Mapping[int, str] = field(default_factory=dict)
+    shaped: frozenset[str] = frozenset()
 
 
 def unedited(anatomy: Anatomy) -> Anatomy:
@@ -79,13 +81,17 @@ def edited(anatomy: Anatomy, edits: tuple[Edit, ...], progress: Progress = silen
     if edits == done:
         return anatomy
     idle = dict(anatomy.idle) if isinstance(anatomy, EditedAnatomy) else {}
+    shaped_before: frozenset[str] = anatomy.shaped if isinstance(anatomy, EditedAnatomy) else frozenset()
+    shaped = set(shaped_before)
     now = replace(anatomy, labels=anatomy.labels.copy())
     share = 1.0 / (len(edits) - len(done))
     for n, edit in enumerate(edits[len(done) :]):
         progress(n * share, "Applying what was changed by hand")
         problem = without_effect(now, edit)
         if problem is None:
+            shaped |= vertebrae_under(now, edit)  # what is erased goes, and what is drawn comes
             now = _apply(now, edit, part(progress, n * share, (n + 1) * share))
+            shaped |= vertebrae_under(now, edit)
         else:
             idle[len(done) + n] = problem
     touched = _touched(before, edits, idle)
@@ -94,14 +100,14 @@ def edited(anatomy: Anatomy, edits: tuple[Edit, ...], progress: Progress = silen
         structures["kidney"] = replace(structures["kidney"], provenance="not checked")  # one drawn says nothing of the other
     effective = [(n, edit) for n, edit in enumerate(edits) if n not in idle]
     now, said = with_remeasured(now, before, [edit for _, edit in effective])
-    now = with_landmarks(now, before, [edit for n, edit in effective if n >= len(done)])
+    now = with_landmarks(now, before, shaped, anatomy.labels, shaped - shaped_before)
     said |= {"landmarks": words} if (words := landmark_words(now, before, touched.get("bone", ()))) else {}
     for name, words in said.items():
         known = structures.get(name, before.structure(name))
         structures[name] = replace(known, problem=f"{words} {known.problem}" if known.problem else words)
     return EditedAnatomy(
         now.frame, now.modality, now.labels, structures, now.canal, now.levels, now.foramina, now.windows, now.roots, now.anchor,
-        now.leak_hints, now.again, now.sac, now.landmarks, now.gaps, now.field, before, edits, touched, idle,
+        now.leak_hints, now.again, now.sac, now.landmarks, now.gaps, now.field, before, edits, touched, idle, frozenset(shaped),
     )  # fmt: skip
 
 
@@ -160,7 +166,7 @@ def levels_at(anatomy: Anatomy, places: Sequence[Point]) -> tuple[str, ...]:
 def without_effect(anatomy: Anatomy, edit: Edit) -> str | None:
     """Why an edit would change nothing on this anatomy, in a sentence; None where it does."""
     places = places_of(edit)
-    if places and not anatomy.frame.contains(np.array(places), -0.5 * max(anatomy.frame.spacing_mm)).any():
+    if places and not anatomy.shows(np.array(places), -0.5 * max(anatomy.frame.spacing_mm)).any():
         return "This lies outside the scan."
     canal = anatomy.canal
     if isinstance(edit, WallPoint | CentrelinePoint | AddedForamen | AddedWindow) and len(canal.centreline_mm) < 4:
@@ -234,7 +240,7 @@ _NOTHING_UNDER = "There is no %s under the brush."
 def _idle_level(anatomy: Anatomy, edit: MovedLevel) -> str | None:
     if not anatomy.levels:
         return "No vertebra was found."
-    if not bool(anatomy.frame.contains(edit.to_mm)):
+    if not bool(anatomy.shows(edit.to_mm)):
         return "This lies outside the scan."
     at = _level_at(anatomy, edit.from_mm)
     s_mm = float(anatomy.canal.s_mm[anatomy.canal.nearest(edit.to_mm)])

@@ -6,7 +6,7 @@ size cancels out. Joints are dark gaps of the scan, which labels do not show: th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from math import dist
 from typing import TypeVar, get_args
@@ -25,6 +25,7 @@ from planner.anatomy.spine import Anatomy, Facet, Lamina, Landmarks, Pedicle, Si
 from planner.geometry import Floats
 
 _BEYOND_MM, _BESIDE_MM = 12.0, 48.0  # of the canal beyond a vertebra's neighbours, and beside it: as far as pedicles and joints lie
+_FAR_MM = 110.0  # along the body from a vertebra's middle: nothing beyond has a part in what is measured of it
 _AT_JOINT_MM, _LEFT_OF_JOINT = 4.0, 0.6  # a joint is gone with so much of the bone this near to it
 _AGREE_MM = 3.0  # a pedicle in scan and labels
 
@@ -32,11 +33,15 @@ One = TypeVar("One", Pedicle, Lamina, Facet)
 _SIDES: tuple[Side, ...] = get_args(Side)
 
 
-def with_landmarks(now: Anatomy, before: Anatomy, fresh: Sequence[Edit]) -> Anatomy:
-    """The landmarks after bone was changed by the fresh edits, those before them being taken in already. before: as found."""
-    touched = _touched(now, before, [edit for edit in fresh if structure_of(edit) == "bone"])
-    if not touched or not now.landmarks or before.structure("bone").provenance == "not checked":  # in MR arches are seen, but not labelled
+def with_landmarks(now: Anatomy, before: Anatomy, shaped: Set[str], last: NDArray[np.uint8], fresh: Set[str]) -> Anatomy:
+    """The landmarks of the vertebrae whose bone was changed by hand, as the labels show them now, whatever changed them since. before: as
+    found. shaped: these vertebrae; fresh: those of them that are new. last: the labels that the landmarks of `now` were measured in."""
+    if not shaped or not now.landmarks or before.structure("bone").provenance == "not checked":  # in MR arches are seen, but not labelled
         return now
+    differing = [k for k, (one, other) in enumerate(zip(last, now.labels)) if not np.array_equal(one, other)]
+    heights_mm = now.frame.affine[2, 3] + now.frame.spacing_mm[0] * np.array(differing)
+    near = {level.name for level in before.levels if (np.abs(heights_mm - level.centre_mm[2]) < _FAR_MM).any()}
+    touched = fresh | (shaped & near)
     found = {marks.vertebra: marks for marks in before.landmarks}
     return replace(now, landmarks=tuple(_anew(now, before, found, marks, touched) for marks in now.landmarks))
 
@@ -73,20 +78,18 @@ def _pairs(old: Landmarks, new: Landmarks) -> list[tuple[str, object, object]]:
     return pairs
 
 
-def _touched(now: Anatomy, before: Anatomy, edits: Sequence[Edit]) -> frozenset[str]:
-    """The vertebrae whose bone the edits may have changed: those that have voxels under a stroke; all where a whole mask was changed."""
-    names = {codes.vertebra(level.name): level.name for level in before.levels}
-    if any(not isinstance(edit, Stroke) for edit in edits):
+def vertebrae_under(now: Anatomy, edit: Edit) -> frozenset[str]:
+    """The vertebrae whose bone is under an edit of bone; all of them where it changes the whole mask."""
+    names = {codes.vertebra(level.name): level.name for level in now.levels}
+    if structure_of(edit) != "bone":
+        return frozenset()
+    if not isinstance(edit, Stroke):
         return frozenset(names.values())
-    there: set[int] = set()
-    for edit in edits:
-        if isinstance(edit, Stroke):
-            box, mask = stroke_mask(now.frame, edit)
-            there |= {int(code) for labels in (before.labels, now.labels) for code in np.unique(labels[box][mask])}
-    return frozenset(name for code, name in names.items() if code in there)
+    box, mask = stroke_mask(now.frame, edit)
+    return frozenset(names[code] for code in np.unique(now.labels[box][mask]).tolist() if code in names)
 
 
-def _anew(now: Anatomy, before: Anatomy, found: dict[str, Landmarks], marks: Landmarks, touched: frozenset[str]) -> Landmarks:
+def _anew(now: Anatomy, before: Anatomy, found: dict[str, Landmarks], marks: Landmarks, touched: Set[str]) -> Landmarks:
     """The landmarks of one vertebra. It is as found where nothing differs, so that what is drawn back leaves no trace."""
     old = found.get(marks.vertebra)
     if old is None:

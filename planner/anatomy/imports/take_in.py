@@ -115,7 +115,7 @@ def _with_bone(volume: Volume, given: Codes) -> Volume:
     voxels = volume.values()
     np.copyto(voxels, _SURELY_BONE_HU, where=np.isin(given, codes.BONE) & (voxels < _SURELY_BONE_HU))
     padding = None if volume.padding is None else max(_LEAST_HU, round(volume.padding * volume.slope + volume.intercept))
-    return Volume(volume.frame, np.clip(voxels, _LEAST_HU, 32767).astype(np.int16), "CT", padding=padding)
+    return replace(volume, voxels=np.clip(voxels, _LEAST_HU, 32767).astype(np.int16), slope=1.0, intercept=0.0, padding=padding)
 
 
 # ---- what the map holds wins --------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from tests.bench.anatomy.scans import SCANS, loaded
 _TURNED = {"15 deg, nodding": (0, 15.0), "12 deg, leaning": (1, -12.0), "20 deg, turned": (2, 20.0)}
 _PARTS = {"upper half": (0.5, 1.0), "lower half": (0.0, 0.5)}
 
+
 def turn(axis: int, degrees: float) -> Floats:
     """(3, 3): a turn about the axis to the left (0), to the back (1) or to the head (2)."""
     one, other = (n for n in range(3) if n != axis)

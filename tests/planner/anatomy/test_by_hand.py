@@ -26,6 +26,7 @@ from planner.anatomy.by_hand.edits import (
 )
 from planner.anatomy.spine import ANGLES
 from planner.exchange.anatomy_files import anatomy_content
+from planner.geometry import Frame
 from planner.refusal import Refusal
 from tests.planner.anatomy.spine_of_pipes import after, code_at, rows_of, spine
 from tests.planner.needles.pipe_spine import pipe_spine
@@ -63,6 +64,19 @@ def test_bone_that_is_drawn_belongs_to_the_nearest_vertebra() -> None:
     made = after(stroke("bone", "draw", [(x + 24.0, y, z)], 3.0), stroke("bone", "draw", [(x + 90.0, 0.0, z)], 3.0))
     assert code_at(made, x + 24.0, y, z) == codes.vertebra("L3")
     assert code_at(made, x + 90.0, 0.0, z) == codes.BONE_OTHER
+
+
+def test_beyond_the_slices_of_an_oblique_scan_nothing_is_drawn() -> None:
+    """The slices end 10 mm to the left of the canal, the standard frame does not."""
+    x, y, z = next(level.centre_mm for level in spine().levels if level.name == "L3")
+    low_mm, high_mm = spine().frame.bounds_mm
+    shape = tuple(int(mm) for mm in (high_mm - low_mm)[::-1])
+    slices = Frame.axial((shape[0], shape[1], int(10.0 - low_mm[0])), (1.0, 1.0, 1.0), low_mm.tolist())
+    beyond, within = (stroke("bone", "draw", [(aside, y, z)], 3.0) for aside in (x + 24.0, x - 24.0))
+    made = edited(replace(spine(), field=slices), (beyond, within))
+    assert isinstance(made, EditedAnatomy)
+    assert made.idle == {0: "This lies outside the scan."}
+    assert code_at(made, x + 24.0, y, z) == code_at(spine(), x + 24.0, y, z)
 
 
 def test_what_is_erased_becomes_what_it_lay_in() -> None:

@@ -79,7 +79,7 @@ def test_no_needle_goes_through_the_gap() -> None:
     volume, gap = holed()
     anatomy = found("T12")
     leak = place(anatomy, behind(anatomy, level("L1")[2]), "dorsal")
-    room = prepare(volume, anatomy, leak, "interlaminar")
+    room = prepare(volume, anatomy, leak, "interlaminar-midline")
     slices = room.frame.to_world(np.arange(room.frame.shape[0])[:, None] * (1.0, 0.0, 0.0))
     inside = np.flatnonzero(gap.holds(slices))
     assert len(inside) and all((room.space[k] == BEYOND).all() for k in inside)

@@ -12,6 +12,7 @@ import pytest
 
 from planner.anatomy import Anatomy, find_with_labels
 from planner.anatomy import labels as codes
+from planner.anatomy.imports import take_in
 from planner.anatomy.imports.take_in import canal_of
 from planner.geometry import Frame, Volume, write_nifti
 from planner.phantom import PhantomParameters, build
@@ -112,8 +113,6 @@ def test_the_name_that_a_person_gave_wins(tmp_path: Path, taken: Anatomy) -> Non
 
 
 def test_a_canal_that_the_program_does_not_see_comes_from_the_map(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from planner.anatomy.imports import take_in
-
     def blind(volume: Volume, *more: object) -> Anatomy:
         raise Refusal("No spinal canal was found.")
 
@@ -414,3 +413,15 @@ def test_bone_that_lies_in_the_found_canal_is_asked_about(steps: int, asked: boo
     write_nifti(tmp_path / "map.nii.gz", numbers, one.volume.frame)
     taken = find_with_labels(one.volume, tmp_path / "map.nii.gz")
     assert ("is bone in the label map: one of them lies wrong" in (taken.structure("bone").problem or "")) == asked
+
+
+def test_a_tilted_scan_with_the_bone_of_a_map_ends_where_its_slices_do() -> None:
+    frame = Frame.axial((20, 20, 20), (2.0, 2.0, 2.0), (0.0, 0.0, 0.0))
+    voxels = np.full(frame.shape, 1040, dtype=np.int16)
+    tilted = Volume(frame, voxels, "CT", 1.0, -1024.0, field=frame.crop((5, 0, 0), frame.shape))
+    given = np.zeros(frame.shape, dtype=np.uint8)
+    given[10] = codes.BONE_OTHER
+    made = take_in._with_bone(tilted, given)
+    assert made.sample((20.0, 20.0, 30.0)) == 16.0  # as before
+    assert made.sample((20.0, 20.0, 20.0)) > 300.0  # bone
+    assert np.isnan(made.sample((20.0, 20.0, 4.0)))  # below the first slice

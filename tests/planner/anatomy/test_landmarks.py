@@ -1,13 +1,14 @@
 """Pedicles, joints, laminae, spinous processes and midlines against the design of a patient."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from planner.anatomy import Anchor
-from planner.anatomy.landmarks import landmarks_named
+from planner.anatomy.beside import both_sides
+from planner.anatomy.landmarks import find_landmarks, landmarks_named
 from planner.anatomy.names import rename
 from planner.anatomy.spine import Landmarks
 from planner.phantom.bones import Joint, pedicle_centre, pedicle_half_height
@@ -84,6 +85,18 @@ def test_facet_joints_lie_in_the_gap_between_the_processes(design: Design) -> No
     assert np.mean(across) < 1.2  # the gap is 2 mm wide, a voxel 1.5 mm
     assert np.mean(off) < 3.0
     assert np.mean(turned) < 10.0
+
+
+def test_where_no_pedicle_is_seen_the_wall_on_its_own_side_says_where_a_joint_lies() -> None:
+    """A canal that is made wider to the left moves no joint of the right."""
+    canal, levels, volume = found().canal, found().levels, phantom().volume
+    wall_mm = canal.wall_mm.copy()
+    wall_mm[:, 0] += 8.0
+    sides, wider = both_sides(volume, 160.0, canal), replace(canal, wall_mm=wall_mm)
+    shown = [find_landmarks(sides, found().labels, volume.frame, one, levels, ()) for one in (canal, wider)]
+    right = [[vars(facet) for mark in marks for facet in mark.facets if facet.side == "right"] for marks in shown]
+    assert len(right[0]) > 3
+    assert right[0] == right[1]
 
 
 def test_the_midline_halves_each_vertebra(design: Design) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from planner.anatomy import labels
 from planner.anatomy.by_hand.apply import edited
-from planner.anatomy.by_hand.edits import Mode, Stroke
-from planner.anatomy.spine import Anatomy, Lamina, Landmarks, Window
+from planner.anatomy.by_hand.edits import Mode, Stroke, WallPoint
+from planner.anatomy.spine import ANGLES, Anatomy, Lamina, Landmarks, Window
 from tests.planner.anatomy.phantoms import found
 
 _EDGE_MM = 3.0
@@ -109,6 +109,34 @@ def test_the_tip_of_a_spinous_process_moves_as_it_is_shortened() -> None:
     assert "Changed by what was drawn: L3 spinous tip." in (made.structure("landmarks").problem or "")
     assert marks(made).laminae == marks(found()).laminae
     assert all(one is other for one, other in zip(marks(made).pedicles, marks(found()).pedicles))
+
+
+def test_bone_that_is_drawn_beside_a_vertebra_and_erased_again_leaves_no_trace() -> None:
+    """A ball behind the tip, where no bone was found: it lengthens the process. Once it is taken away no voxel of L3 is left under it."""
+    tip = marks(found()).spinous_tip_mm
+    assert tip is not None
+    place = ((tip[0], tip[1] + 8.0, tip[2]),)
+    draw, erase = Stroke("bone", "draw", place, 4.0), Stroke("bone", "erase", place, 4.0)
+    longer = edited(found(), (draw,))
+    assert (marks(longer).spinous_tip_mm or tip)[1] > tip[1] + 5.0
+    again = edited(longer, (draw, erase))
+    assert np.array_equal(again.labels, found().labels)
+    assert marks(again) is marks(found())
+    assert "spinous tip" not in (again.structure("landmarks").problem or "")
+
+
+def test_landmarks_are_the_same_whether_edits_come_one_by_one_or_with_the_case_that_is_opened() -> None:
+    """The canal's wall is pulled into the pedicle of a vertebra whose bone was changed before."""
+    canal = found().canal
+    pedicle = next(one for one in marks(found()).pedicles if one.side == "right")
+    at = canal.nearest(pedicle.centre_mm)
+    wall = canal.centreline_mm[at] - canal.wall_mm[at, ANGLES // 2] * canal.left[at]
+    (from_x, y, z), out_mm = (float(value) for value in wall), 4.0
+    edits = (tip_brush(), WallPoint((from_x, y, z), (from_x - out_mm, y, z), 10.0))
+    one_by_one, at_once = edited(edited(found(), edits[:1]), edits), edited(found(), edits)
+    shown = [next(one for one in marks(made).pedicles if one.side == "right") for made in (one_by_one, at_once)]
+    assert shown[0].width_mm == shown[1].width_mm < pedicle.width_mm - 1.0
+    assert one_by_one.structure("landmarks") == at_once.structure("landmarks")
 
 
 def wide_mm(anatomy: Anatomy, centre_mm: tuple[float, float, float]) -> float:

@@ -1,11 +1,15 @@
 """Windows, foramina and roots against a patient whose every voxel is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from planner.anatomy import Anchor, find, labels
+from planner.anatomy.windows import find_windows
+from planner.geometry import Frame
 from tests.planner.anatomy.phantoms import dice, found, phantom, thickened, true_mask
 
 LUMBAR = ("L1", "L2", "L3", "L4", "L5")
@@ -47,6 +51,22 @@ def test_thicker_voxels_neither_close_a_window_nor_open_it(block: tuple[int, int
     off = [windows[n].height_mm - _true_gap_mm(np.array(windows[n].centre_mm), windows[n].tilt_deg) for n in ("T11", "T12", *LUMBAR)]
     assert np.median(off) == pytest.approx(0.0, abs=1.2)
     assert np.abs(off).max() < 3.0
+
+
+@pytest.mark.parametrize("above_mm", [0.0, 5.0])
+def test_a_window_is_closed_where_no_slice_of_a_tilted_scan_shows_its_lower_lamina(above_mm: float) -> None:
+    """Slices tilted by 20 degrees that begin in the body of L4 and rise to the back: beyond them voxels are as air."""
+    canal, volume = found().canal, phantom().volume
+    levels = tuple(level for level in found().levels if level.name in ("L3", "L4"))
+    affine = volume.frame.affine.copy()
+    affine[2, 1] = np.tan(np.radians(20.0)) * affine[1, 1]
+    middle_mm = canal.centreline_mm[canal.nearest(levels[1].centre_mm)]
+    affine[2, 3] = levels[1].centre_mm[2] + above_mm - np.tan(np.radians(20.0)) * (middle_mm[1] - affine[1, 3])
+    tilted = replace(volume, field=Frame(volume.frame.shape, affine), voxels=volume.voxels.copy())
+    for slab in tilted.unseen:
+        slab.fill(tilted.voxels, tilted.frame, tilted.to_stored(-1024.0))
+    (whole,), cut = (find_windows(scan, 160.0, canal, levels) for scan in (volume, tilted))
+    assert all(window.height_mm < whole.height_mm and window.width_mm < whole.width_mm + 1.0 for window in cut)
 
 
 def test_windows_lie_in_the_middle_and_their_sizes_are_near_the_design() -> None:

@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from planner.anatomy import Anatomy, find, out_of_view, shown
 from planner.anatomy.labels import LEVELS
 from planner.geometry import Frame
+from tests.bench.anatomy.otherwise import turn
 from tests.data import real
 from tests.planner.anatomy.phantoms import found, phantom, true_mask
 from tests.planner.anatomy.scans import dicom_volume
@@ -43,6 +45,20 @@ def test_openings_say_which_vertebra_is_not_in_view() -> None:
     assert out_of_view(short, ("T12", "L1")) is None
     assert out_of_view(short, ("C6", "C7")) == f"C7 is not in view: the scan begins at {short.levels[0].name}."
     assert out_of_view(found(), ("L3", "L4")) is None
+
+
+@pytest.mark.parametrize(
+    ("first", "words"),
+    [((-200, -200, -200), "begins in it"), ((0, -200, -200), "ends in it"), ((-100, -200, 0), "is too narrow for it")],
+)
+def test_where_slices_at_a_slant_cut_a_vertebra_is_said_as_of_straight_ones(first: tuple[int, int, int], words: str) -> None:
+    """Slices of 1 mm that nod by 20 degrees and end in the middle of L3. first: their first voxel, counted from there."""
+    affine = np.eye(4)
+    affine[:3, :3] = turn(0, 20.0)[:, ::-1]
+    affine[:3, 3] = next(level.centre_mm for level in found().levels if level.name == "L3") + affine[:3, :3] @ first
+    cut = replace(found(), field=Frame((201, 401, 401), affine))
+    assert shown(cut, "L3") == "part"
+    assert out_of_view(cut, ("L2", "L3")) == f"L3 is not wholly in view: the scan {words}."
 
 
 def test_a_vertebra_that_the_program_missed_is_not_called_out_of_view() -> None:

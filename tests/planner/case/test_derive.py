@@ -53,6 +53,16 @@ def test_in_mr_a_name_given_after_the_search_leads_to_the_same_anatomy_as_one_gi
     assert not np.array_equal(after.mask(CANAL), guessed.mask(CANAL))
 
 
+def test_a_vertebra_is_not_named_beyond_the_slices_of_an_oblique_scan() -> None:
+    """The slices end in the middle of the frame."""
+    volume, _ = pipe_spine()
+    k, j, i = volume.frame.shape
+    slices = replace(volume, field=volume.frame.crop((0, 0, 0), (k, j, i // 2)))
+    x, y, z = (float(value) for value in volume.frame.to_world((k // 2, j // 2, 3 * i // 4)))
+    with pytest.raises(Refusal, match="named L3 lies outside the scan"):
+        find_anatomy(Case(anchor=Anchor("L3", (x, y, z), "user")), slices)
+
+
 def test_the_forecast_is_stale_when_the_patient_lies_otherwise() -> None:
     (site,) = hand_made.plan().sites
     assert patch_key((site,)) == patch_key((replace(site),))
