@@ -24,7 +24,6 @@ _FARTHEST_MM, _SHIFT = 5.0, 0.15  # how far a disc moves to its borders, in mm a
 _TOLL = 0.3  # what a disc costs, in standard deviations of the evidence
 _HEIGHT, _ODD = (0.7, 1.4), 30.0  # of the depth of its body is a vertebra with its disc, C3 to L5 (0.9 to 1.2); what another one costs
 _ALIKE_MM, _SOFT_HU = 30, 0.0  # along the canal to both sides bodies are alike deep; air in front of a neck is not where a body ends
-_PLAIN = 2.0  # evidence that stands out by more, in its own spread, says little more: C1 and the ends of a scan do
 SHORTEST_MM, LONGEST_MM = 11, 48
 _USUAL_GAP_MM = 30.0  # from one vertebra to the next, where only one is in view
 _PAST_END = 0.1  # of the way to the next vertebra: half a disc's height, as far as the place of the last disc may be wrong
@@ -101,8 +100,7 @@ def find_column(search: Volume, bone: Volume, curve: Curve, radius_mm: Floats, o
     tilts = (np.sign(weight) * ridges - 0.5 * np.abs(slopes)[:, None]).argmax(axis=0)
     stand_out = float(np.clip(_correlation(rims[trusted], shifted[above_mm][trusted]), 0.0, 0.5))
     signal = shifted[above_mm] + stand_out * rims + weight * standardised(ridges[tilts, np.arange(n)], high_mm)
-    evidence = _PLAIN * np.tanh(signal / max(float(np.std(signal)), 1e-6) / _PLAIN)
-    evidence = evidence / max(float(np.std(evidence)), 1e-6)
+    evidence = signal / max(float(np.std(signal)), 1e-6)
     depths_mm = _DEPTHS_MM[ndimage.median_filter(falls, (2 * _ALIKE_MM + 1, 1), mode="nearest").argmax(axis=1)]
     chosen = choose_discs(evidence, depth_mm=depths_mm)
     chosen = chosen[np.isin(chosen, seen)]
