@@ -28,6 +28,7 @@ _AS_DEEP = (0.7, 1.4)  # from one vertebra to the next, of the depth of a body: 
 _END_MM = 4.0  # what comes so near to the end of the canal may be cut
 _MOST = 0.93  # how sure two clues that agree can be: some people have other numbers of vertebrae
 _AT_ODDS = 0.3  # how sure a name is that another clue speaks against
+_HARDLY = 0.15  # of a name that is as likely one vertebra off: no name is told by it
 
 
 @dataclass(frozen=True)
@@ -162,8 +163,8 @@ def _skull(bone: Volume, curve: Curve, found: list[Body]) -> Clue | None:
     s, over_mm = curve.s_mm, (bone.frame.shape[0] - 1) * bone.frame.spacing_mm[0] + bone.frame.affine[2, 3] - curve.points_mm[0, 2]
     floor = np.flatnonzero((_share_beside(bone, curve, (15.0, 45.0), (20.0, 60.0), 4.0) > _SKULL) & (s < _NECK_MM))
     if len(floor):
-        return Clue(_nearest(found, float(s[floor[-1]]) + _FLOOR_TO_C2_MM), "C2", 0.55, "the floor of the skull")
-    return Clue(_nearest(found, _END_TO_C2_MM), "C2", _AT_ODDS, "the skull") if over_mm > _OVER_MM else None
+        return Clue(_nearest(found, float(s[floor[-1]]) + _FLOOR_TO_C2_MM), "C2", 0.45, "the floor of the skull")
+    return Clue(_nearest(found, _END_TO_C2_MM), "C2", _HARDLY, "the skull") if over_mm > _OVER_MM else None
 
 
 def _nearest(found: list[Body], s_mm: float) -> int:
@@ -173,11 +174,11 @@ def _nearest(found: list[Body], s_mm: float) -> int:
 def _by_size(found: list[Body], neck: bool) -> Clue:
     """A name by how far apart the vertebrae lie, which hardly tells any."""
     if neck and len(found) >= 3:
-        return Clue(0, "C4", 0.15, "how near the vertebrae lie to each other")
+        return Clue(0, "C4", _HARDLY, "how near the vertebrae lie to each other")
     lengths = np.array([22.0, 23.5, 24.5, 25.5, 27.0, 29.5, 32.0, 34.0, 35.0, 36.0])  # disc to disc, T7 to L4 (algorithms 2.1)
     likely = int(np.abs(lengths - (found[-1][0] - found[-2][0])).argmin()) + LEVELS.index("T7") if len(found) > 1 else LEVELS.index("T12")
     likely = min(max(likely, len(found) - 1), LEVELS.index("L5"))
-    return Clue(len(found) - 1, LEVELS[likely], 0.15, "how far apart the vertebrae lie")
+    return Clue(len(found) - 1, LEVELS[likely], _HARDLY, "how far apart the vertebrae lie")
 
 
 def _wings(bone: Volume, curve: Curve) -> Floats:
