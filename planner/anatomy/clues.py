@@ -23,9 +23,12 @@ _RIB_IN_MM, _RIB_OUT_MM = 40.0, 60.0  # where a rib begins beside the canal at t
 _RIB_LONG_MM = 60.0  # along the canal: a rib that is seen between these is shorter, the hip bone is longer
 _LUMBAR = 4  # vertebrae at least between the last ribs and the sacrum
 _RIB_LEAST = 40  # samples of 2 x 2 x 1 mm
+_NECK_DEPTH_MM, _NECK_GAP_MM = 22.0, 24.0  # bodies of a neck are less deep, and less far apart
+_AS_DEEP = (0.7, 1.4)  # from one vertebra to the next, of the depth of a body: else they are not counted right
 _END_MM = 4.0  # what comes so near to the end of the canal may be cut
 _MOST = 0.93  # how sure two clues that agree can be: some people have other numbers of vertebrae
 _AT_ODDS = 0.3  # how sure a name is that another clue speaks against
+_HARDLY = 0.15  # of a name that is as likely one vertebra off: no name is told by it
 
 
 @dataclass(frozen=True)
@@ -43,20 +46,23 @@ class Clue:
         return LEVELS.index(self.name) - self.at
 
 
-def guess(search: Volume, bone: Volume, curve: Curve, found: list[Body]) -> Anchor:
+def guess(search: Volume, bone: Volume, curve: Curve, found: list[Body], depth_mm: float) -> Anchor:
     """The program's own name for one vertebra, with an honest confidence. Clues that agree make each other surer; one that is at odds with
     the rest is told, for it may be a transitional vertebra.
 
-    bone: the mask of bone (0 or 1) on the search grid.
+    bone: the mask of bone (0 or 1) on the search grid. depth_mm: of the bodies, from back to front.
     """
     usual = 1.0 - number("anatomy.transitional_share")
-    clues = [
-        clue
-        for clue in (_sacrum(bone, curve, found, usual), _last_ribs(search, bone, curve, found, usual), _skull(bone, curve, found))
-        if clue
-    ]
+    neck = depth_mm < _NECK_DEPTH_MM and _spacing(found) < _NECK_GAP_MM
+    if len(found) > 1 and not _AS_DEEP[0] <= _spacing(found) / depth_mm <= _AS_DEEP[1]:
+        told: tuple[Clue | None, ...] = ()
+    elif neck:
+        told = (_skull(bone, curve, found),)
+    else:
+        told = (_sacrum(bone, curve, found, usual), _last_ribs(search, bone, curve, found, usual))
+    clues = [clue for clue in told if clue]
     if not clues:
-        return _anchor(_by_size(found), found)
+        return _anchor(_by_size(found, neck), found)
     best = max(clues, key=lambda clue: clue.sure)
     against = [clue for clue in clues if clue.first != best.first]
     why = " and ".join(clue.why for clue in clues if clue.first == best.first)
@@ -152,27 +158,27 @@ def _is_wide(search: Volume, curve: Curve, body: Body) -> bool:
 
 def _skull(bone: Volume, curve: Curve, found: list[Body]) -> Clue | None:
     """C2 in a neck below the floor of the skull, or where the canal ends inside the scan, which it does at the skull."""
-    if _spacing(found) >= 21.0 or len(found) < 3:
+    if len(found) < 3:
         return None
     s, over_mm = curve.s_mm, (bone.frame.shape[0] - 1) * bone.frame.spacing_mm[0] + bone.frame.affine[2, 3] - curve.points_mm[0, 2]
     floor = np.flatnonzero((_share_beside(bone, curve, (15.0, 45.0), (20.0, 60.0), 4.0) > _SKULL) & (s < _NECK_MM))
     if len(floor):
-        return Clue(_nearest(found, float(s[floor[-1]]) + _FLOOR_TO_C2_MM), "C2", 0.55, "the floor of the skull")
-    return Clue(_nearest(found, _END_TO_C2_MM), "C2", 0.45, "the skull") if over_mm > _OVER_MM else None
+        return Clue(_nearest(found, float(s[floor[-1]]) + _FLOOR_TO_C2_MM), "C2", 0.45, "the floor of the skull")
+    return Clue(_nearest(found, _END_TO_C2_MM), "C2", _HARDLY, "the skull") if over_mm > _OVER_MM else None
 
 
 def _nearest(found: list[Body], s_mm: float) -> int:
     return min(range(len(found)), key=lambda n: abs(found[n][0] - s_mm))
 
 
-def _by_size(found: list[Body]) -> Clue:
+def _by_size(found: list[Body], neck: bool) -> Clue:
     """A name by how far apart the vertebrae lie, which hardly tells any."""
-    if _spacing(found) < 21.0 and len(found) >= 3:
-        return Clue(0, "C4", 0.15, "how near the vertebrae lie to each other")
+    if neck and len(found) >= 3:
+        return Clue(0, "C4", _HARDLY, "how near the vertebrae lie to each other")
     lengths = np.array([22.0, 23.5, 24.5, 25.5, 27.0, 29.5, 32.0, 34.0, 35.0, 36.0])  # disc to disc, T7 to L4 (algorithms 2.1)
     likely = int(np.abs(lengths - (found[-1][0] - found[-2][0])).argmin()) + LEVELS.index("T7") if len(found) > 1 else LEVELS.index("T12")
     likely = min(max(likely, len(found) - 1), LEVELS.index("L5"))
-    return Clue(len(found) - 1, LEVELS[likely], 0.15, "how far apart the vertebrae lie")
+    return Clue(len(found) - 1, LEVELS[likely], _HARDLY, "how far apart the vertebrae lie")
 
 
 def _wings(bone: Volume, curve: Curve) -> Floats:

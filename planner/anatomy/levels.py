@@ -18,9 +18,12 @@ from planner.geometry import Floats, Volume
 DEPTH_MM = 15.0  # of the middle of a body in front of the canal; discs turn about it
 _HALF_DISCS_MM = np.array([3.0, 4.0, 5.0, 6.0])
 TILTS_DEG = np.arange(-40, 41, 5)
-_FORAMEN_ABOVE_MM = (3.0, 6.0, 9.0)  # the middle of a foramen lies about this far above the middle of its disc
+_DEPTHS_MM = np.arange(2.0, 46.0, 1.0)
+_FORAMEN_ABOVE = (0.1, 0.2, 0.3)  # of the height of a vertebra: so far above the middle of its disc lies that of a foramen
 _FARTHEST_MM, _SHIFT = 5.0, 0.15  # how far a disc moves to its borders, in mm and as a share of the way to the next disc
 _TOLL = 0.3  # what a disc costs, in standard deviations of the evidence
+_HEIGHT, _ODD = (0.7, 1.4), 30.0  # of the depth of its body is a vertebra with its disc, C3 to L5 (0.9 to 1.2); what another one costs
+_ALIKE_MM, _SOFT_HU = 30, 0.0  # along the canal to both sides bodies are alike deep; air in front of a neck is not where a body ends
 SHORTEST_MM, LONGEST_MM = 11, 48
 _USUAL_GAP_MM = 30.0  # from one vertebra to the next, where only one is in view
 _PAST_END = 0.1  # of the way to the next vertebra: half a disc's height, as far as the place of the last disc may be wrong
@@ -53,10 +56,10 @@ class Column:
     openness: Floats
 
 
-def standardised(signal: Floats) -> Floats:
-    """High-passed over 60 mm and divided by its spread over 90 mm."""
-    high = signal - ndimage.uniform_filter1d(signal, 61, mode="nearest")
-    spread = np.sqrt(ndimage.uniform_filter1d(high**2, 91, mode="nearest"))
+def standardised(signal: Floats, vertebra_mm: int = 30) -> Floats:
+    """High-passed over the height of two vertebrae and divided by its spread over that of three."""
+    high = signal - ndimage.uniform_filter1d(signal, 2 * vertebra_mm + 1, mode="nearest")
+    spread = np.sqrt(ndimage.uniform_filter1d(high**2, 3 * vertebra_mm + 1, mode="nearest"))
     return np.asarray(high / np.maximum(spread, 0.25 * np.median(spread) + 1e-6))
 
 
@@ -78,24 +81,29 @@ def find_column(search: Volume, bone: Volume, curve: Curve, radius_mm: Floats, o
     """
     n = len(curve.points_mm)
     front = ndimage.gaussian_filter1d(np.median(radius_mm[:, ANGLES * 3 // 4 - 3 : ANGLES * 3 // 4 + 4], axis=1), 5.0, mode="nearest")
-    lateral = ndimage.gaussian_filter1d(openness.mean(axis=1), 2.5, mode="nearest")
+    falls = _falls(search, curve, front)
+    depth_mm = float(np.clip(_DEPTHS_MM[np.median(falls, axis=0).argmax()], 14.0, 40.0))
+    high_mm = round(min(depth_mm, _USUAL_GAP_MM))
     at = np.arange(n, dtype=np.float64)
-    rims = standardised(ndimage.gaussian_filter1d(_outline(bone, curve, front), 2.5, mode="nearest"))
-    ridges = _ridges(search, curve, front)
+    seen = np.flatnonzero(search.shows(curve.points_mm - (front + DEPTH_MM)[:, None] * curve.back))
+    held = np.clip(np.arange(n), seen[0], seen[-1]) if len(seen) else np.arange(n)  # the ends of a scan look like discs
+    lateral = ndimage.gaussian_filter1d(openness.mean(axis=1), 2.5, mode="nearest")[held]
+    rims = standardised(ndimage.gaussian_filter1d(_outline(bone, curve, front), 2.5, mode="nearest")[held], high_mm)
+    ridges = _ridges(search, curve, front)[:, held]
     slopes = np.tan(np.radians(TILTS_DEG))
     level = int(np.flatnonzero(TILTS_DEG == 0)[0])
     trusted = np.asarray(openness.mean(axis=1) < 0.75)  # nothing closes the sides at the sacrum's end, at C1, at the scan's end
-    shifted = {above_mm: standardised(np.interp(at - above_mm, at, lateral)) for above_mm in _FORAMEN_ABOVE_MM}
+    shifted = {mm: standardised(np.interp(at - mm, at, lateral), high_mm) for mm in (share * high_mm for share in _FORAMEN_ABOVE)}
     match = {mm: _correlation(ridges[level][trusted], sides[trusted]) for mm, sides in shifted.items()}
     above_mm = max(match, key=lambda mm: abs(match[mm]))
     weight = float(np.clip(3.0 * match[above_mm], -0.4, 1.5))  # bodies of old bone are darker inside than their endplates, not brighter
     tilts = (np.sign(weight) * ridges - 0.5 * np.abs(slopes)[:, None]).argmax(axis=0)
     stand_out = float(np.clip(_correlation(rims[trusted], shifted[above_mm][trusted]), 0.0, 0.5))
-    signal = shifted[above_mm] + stand_out * rims + weight * standardised(ridges[tilts, np.arange(n)])
+    signal = shifted[above_mm] + stand_out * rims + weight * standardised(ridges[tilts, np.arange(n)], high_mm)
     evidence = signal / max(float(np.std(signal)), 1e-6)
-    chosen = choose_discs(evidence)
-    middles = curve.points_mm - (front + DEPTH_MM)[:, None] * curve.back
-    chosen = chosen[[search.frame.contains(middles[a]) for a in chosen]] if len(chosen) else chosen  # the ends of a scan look like discs
+    depths_mm = _DEPTHS_MM[ndimage.median_filter(falls, (2 * _ALIKE_MM + 1, 1), mode="nearest").argmax(axis=1)]
+    chosen = choose_discs(evidence, depth_mm=depths_mm)
+    chosen = chosen[np.isin(chosen, seen)]
     depth, profile = _profile(search, curve, front)
     discs = []
     for a in chosen:
@@ -104,7 +112,7 @@ def find_column(search: Volume, bone: Volume, curve: Curve, radius_mm: Floats, o
         farthest = min(_FARTHEST_MM, _SHIFT * nearest)
         place, slope = between_borders(profile, depth, int(a), slopes[np.abs(slopes - slopes[tilts[a]]) < 0.3], farthest)
         discs.append(Disc(float(np.interp(place, at, curve.s_mm)), slope, float(evidence[a])))
-    return Column(tuple(discs), front, _depth_of(search, curve, front), evidence, openness)
+    return Column(tuple(discs), front, depth_mm, evidence, openness)
 
 
 Body = tuple[float, tuple[float, float, float], float]
@@ -241,8 +249,9 @@ def _reach(mask: NDArray[np.bool_], places: Floats) -> Floats:
 
 
 @njit(cache=True, nogil=True)
-def _spaced(evidence: Floats, shortest: int, longest: int, toll: float) -> NDArray[np.int64]:
-    """Places of greatest summed evidence whose distances lie in range and change slowly (algorithms 2.1)."""
+def _spaced(evidence: Floats, shortest: int, longest: int, toll: float, least: Floats, most: Floats) -> NDArray[np.int64]:
+    """Places of greatest summed evidence whose distances lie in range and change slowly (algorithms 2.1). least, most: (n,), the usual
+    height of a vertebra whose middle lies there."""
     n = len(evidence)
     width = longest - shortest + 1
     value = np.full((n, width), -1e9)
@@ -262,6 +271,8 @@ def _spaced(evidence: Floats, shortest: int, longest: int, toll: float) -> NDArr
                     there = value[p, q] - 12.0 * change * change
                     if there > best:
                         best, back = there, q
+            middle = s - (w + shortest) // 2
+            best -= _ODD * max(np.log((w + shortest) / most[middle]), np.log(least[middle] / (w + shortest)), 0.0) ** 2
             value[s, w] = best + evidence[s] - toll
             source[s, w] = back
     top, s_top, w_top = -1e9, -1, -1
@@ -285,26 +296,26 @@ def _spaced(evidence: Floats, shortest: int, longest: int, toll: float) -> NDArr
     return out[:count][::-1]
 
 
-def choose_discs(evidence: Floats, shortest: int = SHORTEST_MM) -> NDArray[np.int64]:
-    """Indices of the discs in evidence along the canal (n,), about 1 mm a sample and 1 in spread; none nearer than `shortest`."""
+def choose_discs(evidence: Floats, shortest: int = SHORTEST_MM, depth_mm: Floats | None = None) -> NDArray[np.int64]:
+    """Indices of the discs in evidence along the canal (n,), about 1 mm a sample and 1 in spread; none nearer than `shortest`.
+
+    depth_mm: (n,), of the bodies there from back to front, which are about as high as deep; None where that is not known."""
     if len(evidence) < shortest + 2:
         return np.zeros(0, dtype=np.int64)
-    chosen: NDArray[np.int64] = _spaced(np.ascontiguousarray(evidence), shortest, LONGEST_MM, _TOLL)
+    least, most = (np.zeros(len(evidence)), np.full(len(evidence), np.inf)) if depth_mm is None else (share * depth_mm for share in _HEIGHT)
+    chosen: NDArray[np.int64] = _spaced(np.ascontiguousarray(evidence), shortest, LONGEST_MM, _TOLL, least, most)
     return chosen[(chosen > 1) & (chosen < len(evidence) - 2)]
 
 
-def _depth_of(search: Volume, curve: Curve, front: Floats) -> float:
-    """Depth of the bodies from back to front in mm: half way down to what lies in front of them, between the discs."""
-    n = len(front)
-    ahead = np.arange(2.0, 46.0, 1.0)
+def _falls(search: Volume, curve: Curve, front: Floats) -> Floats:
+    """(n, len(_DEPTHS_MM)): how steeply the scan falls at each depth behind which a body may end. A body's end is where it falls most in
+    the median of a stretch of the canal: half way down to what lies in front of the bodies, between the discs."""
     u = np.array([-4.0, 0.0, 4.0])
-    shape = (n, len(ahead), len(u))
-    v = -(front[:, None] + ahead)
-    block = in_sections(search, curve, np.broadcast_to(u, shape), np.broadcast_to(v[:, :, None], shape)).mean(axis=2)
-    steep = -np.gradient(ndimage.gaussian_filter1d(block, 1.5, axis=1), axis=1)
-    steep[:, (ahead < 12.0)] = 0.0
-    mean = np.median(steep, axis=0)
-    return float(np.clip(ahead[int(mean.argmax())], 14.0, 40.0))
+    shape = (len(front), len(_DEPTHS_MM), len(u))
+    v = -(front[:, None] + _DEPTHS_MM)
+    block = in_sections(search, curve, np.broadcast_to(u, shape), np.broadcast_to(v[:, :, None], shape))
+    smooth = ndimage.gaussian_filter1d(np.maximum(block, _SOFT_HU).mean(axis=2), 1.5, axis=1)
+    return np.where(_DEPTHS_MM < 12.0, 0.0, -np.gradient(smooth, axis=1))
 
 
 def bodies(curve: Curve, column: Column) -> Row:
