@@ -144,8 +144,7 @@ def test_what_is_seen_first_is_what_is_there_in_the_end(
     told = final.voxels != (final.padding if final.padding is not None else shown.padding)
     assert 0.2 * told.sum() < there.sum() < told.sum()
     assert {name: view.pose for name, view in grid.slices.items()} == poses
-    qtbot.wait(300)
-    assert np.array_equal(pictures[along], picture(window, along))
+    wait(qtbot, lambda: np.array_equal(pictures[along], picture(window, along)))
     assert (picture(window, across).astype(int) - pictures[across]).max() > 40
 
 
