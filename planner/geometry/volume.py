@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,13 +33,14 @@ class Gap:
         low, high = sorted(float(np.asarray(point) @ np.array(self.normal)) for point in (one_mm, other_mm))
         return low <= self.low_mm and high >= self.high_mm
 
-    def fill(self, voxels: NDArray[Any], frame: Frame, value: float) -> None:
-        """Give all voxels [k, j, i] of a frame that lie in it one value, in place."""
+    def fill(self, voxels: NDArray[Any], frame: Frame, value: float, planes: Sequence[int] | None = None) -> None:
+        """Give all voxels [k, j, i] of a frame that lie in it one value, in place; planes: only those of these k."""
         of_k, of_j, of_i, offset = np.array(self.normal) @ frame.affine[:3]  # the height along the normal is a sum
         row = of_j * np.arange(frame.shape[1])[:, None] + of_i * np.arange(frame.shape[2]) + offset
-        heights = of_k * np.arange(frame.shape[0])
-        for k in np.flatnonzero((heights + row.max() > self.low_mm) & (heights + row.min() < self.high_mm)):
-            height = heights[k] + row
+        numbers = np.arange(frame.shape[0]) if planes is None else np.asarray(planes, dtype=np.int64)
+        heights = of_k * numbers
+        for k in numbers[(heights + row.max() > self.low_mm) & (heights + row.min() < self.high_mm)]:
+            height = of_k * k + row
             voxels[k][(height > self.low_mm) & (height < self.high_mm)] = value
 
 

@@ -44,7 +44,8 @@ class ImagePlanes:
     """An image whose stored planes [j, i] come one k after another, from the start each time they are asked for.
 
     kind: of the stored voxels. problem: None or a sentence on its geometry. whole_bytes: what the planes take together where the file
-    cannot be read plane by plane; else 0. planes: raise Unreadable with a sentence where the file breaks off.
+    cannot be read plane by plane; else 0. planes_from: the same from plane k on, of a file that is not packed. Both raise Unreadable with a
+    sentence where the file breaks off.
     """
 
     frame: Frame
@@ -54,6 +55,7 @@ class ImagePlanes:
     problem: str | None
     whole_bytes: int
     planes: Callable[[], Iterator[NDArray[Any]]]
+    planes_from: Callable[[int], Iterator[NDArray[Any]]] | None = None
 
     @property
     def stored_bytes(self) -> int:
@@ -87,7 +89,7 @@ def _nifti(path: Path, held: int) -> ImagePlanes:
     _check(prod(head.frame.shape) * head.kind.itemsize, held, packed)
     start, skip = (0, head.offset) if packed else (head.offset, 0)
     stored = _Stored(path, _gzip if packed else _plain, start, skip, head.frame.shape, head.kind, "The file is not a whole NIfTI image.")
-    return ImagePlanes(head.frame, head.kind, head.slope, head.intercept, head.problem, 0, stored.planes)
+    return ImagePlanes(head.frame, head.kind, head.slope, head.intercept, head.problem, 0, stored.planes, stored.planes_from)
 
 
 def _with_text_header(path: Path, held: int) -> ImagePlanes:
@@ -127,7 +129,7 @@ def _with_text_header(path: Path, held: int) -> ImagePlanes:
         return ImagePlanes(frame, kind, 1.0, 0.0, problem, promised * AT_ONCE, partial(_planes_of_whole, path))
     as_stored = kind.newbyteorder(">" if _big_endian(lines) else "<")
     stored = _Stored(file, unpacked, length, 0, frame.shape, as_stored, _BREAKS_OFF)
-    return ImagePlanes(frame, as_stored, 1.0, 0.0, problem, 0, stored.planes)
+    return ImagePlanes(frame, as_stored, 1.0, 0.0, problem, 0, stored.planes, stored.planes_from)
 
 
 def _check(promised: int, held: int, packed: bool) -> None:
@@ -199,22 +201,28 @@ class _Stored:
     kind: np.dtype[Any]
     broken: str
 
-    def planes(self) -> Iterator[NDArray[Any]]:
-        """One after another, each from its own piece of the file."""
+    @property
+    def planes_from(self) -> Callable[[int], Iterator[NDArray[Any]]] | None:
+        """`planes` where the file can be read from anywhere."""
+        return self.planes if self.unpacked is _plain else None
+
+    def planes(self, first: int = 0) -> Iterator[NDArray[Any]]:
+        """One after another, each from its own piece of the file. first: where to begin, in a file that is not packed."""
         count, rows, columns = self.shape
         size = rows * columns * self.kind.itemsize
         try:
             with self.path.open("rb") as file:
-                file.seek(self.start)
+                file.seek(self.start + first * size)
                 stream = self.unpacked(file)
                 stream.read(self.skip)
-                for _ in range(count):
+                for _ in range(first, count):
                     data = stream.read(size)
                     if len(data) < size:
                         raise Unreadable(self.broken)
                     yield np.frombuffer(data, self.kind).reshape(rows, columns)
         except (OSError, EOFError, zlib.error) as error:
             raise Unreadable(self.broken) from error
+
 
 
 def _plain(file: BinaryIO) -> BinaryIO:

@@ -54,10 +54,11 @@ def write(folder: Path, kind: str) -> None:
     folder.mkdir(parents=True)
     order = np.random.default_rng(7).permutation(SLICES)
     for n in range(SLICES):
-        _slice(n, kind).save_as(folder / f"IM{order[n]:05d}", enforce_file_format=True)
+        slice_of(n, kind).save_as(folder / f"IM{order[n]:05d}", enforce_file_format=True)
 
 
-def _slice(n: int, kind: str) -> FileDataset:
+def slice_of(n: int, kind: str) -> FileDataset:
+    """Slice n of a kind, counted from the foot."""
     stored = (truth(n).astype(np.int32) + OFFSET).astype(np.uint16)
     syntax, encode = COMPRESSED.get(kind, (ExplicitVRLittleEndian, None))
     meta = FileMetaDataset()

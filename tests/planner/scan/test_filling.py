@@ -11,7 +11,7 @@ from planner.progress import Cancelled
 from planner.scan import load, read
 from planner.scan.pixels import read_pixels, stored_type
 from tests.planner.scan.test_geometry import assert_true
-from tests.planner.scan.writer import Stack, write
+from tests.planner.scan.writer import Stack, hu, write
 
 SAGITTAL = Stack(row=(0, 1, 0), column=(0, 0, -1), step=(4, 0, 0), rows=24, columns=20)
 
@@ -93,33 +93,77 @@ def test_a_scan_in_the_middle_of_the_sixteen_bits_keeps_its_memory(tmp_path):
     assert np.shares_memory(seen.shown[0].voxels, volume.voxels)
 
 
-@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.nrrd"])
-def test_one_file_is_there_from_its_middle_plane_on(tmp_path, name):
-    """Planes come in the order of the file, from foot to head or the other way."""
-    place = np.arange(20 * 24 * 30).reshape(20, 24, 30) % 3000 - 1500
-    affine = np.array([(0, 0, -1.1, 9), (0, 1.2, 0, -7), (-2.5, 0, 0, 5), (0, 0, 0, 1)])
-    if name == "a.nrrd":
-        image = SimpleITK.GetImageFromArray(place.astype(np.int16))
-        image.SetDirection((affine[:3, 2::-1] / (1.1, 1.2, 2.5)).ravel().tolist())
-        image.SetSpacing((1.1, 1.2, 2.5))
+SHAPE = (20, 24, 30)
+PLACE = (np.arange(20 * 24 * 30).reshape(SHAPE) % 3000 - 1500).astype(np.int16)
+SPACING = np.array([1.1, 1.2, 2.5])
+
+
+def turned_by(deg):
+    """Affine (k, j, i) -> LPS of a grid that is turned about x; from head to foot, from left to right where it is not turned."""
+    c, s = np.cos(np.deg2rad(deg)), np.sin(np.deg2rad(deg))
+    affine = np.eye(4)
+    affine[:3, :3] = np.array([(1, 0, 0), (0, c, -s), (0, s, c)]) @ np.array([(0, 0, -1.1), (0, 1.2, 0), (-2.5, 0, 0)])
+    affine[:3, 3] = 9, -7, 5
+    return affine
+
+
+def one_file(path, affine):
+    if path.suffix in (".nrrd", ".mha"):
+        image = SimpleITK.GetImageFromArray(PLACE)
+        image.SetDirection((affine[:3, 2::-1] / SPACING).ravel().tolist())
+        image.SetSpacing(SPACING.tolist())
         image.SetOrigin(affine[:3, 3].tolist())
-        SimpleITK.WriteImage(image, str(tmp_path / name))
+        SimpleITK.WriteImage(image, str(path))
     else:
-        write_nifti(tmp_path / name, place.astype(np.int16), Frame(place.shape, affine))
-    (series,) = read(tmp_path / name).series
+        write_nifti(path, PLACE, Frame(SHAPE, affine))
+    return path
+
+
+def loaded_with_counts(path):
+    """A scan of one file, what was shown of it, and how many of its planes were there at each report."""
+    (series,) = read(path).series
     shown, counts = [], []
 
     def progress(share, what):
         if shown:
             counts.append(int((shown[0].voxels != shown[0].padding).any(axis=(1, 2)).sum()))
 
-    volume = load(series, progress, shown=shown.append)
-    (seen,) = shown
+    return load(series, progress, shown=shown.append), shown, counts
+
+
+@pytest.mark.parametrize(("name", "first"), [("a.nii", 1), ("a.nii.gz", 11), ("a.nrrd", 1), ("a.mha", 1)])
+def test_one_file_is_there_from_its_middle_plane_on(tmp_path, name, first):
+    """Planes come in the order of the file, from foot to head or the other way; the middle one before where the file is not packed."""
+    volume, (seen,), counts = loaded_with_counts(one_file(tmp_path / name, turned_by(0)))
     assert seen.frame == volume.frame and np.shares_memory(seen.voxels, volume.voxels)
-    assert counts[0] == 11 and counts[-1] == 20
+    assert counts[0] == first and counts[-1] == 20
     points = volume.frame.to_world(np.argwhere(np.ones(volume.frame.shape)))
-    k, j, i = np.rint(Frame(place.shape, affine).to_index(points)).astype(int).T
-    assert np.array_equal(volume.values().ravel(), place[k, j, i])
+    k, j, i = np.rint(Frame(SHAPE, turned_by(0)).to_index(points)).astype(int).T
+    assert np.array_equal(volume.values().ravel(), PLACE[k, j, i])
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.nrrd", "a.mha"])
+def test_an_oblique_file_is_there_from_its_middle_plane_on(tmp_path, name):
+    volume, (seen,), counts = loaded_with_counts(one_file(tmp_path / name, turned_by(20)))
+    assert seen.frame == volume.frame and np.shares_memory(seen.voxels, volume.voxels)
+    assert counts[0] == 1 and counts[-1] == len(volume.voxels)
+    assert volume.field is not None and np.abs(volume.field.affine - turned_by(20)).max() < 1e-5
+    at_once = Volume(volume.field, PLACE).to_axial()
+    assert volume.frame == at_once.frame == seen.frame and seen.field == volume.field
+    assert np.array_equal(volume.voxels, at_once.voxels)
+
+
+def test_a_plane_that_was_looked_at_ahead_is_made_once_more(tmp_path, monkeypatch):
+    """What was read before the digest saw it is no part of the scan."""
+    path = one_file(tmp_path / "a.nii", turned_by(20))
+    other = PLACE + 1
+
+    def planes_from(self):
+        return lambda first: iter(other[first:])
+
+    monkeypatch.setattr("planner.scan.streams._Stored.planes_from", property(planes_from))
+    volume, _, _ = loaded_with_counts(path)
+    assert np.array_equal(volume.voxels, Volume(volume.field, PLACE).to_axial().voxels)
 
 
 OBLIQUE = {
@@ -160,14 +204,56 @@ def slice_of(picture):
     return out.astype(np.int16)
 
 
-@pytest.mark.parametrize(
-    "stack",
-    [
-        Stack(intercepts=(-1024.0, -1000.0)),  # brought to one rescale
-        Stack(places=(0, 1, 2.1, 3, 4, 5.1, 6, 7, 8, 9)),  # evened
-    ],
-)
-def test_what_is_changed_after_reading_is_not_shown_before(tmp_path, stack):
-    volume, seen = loaded(write(tmp_path, stack))
-    assert not seen.shown
-    assert len(volume.voxels)
+TILTED = (0, np.cos(0.3), -np.sin(0.3))
+ODD = tuple(n + 0.1 * (n % 3 == 1) for n in range(40))
+CHANGED = {
+    "steps of whole rescales": Stack(intercepts=(-1024.0, -1000.0)),
+    "unsigned": Stack(intercepts=(-1024.0, -1000.0), signed=False),
+    "rescales no whole steps apart": Stack(intercepts=(-1024.0, -1000.5)),
+    "evened": Stack(places=ODD),
+    "evened, sagittal": Stack(row=(0, 1, 0), column=(0, 0, -1), step=(4, 0, 0), places=ODD),
+    "with a gap": Stack(places=(*range(12), *range(16, 30))),
+    "with a gap in the middle": Stack(places=(*range(12), *range(20, 32))),
+    "evened and tilted, several rescales": Stack(places=ODD, column=TILTED, intercepts=(-1024.0, -1000.0)),
+    "with a gap, tilted": Stack(places=(*range(20), *range(24, 40)), column=TILTED),
+    "padded, evened": Stack(places=ODD, extra=(("PixelPaddingValue", 1054),)),
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_what_is_changed_on_the_way_is_shown_as_it_will_be(tmp_path, name):
+    """All that is there at any time has the value that it has in the end; what has not come, and what lies in a gap, has none."""
+    series = next(one for one in read(write(tmp_path, CHANGED[name])).series if one.usable)
+    seen = Seen()
+    volume = load(series, each=one_after_another(seen), shown=seen.shown.append)
+    (shown,) = seen.shown
+    assert (shown.frame, shown.field, shown.gaps) == (volume.frame, volume.field, volume.gaps)
+    assert np.shares_memory(shown.voxels, volume.voxels)
+    empty = shown.padding * shown.slope + shown.intercept
+    in_gap = np.zeros(volume.frame.shape, bool)
+    for gap in volume.gaps:
+        gap.fill(in_gap, volume.frame, True)
+    final = np.where(in_gap, empty, volume.values())
+    stages = [now[0] for now in seen if now]
+    for now in stages:
+        assert ((now == final) | (now == empty)).all()
+        assert now is stages[-1] or (now[in_gap] == empty).all()
+    counts = [np.count_nonzero(now != empty) for now in stages]
+    assert 0 < counts[0] < 0.8 * np.count_nonzero(final != empty)
+    assert counts == sorted(counts)
+    assert load(series).voxels.dtype == volume.voxels.dtype and np.array_equal(load(series).values(), volume.values())
+
+
+def test_values_beyond_sixteen_bits_are_read_into_a_wider_type(tmp_path):
+    """Most values fit: only a slice that holds others tells that they do not, and the scan is shown anew."""
+
+    def bright(points):
+        return np.where(points[..., 2] > 8, 40000, hu(points))
+
+    (series,) = read(write(tmp_path, Stack(signed=False, intercepts=(-1024.0, -1000.0)), function=bright)).series
+    seen = Seen()
+    volume = load(series, each=one_after_another(seen), shown=seen.shown.append)
+    assert [one.voxels.dtype for one in seen.shown] == [np.int16, np.int32]
+    assert np.shares_memory(seen.shown[-1].voxels, volume.voxels)
+    assert volume.values()[-1].min() == 40000
+    assert volume.values().min() == -1000

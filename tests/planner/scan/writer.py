@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 import pydicom
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage
+from pydicom.sequence import Sequence
+from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, ExplicitVRLittleEndian, MRImageStorage
 
 ROOT = "1.2.826.0.1.3680043.10.1.8"
 NAME, NUMBER, BIRTH_DATE = "Invented^Patient", "INV-4711", "19510203"
 
 
-def hu(points):
+def hu(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """Air, a body, a dense bar to the patient's left and a fat bar to the front: left, right, front and back differ."""
     x, y, z = points[..., 0], points[..., 1], points[..., 2]
     values = np.where((np.abs(x) < 30) & (np.abs(y) < 40), 30 + z, -1000)
@@ -96,6 +98,30 @@ def write(folder: Path, stack: Stack, names: str = "slice{:03d}.dcm", function=h
     for n in range(len(stack.places)):
         dataset(stack, n, function).save_as(folder / names.format(900 - n), enforce_file_format=True)
     return folder
+
+
+def write_enhanced(path: Path, stack: Stack) -> Path:
+    """All slices of a CT in one multi-frame file, each frame with its own position and rescale."""
+    slices = [dataset(stack, n) for n in range(len(stack.places))]
+    whole = slices[0]
+    whole.SOPClassUID = whole.file_meta.MediaStorageSOPClassUID = EnhancedCTImageStorage
+    whole.NumberOfFrames, whole.PixelData = len(slices), b"".join(one.PixelData for one in slices)
+    frames = []
+    for one in slices:
+        frame, rescale, measures = Dataset(), Dataset(), Dataset()
+        rescale.RescaleSlope, rescale.RescaleIntercept, rescale.RescaleType = one.RescaleSlope, one.RescaleIntercept, "HU"
+        measures.PixelSpacing, measures.SliceThickness = one.PixelSpacing, one.SliceThickness
+        position, orientation = Dataset(), Dataset()
+        position.ImagePositionPatient, orientation.ImageOrientationPatient = one.ImagePositionPatient, one.ImageOrientationPatient
+        frame.PixelValueTransformationSequence, frame.PixelMeasuresSequence = Sequence([rescale]), Sequence([measures])
+        frame.PlanePositionSequence, frame.PlaneOrientationSequence = Sequence([position]), Sequence([orientation])
+        frames.append(frame)
+    for name in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "RescaleSlope", "RescaleIntercept"):
+        delattr(whole, name)
+    whole.SharedFunctionalGroupsSequence, whole.PerFrameFunctionalGroupsSequence = Sequence([Dataset()]), Sequence(frames)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    whole.save_as(path, enforce_file_format=True)
+    return path
 
 
 def edit(path: Path, **values: object) -> None:
