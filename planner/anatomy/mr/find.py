@@ -61,7 +61,7 @@ _MODELLED = 0.4  # confidence of a wall that is built around the sac
 _NECK_WIDTH_MM = 200.0  # a trunk is wider
 _SHORTEST_MM, _SHORTEST_IN_NECK_MM = 22, 15  # from disc to disc, of T8 to S1 and of the neck
 _NARROWEST = 0.7  # of the least area of a canal at any level: a child's, or one narrowed along most of its way
-_VERTEBRAE = 0.45  # how alike the parts of bodies and discs change along a canal: 0.56 (slices of 5 mm) to 1 there, 0 to 0.4 along other tubes
+_VERTEBRAE = 0.45  # how alike bodies and discs change along a canal: 0.54 (slices of 3 and 5 mm) to 1 there, 0 to 0.4 along other tubes
 _HARDLY = 0.35  # a section of whose outline less is seen
 _CONUS_SAYS = 0.4  # how sure a name is that rests on the conus, T12 to L2 in most
 _SEEN = 0.3  # an edge of the sac this clear counts as seen
@@ -306,8 +306,8 @@ def _check_size(canal: Canal) -> None:
 def _check_vertebrae(alike: float | None) -> None:
     """Raises Refusal for a tube with no vertebrae in front of it, as in a belly or a leg, or with too little in view to tell."""
     if alike is None:
-        sentence = "No spinal canal was found: too little is in view of what lies in front of the tube that was followed to see vertebrae there."
-        raise Refusal(sentence, WAY_OUT)
+        why = "too little is in view in front of the tube that was followed to see vertebrae there"
+        raise Refusal(f"No spinal canal was found: {why}.", WAY_OUT)
     if alike < _VERTEBRAE:
         why = f"in front of the tube that was followed no vertebrae and discs take turns ({alike:.2f}, {_VERTEBRAE} is needed)"
         raise Refusal(f"No spinal canal was found: {why}.", WAY_OUT)

@@ -1,4 +1,4 @@
-"""Whether vertebrae lie in front of a tube: the borders of their discs run through all their width and depth, a gut's or a vessel's do not."""
+"""Whether vertebrae lie in front of a tube: the borders of discs run through all their width and depth, a gut's do not."""
 
 from __future__ import annotations
 
