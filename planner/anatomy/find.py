@@ -41,6 +41,7 @@ from planner.anatomy.sleeves import measure_sleeves, sleeve_hints, wide_sleeves
 from planner.anatomy.spine import NOT_CHECKED, Anatomy, Anchor, Canal, Foramen, Level, Structure
 from planner.anatomy.tissue import Painted, Tissue, paint_tissue, tissue_of
 from planner.anatomy.track import Path, track_canal
+from planner.anatomy.vertebrae import check_vertebrae
 from planner.anatomy.view import out_of_view
 from planner.anatomy.wall import Wall, area_of, as_canal, canal_along
 from planner.anatomy.windows import Gaps, find_gaps, windows_of
@@ -52,7 +53,7 @@ from planner.refusal import Refusal
 _LEAST_LENGTH_MM = 40.0
 _OPEN, _OPEN_MM = 0.5, 15  # of the wall bridged, over so many sections of 1 mm: foramina and windows of a level are open over 10
 _LEAST_CLOSED = 20  # sections
-_LEAST_SCAN_MM = 30.0
+_LEAST_SCAN_MM, _LEAST_VOXELS = 30.0, 8
 _ORGANS = (codes.KIDNEY, codes.AORTA, codes.VENA_CAVA)
 _WAY_OUT = "Choose a scan that shows the spine from pedicles to spinous processes, or draw the canal."
 
@@ -66,11 +67,14 @@ def find(volume: Volume, anchor: Anchor | None = None, progress: Progress = sile
     if not volume.frame.is_axial:
         raise ValueError("the anatomy is found in axial volumes")
     length_mm = (volume.frame.shape[0] - 1) * volume.frame.spacing_mm[0]
-    if length_mm < _LEAST_SCAN_MM or min(volume.frame.shape) < 8:
+    if length_mm < _LEAST_SCAN_MM:
         raise Refusal(
             f"No spinal canal was found: the scan is {length_mm:.0f} mm long from head to foot, {_LEAST_SCAN_MM:.0f} mm are needed.",
             "Load a series that covers at least one vertebra and its neighbours.",
         )
+    if min(volume.frame.shape) < _LEAST_VOXELS:
+        voxels = " x ".join(str(count) for count in volume.frame.shape)
+        raise Refusal(f"No spinal canal was found: the scan has {voxels} voxels, {_LEAST_VOXELS} in each direction are needed.", _WAY_OUT)
     if volume.modality == "MR":
         from planner.anatomy.mr.find import find_in_mr
 
@@ -130,6 +134,7 @@ def _find_in_ct(volume: Volume, anchor: Anchor | None, progress: Progress) -> An
     openness = openness_of(rays, wall.radius_mm, RADII, bone.threshold_hu)
     mask = Volume(search.frame, bone.mask.astype(np.uint8))
     column = find_column(replace(search, field=volume.field), mask, curve, wall.radius_mm, openness)
+    check_vertebrae(mask, curve, column.front_mm, openness, _WAY_OUT)
     row = bodies(curve, column)
     canal = with_bodies(canal, [s_mm for s_mm, _, _ in row.bodies])
     levels, anchor = name_levels(row, anchor, lambda found: guess(search, mask, curve, found, column.depth_mm))

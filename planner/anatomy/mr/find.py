@@ -40,6 +40,7 @@ from planner.anatomy.mr.t1 import (
     turned_over,
 )
 from planner.anatomy.mr.track import WAY_OUT, evened, track
+from planner.anatomy.mr.vertebrae import vertebrae_before
 from planner.anatomy.mr.windows import Arches, see_arches, see_gaps, seen_windows, windows_structure
 from planner.anatomy.names import confirmed, counted_from, levels_structure, name_levels
 from planner.anatomy.paint import CanalVoxels, SpineVoxels, canal_voxels, paint_canal, paint_roots, spine_voxels, vertebra_map
@@ -60,6 +61,7 @@ _MODELLED = 0.4  # confidence of a wall that is built around the sac
 _NECK_WIDTH_MM = 200.0  # a trunk is wider
 _SHORTEST_MM, _SHORTEST_IN_NECK_MM = 22, 15  # from disc to disc, of T8 to S1 and of the neck
 _NARROWEST = 0.7  # of the least area of a canal at any level: a child's, or one narrowed along most of its way
+_VERTEBRAE = 0.4  # how alike bodies and discs change along a canal: 0.46 (a neck in slices of 5 mm, turned by 20 deg) to 1 there
 _HARDLY = 0.35  # a section of whose outline less is seen
 _CONUS_SAYS = 0.4  # how sure a name is that rests on the conus, T12 to L2 in most
 _SEEN = 0.3  # an edge of the sac this clear counts as seen
@@ -176,6 +178,7 @@ def find_in_mr(volume: Volume, anchor: Anchor | None, progress: Progress) -> Ana
     cord = replace(cord, ends=False) if cord is not None and neck else cord
     shortest_mm = _SHORTEST_IN_NECK_MM if neck else _SHORTEST_MM
     column = find_discs(volume, sac.curve, tube.about_mm, tube.openness, shortest_mm, tube.contrast.weighting == "T1")
+    _check_vertebrae(vertebrae_before(volume, sac.curve, column.front_mm))
     row = counted(volume, centred(volume, canal, bodies(sac.curve, column)), neck)
     canal = with_bodies(canal, [s_mm for s_mm, _, _ in row.bodies])
     column = with_discs_between(column, row)
@@ -298,6 +301,16 @@ def _check_size(canal: Canal) -> None:
     if not _NARROWEST * least <= area <= most:
         sentence = f"No spinal canal was found: the tube that was followed has {area:.0f} mm2 in the median, a canal {least} to {most} mm2."
         raise Refusal(sentence, WAY_OUT)
+
+
+def _check_vertebrae(alike: float | None) -> None:
+    """Raises Refusal for a tube with no vertebrae in front of it, as in a belly or a leg, or with too little in view to tell."""
+    if alike is None:
+        why = "too little is in view in front of the tube that was followed to see vertebrae there"
+        raise Refusal(f"No spinal canal was found: {why}.", WAY_OUT)
+    if alike < _VERTEBRAE:
+        why = f"in front of the tube that was followed no vertebrae and discs take turns ({alike:.2f}, {_VERTEBRAE} is needed)"
+        raise Refusal(f"No spinal canal was found: {why}.", WAY_OUT)
 
 
 def _likeness(volume: Volume) -> float:
