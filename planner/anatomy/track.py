@@ -26,6 +26,11 @@ _CORRIDOR_MM, _BENDS = 10.0, 0.35  # a spine goes on no farther to a side than t
 _BREAK_MM, _BREAK_SCORE = 15.0, 0.35  # over this length below this score the path leaves the canal
 _OPEN_ARCH = 0.6  # what a place is worth that bone encloses but for its back, where laminae may have been taken away
 _POOLED_MM = 9.0
+_TUBE = 0.2  # the score of what counts as a tube
+_BEHIND, _BEHIND_ASIDE_MM = (0.35, 0.65), 12.0  # the score of a tube behind that leaves a place all and nothing of its own; how far aside
+_SACRUM_MM = 75.0  # of a path's foot end: so long is the canal in it
+_APART_MM, _APART_OVER_MM = 12.0, 9.0  # a path that lies so far behind another, over more than that, does not lead through the same canal
+_NEARLY = 0.8  # of another path's score is nearly as good
 _FREE_MM = (2.5, 16.0)  # from the nearest bone in a slice
 _STEP = 0.8  # of a voxel: steps of a ray
 _SURELY, _ROUNDING = 0.96, 1.42  # what a distance of cv2 holds at least; a ray's places are rounded to voxels, and so are walls
@@ -193,8 +198,11 @@ def _neighbourhood(
     return np.float32(0.3) + np.float32(0.7) * front, np.float32(0.4) + np.float32(0.6) * back
 
 
-def score_places(search: Volume, body: NDArray[np.bool_], bone: Bone, stride: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(score, enclosed) on every stride-th row and column of the search grid: how much a place looks like the inside of the canal."""
+def score_places(
+    search: Volume, body: NDArray[np.bool_], bone: Bone, stride: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """(score, enclosed, hindmost) on every stride-th row and column of the search grid: how much a place looks like the canal's inside,
+    how much of it bone encloses, and 0..1 how little another such tube lies behind it."""
     frame = search.frame
     spacing = frame.spacing_mm
     shape = (frame.shape[0], -(-frame.shape[1] // stride), -(-frame.shape[2] // stride))
@@ -212,7 +220,21 @@ def score_places(search: Volume, body: NDArray[np.bool_], bone: Bone, stride: in
             one = score[k], unroofed[k], enclosed[k]
             _enclosure(plane, apart, content, spacing[1], spacing[2], stride, _AREA_MM2, _AREA_SD_MM2, weight, *one)
     front, back = _neighbourhood(bone.mask, spacing, stride)
-    return np.maximum(score * back, _OPEN_ARCH * unroofed) * front, enclosed
+    behind = _tube_behind(score * back * front, round(_BEHIND_ASIDE_MM / (stride * spacing[2])))
+    hindmost = np.clip((_BEHIND[1] - behind) / (_BEHIND[1] - _BEHIND[0]), 0.0, 1.0)
+    return np.maximum(score * back, _OPEN_ARCH * unroofed) * front, enclosed, hindmost
+
+
+def _tube_behind(closed: NDArray[np.float32], aside: int) -> NDArray[np.float32]:
+    """The best score behind each place, up to so many columns to a side, beyond a gap."""
+    best = np.zeros_like(closed)
+    passed, within = np.zeros_like(closed[:, 0]), np.zeros_like(closed[:, 0])
+    for row in range(closed.shape[1] - 1, -1, -1):
+        tube = closed[:, row] > _TUBE
+        best[:, row] = passed
+        passed = np.where(tube, passed, np.maximum(passed, within))
+        within = np.where(tube, np.maximum(within, closed[:, row]), np.float32(0.0))
+    return np.asarray(ndimage.maximum_filter1d(best, 2 * aside + 1, axis=2))
 
 
 def track_canal(search: Volume, body: NDArray[np.bool_], bone: Bone, progress: Progress = silent) -> Path | None:
@@ -223,9 +245,24 @@ def track_canal(search: Volume, body: NDArray[np.bool_], bone: Bone, progress: P
         return None
     frame = search.frame
     search, body, bone, corner = _around(box, search, body, bone, stride)
-    score, enclosed = score_places(search, body, bone, stride)
+    score, enclosed, hindmost = score_places(search, body, bone, stride)
     progress(0.6, "Following the canal")
     spacing = search.frame.spacing_mm
+    followed = _followed(score, stride, spacing)
+    if followed is None:
+        return None
+    cells, margin = followed
+    behind = _followed(score * hindmost, stride, spacing)
+    if behind is not None:
+        cells = _hindmost_in_sacrum(cells, behind[0], score, stride, spacing)
+    index = cells * [1, stride, stride] + corner
+    along = score[cells[:, 0], cells[:, 1], cells[:, 2]].astype(np.float64)
+    shares = enclosed[cells[:, 0], cells[:, 1], cells[:, 2]].astype(np.float64)
+    return Path(frame.to_world(index), along, shares, margin)
+
+
+def _followed(score: NDArray[np.float32], stride: int, spacing: tuple[float, float, float]) -> tuple[NDArray[np.int64], float] | None:
+    """The cells of the best path, as far as it keeps its score, and how much better it is than the best elsewhere, per mm."""
     cell = stride * (spacing[1] + spacing[2]) / 2
     gain = score - np.float32(_PAYS_ABOVE)
     costs = (_BACK_COST_PER_MM * cell, _LEFT_COST_PER_MM * cell)
@@ -241,11 +278,28 @@ def track_canal(search: Volume, body: NDArray[np.bool_], bone: Bone, progress: P
     if len(kept) < len(cells):  # it went astray, such as into a hip: what is left may go on in its own line, as into the sacrum
         in_line = np.where(_corridor(kept, gain.shape, stride, spacing), gain, np.float32(-1.0))
         kept = _kept(score, _best_path(in_line, 1, *costs)[1], stride, spacing)
-    cells = kept
-    index = cells * [1, stride, stride] + corner
-    along = score[cells[:, 0], cells[:, 1], cells[:, 2]].astype(np.float64)
-    shares = enclosed[cells[:, 0], cells[:, 1], cells[:, 2]].astype(np.float64)
-    return Path(frame.to_world(index), along, shares, float(best - second) / (len(cells) * spacing[0]))
+    return kept, float(best - second) / (len(kept) * spacing[0])
+
+
+def _hindmost_in_sacrum(
+    cells: NDArray[np.int64], behind: NDArray[np.int64], score: NDArray[np.float32], stride: int, spacing: tuple[float, float, float]
+) -> NDArray[np.int64]:
+    """A path with its foot end from another that keeps behind and is nearly as good, where the two part and do not meet again. The sacrum's
+    faint marrow is enclosed by bone as well as the canal, and so is a foramen in it: behind both lies the canal, behind the canal nothing
+    alike."""
+    slices, here, there = np.intersect1d(cells[:, 0], behind[:, 0], return_indices=True)  # from foot to head
+    if not len(slices):
+        return cells
+    away = (behind[there, 1:] - cells[here, 1:]) * stride * np.array(spacing[1:])
+    parted = (away[:, 0] > _APART_MM) & ((slices - cells[-1, 0]) * spacing[0] < _SACRUM_MM)
+    together = np.abs(away).max(axis=1) <= 1.1 * stride * max(spacing[1:])
+    above = slices[together & (slices > slices[parted].max(initial=slices[0]))]
+    if together[0] or not len(above) or parted.sum() * spacing[0] <= _APART_OVER_MM:
+        return cells
+    one, other = cells[cells[:, 0] <= above[0]], behind[behind[:, 0] <= above[0]]
+    if score[tuple(other.T)].mean() < _NEARLY * score[tuple(one.T)].mean():
+        return cells
+    return np.concatenate([cells[cells[:, 0] > above[0]], other])
 
 
 def _around(
