@@ -50,7 +50,7 @@ def guess(search: Volume, bone: Volume, curve: Curve, found: list[Body], depth_m
     """The program's own name for one vertebra, with an honest confidence. Clues that agree make each other surer; one that is at odds with
     the rest is told, for it may be a transitional vertebra.
 
-    bone: the mask of bone (0 or 1) on the search grid. depth_mm: of the bodies, from back to front.
+    bone: the mask of bone (0 or 1) on the search grid. depth_mm: of the deepest quarter of the bodies, from back to front.
     """
     usual = 1.0 - number("anatomy.transitional_share")
     neck = depth_mm < _NECK_DEPTH_MM and _spacing(found) < _NECK_GAP_MM

@@ -137,7 +137,7 @@ def _find_in_ct(volume: Volume, anchor: Anchor | None, progress: Progress) -> An
     check_vertebrae(mask, curve, column.front_mm, openness, _WAY_OUT)
     row = bodies(curve, column)
     canal = with_bodies(canal, [s_mm for s_mm, _, _ in row.bodies])
-    levels, anchor = name_levels(row, anchor, lambda found: guess(search, mask, curve, found, column.depth_mm))
+    levels, anchor = name_levels(row, anchor, lambda found: guess(search, mask, curve, found, column.deep_mm))
     progress(0.66, "Finding lung, gas, kidneys and vessels")
     soft, around = _around(search, body, canal, row)
     near_bone = grown(bone.mask)

@@ -22,7 +22,7 @@ def check_vertebrae(bone: Volume, curve: Curve, front_mm: Floats, openness: Floa
     if bodies < _BODIES:
         where = f"in front of the tube enclosed by bone ({100 * bodies:.0f} % bone, {100 * _BODIES:.0f} % are needed)"
         why = f"no vertebral bodies lie {where}"
-        raise Refusal(f"No spinal canal was found: {why}.", way_out)
+        raise Refusal(f"No spinal canal was found: {why}.", f"{way_out} A scan that is stored back to front has its arches there.")
     for side, open_ in zip(("left", "right"), openness.T):
         if float((open_ < _CLOSED).mean()) < _PEDICLES:
             why = f"the tube enclosed by bone is open all along its {side}, where pedicles close a canal"

@@ -7,17 +7,28 @@ import pytest
 
 from planner.anatomy import find
 from planner.anatomy.facing import bone_behind, with_doubt_about_facing
-from planner.geometry import Frame
+from planner.geometry import Frame, Volume
+from planner.refusal import Refusal
 from planner.scan import choose, load, read
 from tests.data import real
 from tests.planner.anatomy.phantoms import found, phantom
 
 
-def test_a_scan_that_is_stored_back_to_front_is_doubted() -> None:
+def turned_about(volume: Volume) -> Volume:
     """As when the patient lay prone and the scanner was told supine: turned by 180 degrees about the long axis."""
-    volume = phantom().volume
     turned = Frame(volume.frame.shape, np.diag([-1.0, -1.0, 1.0, 1.0]) @ volume.frame.affine)
-    wrong = with_doubt_about_facing(find(replace(volume, frame=turned).to_axial()))
+    return replace(volume, frame=turned).to_axial()
+
+
+def test_a_scan_that_is_stored_back_to_front_is_refused() -> None:
+    with pytest.raises(Refusal, match="no vertebral bodies") as refused:
+        find(turned_about(phantom().volume))
+    assert "back to front" in refused.value.way_out
+
+
+@pytest.mark.real
+def test_one_whose_spinous_processes_are_as_thick_as_bodies_is_doubted() -> None:
+    wrong = with_doubt_about_facing(find(turned_about(load(choose(read(real("cervical-ct")))))))
     known = wrong.structure("canal")
     assert known.confidence is not None and known.confidence <= 0.3
     assert "back to front" in (known.problem or "")

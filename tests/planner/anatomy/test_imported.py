@@ -299,10 +299,11 @@ def test_bone_that_only_the_map_shows_makes_a_canal_that_the_scan_hides(tmp_path
     bone = true_mask(patient(), *(name for name in patient().label_names.values() if name.startswith(("vertebra ", "bone "))))
     dark[bone & (rows > middle)[:, None]] = 45
     hidden = replace(one, voxels=dark)
-    alone = find(hidden)
+    with pytest.raises(Refusal, match="pedicles"):
+        find(hidden)
     anatomy = find_with_labels(hidden, map_of("verse", tmp_path / "map.nii.gz"))
     canal = true_mask(patient(), "epidural space", "thecal sac", "spinal cord")
-    assert dice(anatomy.mask(codes.CANAL), canal) > max(0.88, dice(alone.mask(codes.CANAL), canal) + 0.02)
+    assert dice(anatomy.mask(codes.CANAL), canal) > 0.88
     assert anatomy.structure("levels").provenance == "imported"
     assert "C4" not in centres_of(anatomy)
 
