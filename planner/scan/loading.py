@@ -18,7 +18,7 @@ from planner.scan.headers import Unreadable
 from planner.scan.images import Digest, Held, ImageFile, compact, read_image
 from planner.scan.memory import free_bytes
 from planner.scan.pixels import Undecodable, read_pixels, rescale_of, stored_type
-from planner.scan.scale import Scale, TooWide, scale_of
+from planner.scan.scale import Scale, TooWideError, scale_of
 from planner.scan.series import Pixels, Place, Series, Slice
 from planner.scan.streams import ImagePlanes, image_planes
 
@@ -146,7 +146,7 @@ def unreadable(series: Series, n: int, reason: Undecodable) -> Refusal:
 def _load_slices(series: Series, each: Each, shown: Shown | None, progress: Progress) -> Volume:
     try:
         return _load_held(series, scale_of(series.pictures), each, shown, progress)
-    except TooWide:
+    except TooWideError:
         _check_memory(series, wide=True)
     return _load_held(series, scale_of(series.pictures, wide=True), each, shown, progress)
 

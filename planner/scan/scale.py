@@ -16,7 +16,7 @@ _WHOLE = 1e-6  # of a step
 _SHORT = np.iinfo(np.int16)
 
 
-class TooWide(Exception):  # noqa: N818 - no error: the scan is held in a wider type
+class TooWideError(Exception):
     """Raised when a slice has a value that 16 bits do not hold."""
 
 
@@ -32,10 +32,10 @@ class Scale:
     checked: bool = False
 
     def held(self, picture: Slice, stored: NDArray[Any]) -> NDArray[Any]:
-        """What the array holds of a slice's stored values. Raises TooWide."""
+        """What the array holds of a slice's stored values. Raises TooWideError."""
         values = self._values(picture, stored)
         if self.checked and values.size and not (_SHORT.min <= values.min() and values.max() <= _SHORT.max):
-            raise TooWide
+            raise TooWideError
         return values
 
     def _values(self, picture: Slice, stored: NDArray[Any]) -> NDArray[Any]:
